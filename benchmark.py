@@ -1,0 +1,35 @@
+"""RnB's driver: parse, load the config, check, plan, start, wait, report.
+
+                 filename queue          frame queues: one, one per GPU, or by group
+    client.py ──────────────────▶ runner.py ───────────────▶ runner.py ──▶ … ──▶ logs/
+    plays the schedule           step 0: the loader        steps 1…n: the network, in parts
+"""
+
+import sys
+from collections.abc import Sequence
+
+from rnb.arguments import parse_args
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv)
+    # Imported here because every spawned process imports this file, and the client needs no torch.
+    from rnb.driver import UsageError, prepare
+    from rnb.plan import describe
+
+    try:
+        benchmark = prepare(args)
+    except UsageError as error:
+        print(f"benchmark.py: error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    if args.check:
+        print(describe(benchmark.plan))
+        return EXIT_OK
+    print("Args:", args, flush=True)
+    return EXIT_OK if benchmark.run() else EXIT_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,332 @@
+"""R(2+1)D as steps: loading a video's clips, running the network or a part of it, joining segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from models.r2p1d.checkpoint import read_checkpoint
+from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS, R2P1DPart
+from models.r2p1d.sampler import R2P1DSampler
+from models.r2p1d.weights import build_part
+from nvvl import RnBLoader, VideoError
+from rnb.results import top1
+from rnb.selectors import ClipCountSelector
+from rnb.step import RequestError, Shapes, Step, StepOutput, Tensors
+from rnb.time_card import TimeCard, cards_of
+from rnb.videos import VideoPathIterator
+
+KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
+KINETICS_STD = (0.22803, 0.22145, 0.216989)
+"""Per channel, of frames from 0 to 1: what torchvision's r2plus1d_18 weights expect (its Kinetics-400 preset)."""
+
+DTYPES = {"float32": torch.float32, "uint8": torch.uint8}
+
+
+class R2P1DVideoPathIterator(VideoPathIterator):
+    """The videos to play, as root/label/video like Kinetics, or flat."""
+
+
+class LargeSmallSelector(ClipCountSelector):
+    """Requests of few clips to queue 0, of many to queue 1."""
+
+
+class R2P1DLoader(Step):
+    """Decodes the sampled clips of a video: (num_clips, 3, consecutive_frames, height, width), RGB 0 to 255.
+
+    How many clips is drawn per request from `num_clips_population` with `num_clips_weights`; when either is
+    null, it is `num_clips`. The draw depends on the seed and the request's id alone.
+    """
+
+    writes_in_place = True
+
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        width: int = 112,
+        height: int = 112,
+        consecutive_frames: int = 8,
+        num_clips: int = 10,
+        num_clips_population: Sequence[int] | None = (1, 15),
+        num_clips_weights: Sequence[float] | None = (10, 1),
+        dtype: str = "float32",
+        backend: str = "auto",
+        seed: int = 0,
+        sample_videos: Sequence[str] = (),
+    ) -> None:
+        super().__init__(device)
+        self._seed, self._sample_videos = seed, sample_videos
+        self._sampler = R2P1DSampler(consecutive_frames, num_clips, num_clips_population, num_clips_weights)
+        self._loader = RnBLoader(
+            width=width,
+            height=height,
+            consecutive_frames=consecutive_frames,
+            device_id=device.index if device.type == "cuda" else -1,
+            sampler=self._sampler,
+            backend=backend,
+        )
+        shapes = self.output_shape(
+            width, height, consecutive_frames, num_clips, num_clips_population, num_clips_weights
+        )
+        self._frames = torch.empty(shapes[0], dtype=self.output_dtype(dtype), device=device)
+
+    def input_shape(self) -> None:
+        return None
+
+    @staticmethod
+    def output_shape(
+        width: int = 112,
+        height: int = 112,
+        consecutive_frames: int = 8,
+        num_clips: int = 10,
+        num_clips_population: Sequence[int] | None = (1, 15),
+        num_clips_weights: Sequence[float] | None = (10, 1),
+    ) -> Shapes:
+        R2P1DSampler(consecutive_frames, num_clips, num_clips_population, num_clips_weights)  # checks them
+        drawn = num_clips_population is not None and num_clips_weights is not None
+        most_clips = max(num_clips_population) if drawn and num_clips_population else num_clips
+        return ((most_clips, 3, consecutive_frames, height, width),)
+
+    @staticmethod
+    def output_dtype(dtype: str = "float32") -> torch.dtype:
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype: '{dtype}', must be one of {', '.join(DTYPES)}")
+        return DTYPES[dtype]
+
+    def __call__(
+        self, tensors: Tensors, non_tensors: Any, time_card: TimeCard, out: Tensors = None
+    ) -> StepOutput:
+        return (self.load(non_tensors, time_card.id, out[0] if out else None),), None, time_card
+
+    def load(self, video: str, request_id: int, out: torch.Tensor | None = None) -> torch.Tensor:
+        """The request's clips, in the first rows of `out` or of a buffer that the next call reuses."""
+        target = self._frames if out is None else out
+        self._sampler.seed(self._seed, request_id)
+        try:
+            num_clips = self._loader.decode_into(video, target)
+        except VideoError as error:
+            raise RequestError(str(error), [request_id]) from error
+        return target[:num_clips]
+
+    def warm_up(self, row_counts: Sequence[int]) -> None:
+        for video in self._sample_videos:
+            try:
+                self.load(video, 0)
+            except RequestError:
+                continue  # it fails again, and is counted, when its turn comes
+
+    def close(self) -> None:
+        self._loader.close()
+
+
+class R2P1DRunner(Step):
+    """Parts `start_index` to `end_index` (1 to 5) of R(2+1)D-18.
+
+    Part 1 takes frames from 0 to 255 of any number type and normalizes them; part 5 gives the logits of each
+    clip. Without a checkpoint the weights are random, from the seed.
+    """
+
+    batches_requests = True
+
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        start_index: int = 1,
+        end_index: int = NUM_PARTS,
+        num_classes: int = 400,
+        layer_sizes: Sequence[int] | None = None,
+        checkpoint: str | None = None,
+        seed: int = 0,
+        input_shapes: Shapes | None = None,
+    ) -> None:
+        super().__init__(device)
+        # cuDNN would round the inputs of a float32 convolution to TF32's 10 bits of mantissa.
+        torch.backends.cudnn.allow_tf32 = False
+        self._row = (input_shapes or R2P1DLoader.output_shape())[0][1:]
+        self._network = build_part(
+            start_index,
+            end_index,
+            num_classes=num_classes,
+            layer_sizes=layer_sizes or DEFAULT_LAYER_SIZES,
+            checkpoint=read_checkpoint(checkpoint) if checkpoint else None,
+            seed=seed,
+            device=device,
+        )
+        self._takes_frames = start_index == 1
+        shapes = self.output_shape(((1, *self._row),), start_index, end_index, num_classes, layer_sizes)
+        self._output_row = shapes[0][1:]
+        mean, std = torch.tensor(KINETICS_MEAN), torch.tensor(KINETICS_STD)
+        self._scale = (1 / (255 * std)).view(3, 1, 1, 1).to(device)
+        self._shift = (-mean / std).view(3, 1, 1, 1).to(device)
+
+    def input_shape(self) -> Shapes:
+        return ((1, *self._row),)
+
+    @staticmethod
+    def output_shape(
+        input_shapes: Shapes | None = None,
+        start_index: int = 1,
+        end_index: int = NUM_PARTS,
+        num_classes: int = 400,
+        layer_sizes: Sequence[int] | None = None,
+        checkpoint: str | None = None,
+    ) -> Shapes:
+        if not input_shapes or len(input_shapes[0]) != 5:
+            raise ValueError(
+                "R2P1DRunner takes clips of frames or features, so a loader or a part must come before"
+            )
+        if checkpoint:
+            read_checkpoint(checkpoint)
+        num_rows, *row = input_shapes[0]
+        with torch.device("meta"):  # shapes only
+            part = R2P1DPart(
+                start_index,
+                end_index,
+                num_classes=num_classes,
+                layer_sizes=layer_sizes or DEFAULT_LAYER_SIZES,
+            )
+            try:
+                output = part(torch.empty(1, *row))
+            except RuntimeError:
+                raise ValueError(
+                    f"start_index: {start_index}, does not take an input of {tuple(row)}"
+                ) from None
+        return ((num_rows, *output.shape[1:]),)
+
+    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: Any) -> StepOutput:
+        assert tensors is not None
+        return (self.infer(tensors[0]),), None, time_card
+
+    def infer(self, rows: torch.Tensor) -> torch.Tensor:
+        """The network's output for these rows."""
+        if self._takes_frames:
+            rows = torch.addcmul(self._shift, rows.float(), self._scale)
+        if not len(rows):  # an empty segment, of a request with fewer clips than segments
+            return rows.new_zeros(0, *self._output_row)
+        output: torch.Tensor = self._network(rows)
+        return output
+
+    def warm_up(self, row_counts: Sequence[int]) -> None:
+        # On the CPU a batch size costs nothing extra when it is new; on a GPU cuDNN plans each anew.
+        for num_rows in row_counts if self.device.type == "cuda" else row_counts[:1]:
+            self.infer(torch.zeros(num_rows, *self._row, device=self.device))
+
+
+R2P1DLayerRunner = R2P1DRunner
+"""The name that older configs of snuspl/rnb use."""
+
+
+class R2P1DSingleStep(Step):
+    """Loading and the whole network in one step, without a pipeline between them."""
+
+    batches_requests = True
+
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        width: int = 112,
+        height: int = 112,
+        consecutive_frames: int = 8,
+        num_clips: int = 10,
+        num_clips_population: Sequence[int] | None = (1, 15),
+        num_clips_weights: Sequence[float] | None = (10, 1),
+        num_classes: int = 400,
+        layer_sizes: Sequence[int] | None = None,
+        checkpoint: str | None = None,
+        backend: str = "auto",
+        seed: int = 0,
+        sample_videos: Sequence[str] = (),
+        batch_size: int = 1,
+    ) -> None:
+        super().__init__(device)
+        clips = {
+            "width": width,
+            "height": height,
+            "consecutive_frames": consecutive_frames,
+            "num_clips": num_clips,
+            "num_clips_population": num_clips_population,
+            "num_clips_weights": num_clips_weights,
+        }
+        self._loader = R2P1DLoader(device, **clips, backend=backend, seed=seed, sample_videos=sample_videos)
+        shapes = R2P1DLoader.output_shape(**clips)
+        self._runner = R2P1DRunner(
+            device,
+            num_classes=num_classes,
+            layer_sizes=layer_sizes,
+            checkpoint=checkpoint,
+            seed=seed,
+            input_shapes=shapes,
+        )
+        self._frames = torch.empty((batch_size * shapes[0][0], *shapes[0][1:]), device=device)
+
+    def input_shape(self) -> None:
+        return None
+
+    @staticmethod
+    def output_shape(
+        num_clips: int = 10,
+        num_clips_population: Sequence[int] | None = (1, 15),
+        num_clips_weights: Sequence[float] | None = (10, 1),
+        num_classes: int = 400,
+    ) -> Shapes:
+        clips = R2P1DLoader.output_shape(
+            num_clips=num_clips, num_clips_population=num_clips_population, num_clips_weights=num_clips_weights
+        )
+        return ((clips[0][0], num_classes),)
+
+    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: Any) -> StepOutput:
+        cards = cards_of(time_card)
+        videos = [non_tensors] if len(cards) == 1 else non_tensors
+        num_rows, failed = [], {}
+        for card, video in zip(cards, videos, strict=True):
+            try:
+                num_rows.append(len(self._loader.load(video, card.id, self._frames[sum(num_rows) :])))
+            except RequestError as error:
+                failed[card.id] = str(error)
+        if failed:
+            raise RequestError("; ".join(failed.values()), list(failed))
+        for card, rows in zip(cards, num_rows, strict=True):
+            card.num_rows = (rows,)
+        return (self._runner.infer(self._frames[: sum(num_rows)]),), non_tensors, time_card
+
+    def warm_up(self, row_counts: Sequence[int]) -> None:
+        self._loader.warm_up(())
+        self._runner.warm_up(range(1, len(self._frames) + 1))
+
+    def close(self) -> None:
+        self._loader.close()
+
+
+class R2P1DAggregator(Step):
+    """Joins the `aggregate` segments of each request: its result is the top-1 class over all their clips."""
+
+    joins_segments = True
+
+    def __init__(self, device: torch.device, aggregate: int = 1) -> None:
+        super().__init__(device)
+        self._num_segments = aggregate
+        self._waiting: dict[int, list[tuple[torch.Tensor, TimeCard]]] = {}
+
+    def input_shape(self) -> Shapes:
+        return ((1, 400),)
+
+    @staticmethod
+    def output_shape() -> None:
+        return None
+
+    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: TimeCard) -> StepOutput:
+        assert tensors is not None
+        segments = self._waiting.setdefault(time_card.id, [])
+        segments.append((tensors[0].double().cpu(), time_card))
+        if len(segments) < self._num_segments:
+            return None, None, None
+        del self._waiting[time_card.id]
+        # In the order of the segments, not of their arrival, so that the sum is always the same.
+        segments.sort(key=lambda segment: segment[1].sub_id)
+        logits = torch.cat([logits for logits, _ in segments])
+        return None, top1(logits), TimeCard.merge([card for _, card in segments])

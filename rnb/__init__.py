@@ -1,0 +1,1 @@
+"""What RnB's processes share, one concept per file."""

@@ -1,0 +1,208 @@
+"""One run from its arguments to its end: prepare it, start its processes, wait, report."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import client
+import runner
+from rnb import schedule
+from rnb.clock import now_ns
+from rnb.config import ConfigError, PipelineConfig, load_config
+from rnb.control import Control
+from rnb.devices import resolve_mode
+from rnb.importer import accepted, import_class
+from rnb.plan import Plan, ReplicaPlan, make_plan
+from rnb.progress import Progress
+from rnb.queues import MessageQueue
+from rnb.report import Ending, report
+from rnb.request_table import FAILED, FINISHED, RequestTable
+from rnb.run_folder import RunFolderError, create
+from rnb.slots import SlotPool
+from rnb.stop import StopFlag, Termination
+from rnb.supervisor import Supervisor, stop_on_signals
+
+START_LEAD_NS = 20_000_000
+"""The start lies this far ahead when it is announced, so that every process is awake by then."""
+
+
+NUM_SAMPLE_VIDEOS = 3
+"""How many of the run's videos a loader may use to warm up."""
+
+
+class UsageError(ValueError):
+    """The run cannot start as asked: one line for the user."""
+
+
+@dataclass(kw_only=True)
+class Benchmark:
+    """A run that has been checked and can start."""
+
+    args: argparse.Namespace
+    config: PipelineConfig
+    plan: Plan
+    mode: str
+    videos: list[str]
+    """The video of each request."""
+
+    def run(self) -> bool:
+        """Run it and write its folder; True when all went as asked."""
+        folder = create(self.args.logs, self.args)
+        processes = _Processes(self)
+        start_ns = None
+        with stop_on_signals(processes.stop):
+            try:
+                start_ns = processes.start()
+                if start_ns is not None:
+                    print(f"START! {start_ns}")
+                    processes.wait()
+            finally:
+                processes.supervisor.end()
+        return report(self, folder, processes.ending(start_ns))
+
+
+def prepare(args: argparse.Namespace) -> Benchmark:
+    """Check everything that can be checked before a process starts. Raises UsageError."""
+    try:
+        config = load_config(args.config_file_path, per_gpu_queue=args.per_gpu_queue)
+        mode = resolve_mode(args.device, config)
+        videos = [] if args.check else _list_videos(config, args)
+        plan = make_plan(
+            config,
+            mode=mode,
+            batch_size=args.batch_size,
+            queue_capacity=_queue_capacity(args, config),
+            context_options={
+                "seed": args.seed,
+                "checkpoint": args.checkpoint,
+                "batch_size": args.batch_size,
+                "sample_videos": list(dict.fromkeys(videos))[:NUM_SAMPLE_VIDEOS],
+            },
+        )
+    except (ConfigError, RunFolderError) as error:
+        raise UsageError(str(error)) from error
+    return Benchmark(args=args, config=config, plan=plan, mode=mode, videos=videos)
+
+
+def _queue_capacity(args: argparse.Namespace, config: PipelineConfig) -> int:
+    if args.mean_interval_ms > 0:
+        return int(args.queue_size)
+    return int(args.videos) * max(step.num_segments for step in config.pipeline)
+
+
+def _list_videos(config: PipelineConfig, args: argparse.Namespace) -> list[str]:
+    """A video for each request: the list of the config's iterator, repeated until there are enough."""
+    try:
+        cls = import_class(config.video_path_iterator)
+        paths: Iterable[str] = cls(**accepted(cls.__init__, {"root": args.data}))
+        found = list(itertools.islice(paths, args.videos))
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+    if not found:
+        raise UsageError(f"{config.video_path_iterator} gives no videos")
+    return list(itertools.islice(itertools.cycle(found), args.videos))
+
+
+class _Processes:
+    """The processes of a run and the memory that they share."""
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        self._args, self._plan, self._videos = benchmark.args, benchmark.plan, benchmark.videos
+        self._context = multiprocessing.get_context("spawn")
+        self.stop = StopFlag()
+        self.supervisor = Supervisor(self._context, self.stop)
+        self.table = RequestTable(
+            num_requests=len(self._videos), events=self._plan.events, num_steps=self._plan.num_steps
+        )
+        self.arrivals_ns = schedule.poisson(
+            mean_interval_ms=self._args.mean_interval_ms, num_requests=len(self._videos), seed=self._args.seed
+        )
+        self._queues = [
+            MessageQueue(
+                queue.name, capacity=queue.capacity, num_writers=queue.num_writers, context=self._context
+            )
+            for queue in self._plan.queues
+        ]
+        self._pools = [
+            SlotPool(
+                layout=pool.layout, num_slots=pool.num_slots, device=pool.device, context=self._context, stop=self.stop
+            )
+            for pool in self._plan.pools
+        ]
+
+    def start(self) -> int | None:
+        """Start all processes and pass the start barrier; the start time, or None when that failed."""
+        self.supervisor.spawn("client", client.run_client, self._client_task)
+        for replica in self._plan.replicas:
+            self.supervisor.spawn(replica.name, runner.run_replica, partial(self._runner_task, replica))
+        if not self.supervisor.wait_for("prepared"):
+            return None
+        self.supervisor.send_all("handles", self._slot_handles())
+        if not self.supervisor.wait_for("ready"):
+            return None
+        start_ns = now_ns() + START_LEAD_NS
+        self.supervisor.send_all("start", start_ns)
+        return start_ns
+
+    def _client_task(self, control: Control) -> client.ClientTask:
+        return client.ClientTask(
+            control=control,
+            stop=self.stop,
+            table=self.table,
+            queue=self._queues[0],
+            videos=self._videos,
+            arrivals_ns=self.arrivals_ns,
+        )
+
+    def _runner_task(self, replica: ReplicaPlan, control: Control) -> runner.RunnerTask:
+        return runner.RunnerTask(
+            plan=replica,
+            control=control,
+            stop=self.stop,
+            table=self.table,
+            in_queue=self._queues[replica.in_queue],
+            out_queues=tuple(self._queues[queue] for queue in replica.out_queues),
+            in_pools={pool: self._pools[pool] for pool in replica.in_pools},
+            out_pool=None if replica.out_pool is None else self._pools[replica.out_pool],
+            batch_timeout_ms=self._args.batch_timeout_ms,
+            num_torch_threads=_threads_per_worker(self._plan),
+        )
+
+    def _slot_handles(self) -> dict[int, bytes]:
+        """What each replica told about its slots, by pool."""
+        runners = self.supervisor.children[1:]
+        told = zip(self._plan.replicas, runners, strict=True)
+        return {
+            replica.out_pool: child.messages["prepared"] for replica, child in told if replica.out_pool is not None
+        }
+
+    def ending(self, start_ns: int | None) -> Ending:
+        return Ending(
+            start_ns=start_ns,
+            reason=self.stop.reason,
+            failure=self.supervisor.failure,
+            traceback=self.supervisor.traceback,
+            table=self.table,
+            arrivals_ns=self.arrivals_ns,
+        )
+
+    def wait(self) -> None:
+        """Wait for the end of the stream, or of the run; then for the processes to end their work."""
+        with Progress(self.table) as progress:
+            self.supervisor.wait_until_over(progress.update)
+        if self.table.count(FINISHED) + self.table.count(FAILED) == self.table.num_requests:
+            self.stop.raise_flag(Termination.TARGET_NUM_VIDEOS_REACHED)
+
+
+def _threads_per_worker(plan: Plan) -> int:
+    """Share the cores among the workers that compute on the CPU."""
+    num_workers = sum(replica.workers for replica in plan.replicas if replica.device.type == "cpu")
+    return max(1, len(os.sched_getaffinity(0)) // max(1, num_workers))

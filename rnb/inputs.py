@@ -1,0 +1,68 @@
+"""From slots to the tensors that a step is called with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from rnb.intake import Piece
+from rnb.slots import SlotPool
+from rnb.step import Shapes, Tensors
+
+
+class Inputs:
+    """Gives a call its tensors: the slot itself where that works, else a copy in a buffer made once.
+
+    The slot itself works when one message has all the rows and lies on the step's device.
+    """
+
+    def __init__(
+        self, pools: Mapping[int, SlotPool], device: torch.device, *, shapes: Shapes | None, batch_size: int, in_place: bool
+    ) -> None:
+        self._pools, self._device, self._in_place = pools, device, in_place
+        self._buffers: tuple[torch.Tensor, ...] = ()
+        is_remote = any(pool.device != device for pool in pools.values())
+        if shapes is not None and (batch_size > 1 or is_remote):
+            dtype = next(iter(pools.values())).layout.dtype
+            rows = [(shape[0] * batch_size, *shape[1:]) for shape in shapes]
+            self._buffers = tuple(torch.zeros(shape, dtype=dtype, device=device) for shape in rows)
+
+    def assemble(self, pieces: Sequence[Piece]) -> Tensors:
+        """The rows of all pieces, in order, one tensor for each that the step takes; None without tensors."""
+        if pieces[0].slot is None:
+            return None
+        tensors = self._slot_rows(pieces) if self._is_one_run(pieces) else self._gather(pieces)
+        return tensors if self._in_place else tuple(tensor.clone() for tensor in tensors)
+
+    def _is_one_run(self, pieces: Sequence[Piece]) -> bool:
+        slot = pieces[0].slot
+        assert slot is not None
+        if self._pools[slot.pool].device != self._device or any(piece.slot != slot for piece in pieces):
+            return False
+        return all(
+            after.first_rows == tuple(map(sum, zip(before.first_rows, before.part.num_rows, strict=True)))
+            for before, after in zip(pieces, pieces[1:], strict=False)
+        )
+
+    def _slot_rows(self, pieces: Sequence[Piece]) -> tuple[torch.Tensor, ...]:
+        slot, last = pieces[0].slot, pieces[-1]
+        assert slot is not None
+        pool = self._pools[slot.pool]
+        pool.wait_filled(slot.index, self._device)
+        ends = map(sum, zip(last.first_rows, last.part.num_rows, strict=True))
+        tensors = zip(pool.tensors(slot.index), pieces[0].first_rows, ends, strict=True)
+        return tuple(tensor[first:end] for tensor, first, end in tensors)
+
+    def _gather(self, pieces: Sequence[Piece]) -> tuple[torch.Tensor, ...]:
+        ends = [0] * len(self._buffers)
+        for piece in pieces:
+            assert piece.slot is not None
+            pool = self._pools[piece.slot.pool]
+            pool.wait_filled(piece.slot.index, self._device)
+            for number, tensor in enumerate(pool.tensors(piece.slot.index)):
+                first, rows = piece.first_rows[number], piece.part.num_rows[number]
+                target = self._buffers[number][ends[number] : ends[number] + rows]
+                target.copy_(tensor[first : first + rows], non_blocking=self._device.type == "cuda")
+                ends[number] += rows
+        return tuple(buffer[:end] for buffer, end in zip(self._buffers, ends, strict=True))

@@ -1,0 +1,81 @@
+"""What happened to each request, in memory that outlives the process that writes it."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnb.clock import now_ns
+from rnb.shared_memory import SharedMemory
+
+UNFINISHED, FINISHED, FAILED, REFUSED = range(4)
+STATUS_NAMES = ("unfinished", "finished", "failed", "refused")
+REASON_BYTES = 240
+
+
+class RequestTable:
+    """Timestamps and outcomes of all requests: a row a request, written by whichever process has it.
+
+    `times`: int64 (num_requests, len(events)), `now_ns` readings, 0 = not reached.
+    `outcomes`: a structured array with status, label (-1 = none), score (NaN = none), num_clips and reason.
+    `replicas`: int32 (num_requests, num_steps), which replica of each step had it, -1 = none.
+    """
+
+    def __init__(self, *, num_requests: int, events: tuple[str, ...], num_steps: int) -> None:
+        self.num_requests, self.events, self.num_steps = num_requests, events, num_steps
+        self._times_memory = SharedMemory(num_requests * len(events) * 8)
+        self._outcomes_memory = SharedMemory(num_requests * _OUTCOME.itemsize)
+        self._replicas_memory = SharedMemory(num_requests * num_steps * 4)
+        self._map()
+        self.outcomes["label"] = -1
+        self.outcomes["score"] = np.nan
+        self.replicas[:] = -1
+
+    def _map(self) -> None:
+        self._columns = {name: column for column, name in enumerate(self.events)}
+        self.times = self._times_memory.array("int64", (self.num_requests, len(self.events)))
+        self.outcomes = self._outcomes_memory.array(_OUTCOME, (self.num_requests,))
+        self.replicas = self._replicas_memory.array("int32", (self.num_requests, self.num_steps))
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("num_requests", "events", "num_steps")
+        memories = ("_times_memory", "_outcomes_memory", "_replicas_memory")
+        return {key: self.__dict__[key] for key in kept + memories}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._map()
+
+    def has_event(self, event: str) -> bool:
+        return event in self._columns
+
+    def record(self, request_id: int, event: str, time_ns: int | None = None) -> None:
+        """Set the time of an event, now unless told."""
+        self.times[request_id, self._columns[event]] = now_ns() if time_ns is None else time_ns
+
+    def column(self, event: str) -> NDArray[np.int64]:
+        return self.times[:, self._columns[event]]
+
+    def finish(self, request_id: int, *, label: int, score: float) -> None:
+        outcome = self.outcomes[request_id]
+        outcome["label"], outcome["score"] = label, score
+        outcome["status"] = FINISHED
+
+    def fail(self, request_id: int, reason: str) -> None:
+        outcome = self.outcomes[request_id]
+        outcome["reason"] = reason.encode()[:REASON_BYTES]
+        outcome["status"] = FAILED
+
+    def count(self, status: int) -> int:
+        return int(np.count_nonzero(self.outcomes["status"] == status))
+
+
+_OUTCOME = np.dtype(
+    [
+        ("status", "i4"),
+        ("label", "i4"),
+        ("score", "f4"),
+        ("num_clips", "i4"),
+        ("reason", f"S{REASON_BYTES}"),
+    ]
+)

@@ -1,0 +1,168 @@
+"""Starts the processes of a run, watches them, and ends them, whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing import connection
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any
+
+from rnb.control import Control
+from rnb.stop import StopFlag, Termination
+
+TICK_S = 0.05
+START_TIMEOUT_S = 900.0
+"""Loading and warming up the largest networks takes minutes; a start-up that takes longer hangs."""
+FINISH_GRACE_S = 4.0
+EXIT_GRACE_S = 1.5
+
+
+@dataclass(kw_only=True)
+class Child:
+    name: str
+    process: SpawnProcess
+    connection: connection.Connection
+    messages: dict[str, Any] = field(default_factory=dict)
+    """What it has told so far, by kind."""
+
+    @property
+    def is_over(self) -> bool:
+        return "finished" in self.messages or self.process.exitcode is not None
+
+
+class Supervisor:
+    """Owns the child processes. The first failure raises the stop flag and becomes `failure`."""
+
+    def __init__(self, context: SpawnContext, stop: StopFlag) -> None:
+        self._context, self._stop = context, stop
+        self.children: list[Child] = []
+        self.failure: str | None = None
+        self.traceback = ""
+
+    def spawn(self, name: str, target: Callable[[Any], None], make_task: Callable[[Control], Any]) -> Child:
+        """Start a process that runs `target(make_task(control))`."""
+        ours, theirs = self._context.Pipe()
+        task = make_task(Control(connection=theirs, stop=self._stop))
+        process = self._context.Process(target=target, args=(task,), name=name)
+        with _children_ignore_interrupts():
+            process.start()
+        theirs.close()
+        child = Child(name=name, process=process, connection=ours)
+        self.children.append(child)
+        return child
+
+    def wait_for(self, kind: str, *, timeout_s: float | None = None) -> bool:
+        """Wait until every child has told `kind`; False when the run was stopped first."""
+        deadline = time.monotonic() + (timeout_s or START_TIMEOUT_S)
+        while not all(kind in child.messages for child in self.children):
+            self.tick()
+            if self._stop.reason is not Termination.UNSET:
+                return False
+            if time.monotonic() > deadline:
+                late = ", ".join(child.name for child in self.children if kind not in child.messages)
+                self._fail(f"{late}: not {kind} within {deadline:.0f} s")
+        return True
+
+    def wait_until_over(self, on_tick: Callable[[], None]) -> None:
+        """Wait until all children have ended their work; after a stop, for at most FINISH_GRACE_S."""
+        deadline: float | None = None
+        while not all(child.is_over for child in self.children):
+            self.tick()
+            on_tick()
+            if self._stop.reason is not Termination.UNSET:
+                deadline = deadline or time.monotonic() + FINISH_GRACE_S
+                if time.monotonic() > deadline:
+                    return
+
+    def tick(self) -> None:
+        """Take what the children tell for up to TICK_S, and notice those that died."""
+        lines: dict[Any, Child] = {child.connection: child for child in self.children if not child.connection.closed}
+        sentinels = {child.process.sentinel: child for child in self.children if not child.is_over}
+        for ready in connection.wait([*lines, *sentinels], TICK_S):
+            if ready in lines:
+                self._receive(lines[ready])
+        for child in sentinels.values():
+            if child.process.exitcode is not None:
+                self._note_death(child)
+
+    def _receive(self, child: Child) -> None:
+        try:
+            kind, value = child.connection.recv()
+        except (EOFError, OSError):
+            child.connection.close()
+            return
+        child.messages[kind] = value
+        if kind == "failed":
+            summary, trace = value
+            self._fail(f"{child.name} failed: {summary}", trace)
+
+    def _note_death(self, child: Child) -> None:
+        while not child.connection.closed and child.connection.poll():
+            self._receive(child)  # what it told before it died says more than its exit code
+        if "finished" not in child.messages:
+            self._fail(f"{child.name} (pid {child.process.pid}) {describe_exit(child.process.exitcode)}")
+
+    def _fail(self, failure: str, trace: str = "") -> None:
+        if self.failure is None:
+            self.failure, self.traceback = failure, trace
+        self._stop.raise_flag(Termination.PROCESS_FAILED)
+
+    def send_all(self, kind: str, value: Any = None) -> None:
+        for child in self.children:
+            with contextlib.suppress(OSError):  # it died: its sentinel says so
+                child.connection.send((kind, value))
+
+    def end(self) -> None:
+        """End every process: let go of them, then ask, then force."""
+        self.send_all("exit")
+        for force in (None, SpawnProcess.terminate, SpawnProcess.kill):
+            alive = [child for child in self.children if child.process.exitcode is None]
+            if force is not None:
+                for child in alive:
+                    force(child.process)
+            deadline = time.monotonic() + EXIT_GRACE_S
+            for child in alive:
+                child.process.join(max(0.0, deadline - time.monotonic()))
+        for child in self.children:
+            self._note_late_death(child)
+
+    def _note_late_death(self, child: Child) -> None:
+        exit_code = child.process.exitcode
+        if exit_code and self._stop.reason is Termination.UNSET:
+            self._fail(f"{child.name} (pid {child.process.pid}) {describe_exit(exit_code)} after its work was done")
+
+
+def describe_exit(exit_code: int | None) -> str:
+    """An exit code of multiprocessing in words."""
+    if exit_code is not None and exit_code < 0:
+        return f"was killed by {signal.Signals(-exit_code).name}"
+    return f"ended with exit status {exit_code}"
+
+
+@contextlib.contextmanager
+def _children_ignore_interrupts() -> Iterator[None]:
+    """A process started here ignores Ctrl-C from its first instruction on; the driver ends it."""
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextlib.contextmanager
+def stop_on_signals(stop: StopFlag) -> Iterator[None]:
+    """While inside, Ctrl-C and SIGTERM raise the stop flag."""
+
+    def on_signal(signum: int, frame: object) -> None:
+        stop.raise_flag(Termination.INTERRUPTED)
+
+    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

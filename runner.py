@@ -1,0 +1,270 @@
+"""A runner process: one replica of a step, with one or more worker threads.
+
+    input queue -> intake -> inputs -> step -> delivery -> slots and output queue, or request table
+
+It gets everything ready (step, slots, warm-up) before the start barrier and tells the driver how it ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from rnb.clock import now_ns
+from rnb.control import Control, run_child
+from rnb.delivery import Delivery, Output, ResultDelivery, SlotDelivery, split_output
+from rnb.importer import accepted, import_class
+from rnb.inputs import Inputs
+from rnb.intake import Intake, Piece
+from rnb.plan import ReplicaPlan
+from rnb.queues import EndOfStream, MessageQueue
+from rnb.request_table import RequestTable
+from rnb.slots import SlotPool
+from rnb.step import RequestError
+from rnb.stop import StopFlag, Termination
+from rnb.time_card import TimeCard, TimeCardList, cards_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerTask:
+    """All that a runner process is told."""
+
+    plan: ReplicaPlan
+    control: Control
+    stop: StopFlag
+    table: RequestTable
+    in_queue: MessageQueue
+    out_queues: tuple[MessageQueue, ...]
+    in_pools: dict[int, SlotPool]
+    out_pool: SlotPool | None
+    batch_timeout_ms: float
+    num_torch_threads: int
+
+
+def run_replica(task: RunnerTask) -> None:
+    """The main function of a runner process."""
+    run_child(task.control, lambda: _run(task), full=Termination.FRAME_QUEUE_FULL)
+
+
+def _run(task: RunnerTask) -> None:
+    plan = task.plan
+    if plan.device.type == "cuda":
+        torch.cuda.set_device(plan.device)
+    handle = task.out_pool.allocate() if task.out_pool else b""
+    with contextlib.ExitStack() as stack:
+        # Each worker keeps one thread for life: CUDA streams, inference mode and cuDNN's plans are per thread.
+        threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(plan.workers)]
+        workers = _on_each(threads, [lambda: Worker(task)] * plan.workers, task.stop)
+        task.control.tell("prepared", handle)
+        _attach(task, task.control.wait_for("handles"))
+        _on_each(threads, [worker.warm_up for worker in workers], task.stop)
+        task.control.tell("ready")
+        task.control.wait_for("start")
+        _on_each(threads, [worker.run for worker in workers], task.stop)
+        for queue in task.out_queues:
+            queue.close()
+
+
+def _on_each(threads: Sequence[ThreadPoolExecutor], calls: Sequence[Callable[[], Any]], stop: StopFlag) -> list[Any]:
+    """Make one call in each thread; the first exception stops the run and is raised."""
+    futures: list[Future[Any]] = [thread.submit(call) for thread, call in zip(threads, calls, strict=True)]
+    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+    if any(future.exception() for future in done):
+        stop.raise_flag(Termination.PROCESS_FAILED)
+    return [future.result() for future in sorted(futures, key=lambda future: future not in done)]
+
+
+def _attach(task: RunnerTask, handles: dict[int, bytes]) -> None:
+    for index, pool in task.in_pools.items():
+        pool.attach(handles[index])
+        if task.plan.device.type == "cuda":
+            pool.pin()
+
+
+class Worker:
+    """One thread's step instance and what is around it."""
+
+    def __init__(self, task: RunnerTask) -> None:
+        self._task, self._plan = task, task.plan
+        step = task.plan.step
+        self._taken, self._started, self._finished = (f"runner{step}_start", f"inference{step}_start", f"inference{step}_finish")
+        self._stream = torch.cuda.Stream(task.plan.device) if task.plan.device.type == "cuda" else None
+        torch.set_num_threads(task.num_torch_threads)
+        with self._device():
+            cls = import_class(task.plan.model)
+            self._step = cls(task.plan.device, **task.plan.options)
+        self._batches = getattr(cls, "batches_requests", False)
+        self._intake = Intake(
+            task.in_queue, task.stop, batch_size=task.plan.batch_size, timeout_ms=task.batch_timeout_ms
+        )
+        self._delivery = self._make_delivery()
+        self._writes_in_place = (
+            getattr(cls, "writes_in_place", False)
+            and task.out_pool is not None
+            and task.plan.num_segments == task.plan.batch_size == 1
+        )
+        self._held_until_ns: int | None = None
+
+    def _make_delivery(self) -> Delivery:
+        task = self._task
+        if not task.out_queues:
+            return ResultDelivery(task.table)
+        selector_class = import_class(self._plan.selector)
+        extra = accepted(selector_class.__init__, {"queues": task.out_queues})
+        return SlotDelivery(
+            pool=task.out_pool,
+            pool_index=self._plan.out_pool,
+            queues=task.out_queues,
+            selector=selector_class(len(task.out_queues), **extra),
+            num_segments=self._plan.num_segments,
+        )
+
+    @contextlib.contextmanager
+    def _device(self) -> Iterator[None]:
+        """This worker's GPU and stream are the current ones, and no gradients are kept."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            if self._stream is not None:
+                stack.enter_context(torch.cuda.stream(self._stream))
+            yield
+
+    def _synchronize(self) -> None:
+        if self._stream is not None:
+            self._stream.synchronize()
+
+    def warm_up(self) -> None:
+        """Make the input buffers, and run every batch size that can occur, before anything is timed."""
+        with self._device():
+            shapes = self._plan.input_shapes if self._task.in_pools else None
+            self._inputs = Inputs(
+                self._task.in_pools,
+                self._plan.device,
+                shapes=shapes,
+                batch_size=self._plan.batch_size,
+                in_place=getattr(self._step, "reads_in_place", False),
+            )
+            if hasattr(self._step, "warm_up"):
+                most_rows = shapes[0][0] * self._plan.batch_size if shapes else 0
+                self._step.warm_up(range(1, most_rows + 1))
+            self._synchronize()
+
+    def run(self) -> None:
+        """Serve requests until the stream ends."""
+        with self._device():
+            with contextlib.suppress(EndOfStream):
+                while True:
+                    pieces = self._intake.next_batch(self._held_until_ns)
+                    if pieces:
+                        self._serve_batch(pieces)
+                    else:
+                        self._flush()
+            while self._flush():
+                pass
+            self._synchronize()
+            if hasattr(self._step, "close"):
+                self._step.close()
+
+    def _serve_batch(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            TimeCard(piece.part, self._task.table).record(self._taken, piece.taken_ns)
+            self._task.table.replicas[piece.part.request_id, self._plan.step] = self._plan.replica
+        for call in [pieces] if self._batches else [[piece] for piece in pieces]:
+            self._serve(call)
+        # Only now has everything that reads the input slots run.
+        self._synchronize()
+        for slot in {piece.slot for piece in pieces if piece.slot is not None}:
+            self._task.in_pools[slot.pool].release(slot.index)
+
+    def _serve(self, pieces: list[Piece]) -> None:
+        """Call the step once, and again without the requests that it says have failed."""
+        slot = self._task.out_pool.take() if self._writes_in_place and self._task.out_pool else None
+        while pieces:
+            try:
+                tensors, values, card = self._call(pieces, slot)
+            except RequestError as error:
+                pieces = self._drop_failed(pieces, error)
+            else:
+                slot = self._hand_on(tensors, values, card, slot, _counts(pieces))
+                break
+        if slot is not None and self._task.out_pool is not None:
+            self._task.out_pool.release(slot)
+
+    def _call(self, pieces: list[Piece], slot: int | None) -> tuple[Any, Any, Any]:
+        tensors = self._inputs.assemble(pieces)
+        cards = [TimeCard(piece.part, self._task.table) for piece in pieces]
+        started_ns = now_ns()
+        for card in cards:
+            card.record(self._started, started_ns)
+        values = [piece.part.value for piece in pieces]
+        more = {"out": self._task.out_pool.tensors(slot)} if slot is not None and self._task.out_pool else {}
+        if len(pieces) == 1:
+            output: tuple[Any, Any, Any] = self._step(tensors, values[0], cards[0], **more)
+        else:
+            output = self._step(tensors, values, TimeCardList(cards), **more)
+        return output
+
+    def _drop_failed(self, pieces: list[Piece], error: RequestError) -> list[Piece]:
+        failed = {piece.part.request_id for piece in pieces} if error.request_ids is None else set(error.request_ids)
+        for request_id in failed:
+            self._task.table.fail(request_id, str(error))
+        return [piece for piece in pieces if piece.part.request_id not in failed]
+
+    def _hand_on(self, tensors: Any, values: Any, card: Any, slot: int | None, counts: list[int]) -> int | None:
+        """Deliver what the step returned; returns the slot if it was not used."""
+        cards = cards_of(card)
+        if not cards:
+            self._held_until_ns = self._held_until_ns or now_ns() + int(self._task.batch_timeout_ms * 1e6)
+            return slot
+        self._synchronize()
+        finished_ns = now_ns()
+        for one in cards:
+            one.record(self._finished, finished_ns)
+        self._held_until_ns = None
+        output = Output(tensors, _values_of(values, len(cards)), cards)
+        if self._plan.step == 0 and tensors:
+            for one, rows in zip(cards, output.num_rows, strict=True):
+                self._task.table.outcomes["num_clips"][one.id] = rows[0]
+        written = self._written_slot(tensors, slot)
+        if sum(counts) != len(cards):
+            counts = [len(cards)]  # the step packed what it held back
+        for part in split_output(output, counts):
+            self._delivery.deliver(part, written)
+        return None if written is not None else slot
+
+    def _written_slot(self, tensors: Any, slot: int | None) -> int | None:
+        """The slot, if the step has written its output there."""
+        if slot is None or self._task.out_pool is None or not tensors:
+            return None
+        targets = self._task.out_pool.tensors(slot)
+        same = all(a.data_ptr() == b.data_ptr() for a, b in zip(tensors, targets, strict=True))
+        return slot if same else None
+
+    def _flush(self) -> bool:
+        """Have the step give out what it holds back; False when it held nothing."""
+        self._held_until_ns = None
+        output = self._step.flush() if hasattr(self._step, "flush") else None
+        if output is None:
+            return False
+        tensors, values, card = output
+        self._hand_on(tensors, values, card, None, [len(cards_of(card))])
+        return True
+
+
+def _counts(pieces: Sequence[Piece]) -> list[int]:
+    """How many requests each message of a batch brought."""
+    messages = [piece.message for piece in pieces]
+    return [messages.count(message) for message in sorted(set(messages))]
+
+
+def _values_of(values: Any, num_requests: int) -> list[Any]:
+    """The value of each request, from what a step returned for all of them."""
+    if num_requests == 1:
+        return [values]
+    if isinstance(values, list) and len(values) == num_requests:
+        return values
+    return [values] * num_requests
