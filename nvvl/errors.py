@@ -1,0 +1,16 @@
+"""The one error that a video file can cause."""
+
+from __future__ import annotations
+
+
+class VideoError(ValueError):
+    """A video cannot be used. The message is one line: the file, then the reason."""
+
+    def __init__(self, filename: str, reason: str) -> None:
+        super().__init__(f"{filename}: {' '.join(reason.split())}")
+        self.filename = filename
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[VideoError], tuple[str, str]]:
+        """Errors cross process borders, so both parts travel."""
+        return VideoError, (self.filename, self.reason)

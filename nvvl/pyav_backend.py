@@ -1,0 +1,138 @@
+"""Decoding on the CPU with FFmpeg, through PyAV; planes are scaled with OpenCV."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import av
+import av.error
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nvvl.clips import places_of
+from nvvl.convert import coefficients, rounded
+from nvvl.errors import VideoError
+from nvvl.index import Run, VideoIndex
+from nvvl.picture import Color, Orientation
+from nvvl.reader import packets_of
+from nvvl.video_file import VideoFile
+
+PLANAR_YUV = re.compile(r"yuv[aj]?4\d\dp(9|10|12|14|16)?(le)?")
+GRAY = re.compile(r"gray(9|10|12|14|16)?(le)?")
+Plane = npt.NDArray[Any]
+
+
+class PyavBackend:
+    """Decodes clips into a tensor on the CPU. One instance serves one thread."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._scaler = PictureScaler(width, height)
+
+    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> None:
+        """Fill `out` (num_clips, 3, frames, height, width) with the clips that begin at `starts`.
+
+        Raises:
+            MissingFrames: the file does not give a frame that its index has.
+            VideoError: the file cannot be read, or its pixels cannot be converted.
+        """
+        places = places_of(starts, frames_per_clip=out.shape[2])
+        for number, frame in frames_of(file, index, places.wanted):
+            picture = torch.from_numpy(self._scaler.convert(frame, file.filename))
+            places.fill(number, rounded(picture, out.dtype), out)
+        places.check_complete()
+
+    def close(self) -> None:
+        """Nothing is held between calls."""
+
+
+def frames_of(file: VideoFile, index: VideoIndex, wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    """(index, frame) of each wanted frame that can be decoded, as PyAV frames, in any order."""
+    for run in index.plan(wanted):
+        remaining = set(run.frames)
+        for number, frame in _numbered(index, _decoded(file, index, run)):
+            if number in remaining:
+                remaining.remove(number)
+                yield number, frame
+            if not remaining:
+                break
+
+
+def _decoded(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[Any]:
+    file.restart_decoder()
+    for _, packet in packets_of(file, index, run):
+        yield from file.decode(packet)
+    yield from file.decode(None)
+
+
+def _numbered(index: VideoIndex, frames: Iterator[Any]) -> Iterator[tuple[int, Any]]:
+    if index.counted:
+        return enumerate(frames)
+    return ((index.frame_of_pts.get(frame.pts, -1), frame) for frame in frames)
+
+
+class PictureScaler:
+    """Scales and colour-converts frames to one size."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._width, self._height = width, height
+
+    def convert(self, frame: Any, filename: str) -> npt.NDArray[np.float32]:
+        """A PyAV frame as RGB in 0..255, float32 of (3, height, width), by the rules of `nvvl.convert`.
+
+        Raises:
+            VideoError: the frame's pixel format, colour matrix or rotation is not supported.
+        """
+        orientation = Orientation.of(frame)
+        if orientation is None:
+            raise VideoError(filename, "is rotated by an angle that is no multiple of 90 degrees")
+        size = orientation.stored_size(self._width, self._height)
+        if frame.format.is_rgb or frame.format.has_palette:
+            rgb = cv2.resize(frame.to_ndarray(format="rgb24"), size, interpolation=cv2.INTER_LINEAR)
+            return _turned(rgb.transpose(2, 0, 1).astype(np.float32), orientation)
+        return _turned(self._from_yuv(frame, size, filename), orientation)
+
+    def _from_yuv(self, frame: Any, size: tuple[int, int], filename: str) -> npt.NDArray[np.float32]:
+        color = Color.of(frame)
+        if color is None:
+            raise VideoError(filename, f"colour matrix {int(frame.colorspace)} (ITU-T H.273) is not supported")
+        frame = _planar(frame, filename)
+        bit_depth = frame.format.components[0].bits
+        coeffs = coefficients(color, bit_depth)
+        codes = np.empty((3, size[1], size[0]), np.float32)
+        codes[1:] = 1 << (bit_depth - 1)  # Neutral, where the format has no chroma.
+        for place, plane in zip(codes, _planes(frame), strict=False):
+            place[:] = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
+        matrix = np.asarray(coeffs.matrix, np.float32).reshape(3, 3)
+        rgb = matrix @ codes.reshape(3, -1)
+        rgb += np.asarray(coeffs.offset, np.float32)[:, None]
+        return np.clip(rgb, 0, 255, out=rgb).reshape(codes.shape)
+
+
+def _planar(frame: Any, filename: str) -> Any:
+    """The frame in a layout with a plane for each component, or converted to one that loses nothing."""
+    name = frame.format.name
+    if PLANAR_YUV.fullmatch(name) or GRAY.fullmatch(name):
+        return frame
+    deep = frame.format.components[0].bits > 8
+    try:
+        return frame.reformat(format="yuv444p16le" if deep else "yuv444p")
+    except (ValueError, av.error.FFmpegError) as error:
+        raise VideoError(filename, f"pixel format {name} is not supported") from error
+
+
+def _planes(frame: Any) -> Iterator[Plane]:
+    """Views of the frame's luma and chroma planes, without the padding of their rows."""
+    dtype = np.dtype(np.uint16 if frame.format.components[0].bits > 8 else np.uint8)
+    for plane in frame.planes[:3]:
+        rows = np.frombuffer(plane, dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
+        yield rows[:, : plane.width]
+
+
+def _turned(picture: npt.NDArray[np.float32], orientation: Orientation) -> npt.NDArray[np.float32]:
+    picture = picture[:, :: -1 if orientation.flip_y else 1, :: -1 if orientation.flip_x else 1]
+    return np.ascontiguousarray(picture.transpose(0, 2, 1) if orientation.transposed else picture)

@@ -1,0 +1,171 @@
+"""RnBLoader: video files in, clips of frames in a tensor on a device out.
+
+The interface is that of the NVVL fork that RnB was written for; the decoders behind it are today's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Sequence
+from types import TracebackType
+
+import torch
+from torch import Tensor
+
+from nvvl import backends
+from nvvl.clips import MissingFrames
+from nvvl.errors import VideoError
+from nvvl.index import VideoIndex, index_of
+from nvvl.sampler import Sampler
+from nvvl.video_file import VideoFile
+
+OUTPUT_DTYPES = (torch.uint8, torch.float32)
+
+
+class RnBLoader:
+    """Decodes the clips that a sampler picks, scaled to `width` x `height`. For use by one thread.
+
+    Two ways to use it: `loadfile` some files and iterate, or `decode_into` a tensor of one's own.
+
+    Args:
+        width, height: size of the output in pixels.
+        consecutive_frames: frames in a clip.
+        device_id: the index of a GPU; None or -1 for the CPU.
+        sampler: says where the clips of a video begin.
+        backend: 'nvdec' (a GPU's video engine), 'pyav' (FFmpeg on the CPU), 'nvvl' (the original package, where it
+            is installed), or 'auto': nvdec where it can be had, and PyAV for what that cannot decode.
+        num_decoder_threads: CPU threads for each file that PyAV decodes.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        consecutive_frames: int,
+        device_id: int | None,
+        sampler: Sampler,
+        *,
+        backend: str = "auto",
+        num_decoder_threads: int = 1,
+    ) -> None:
+        self.width, self.height = width, height
+        self.consecutive_frames = consecutive_frames
+        self.sampler = sampler
+        on_cpu = device_id is None or device_id < 0
+        self.device = torch.device("cpu") if on_cpu else torch.device("cuda", device_id)
+        self._num_threads = num_decoder_threads
+        self._backend = backends.choose(backend, self.device, width, height)
+        self._loaded: deque[tuple[str, list[int]]] = deque()
+
+    def loadfile(self, filename: str | os.PathLike[str]) -> None:
+        """Pick the clips of a file; the next iteration decodes them.
+
+        Raises:
+            VideoError: the file cannot be used. The loader goes on with the next one.
+        """
+        with self._open(filename) as file:
+            self._loaded.append((file.filename, self._sample(index_of(file))))
+
+    def __iter__(self) -> RnBLoader:
+        return self
+
+    def __next__(self) -> Tensor:
+        """The clips of the next loaded file.
+
+        Returns:
+            float32 (num_clips, consecutive_frames, 3, height, width), RGB in 0..255, on the loader's device.
+
+        Raises:
+            VideoError: the file cannot be decoded. It is dropped, and the loader goes on with the next one.
+        """
+        if not self._loaded:
+            raise StopIteration
+        filename, starts = self._loaded.popleft()
+        shape = (len(starts), self.consecutive_frames, 3, self.height, self.width)
+        clips = torch.empty(shape, dtype=torch.float32, device=self.device)
+        with self._open(filename) as file:
+            self._decode(file, index_of(file), starts, clips.transpose(1, 2))
+        return clips
+
+    def decode_into(self, filename: str | os.PathLike[str], out: Tensor) -> int:
+        """Decode a file's clips into the first rows of `out`.
+
+        Args:
+            out: (max_clips, 3, consecutive_frames, height, width), uint8 or float32, on the loader's device, with
+                any strides. On a GPU it is written in the order of the current stream.
+
+        Returns:
+            The number of clips; further rows of `out` are left as they are.
+
+        Raises:
+            VideoError: the file cannot be used; `out` may be partly written. The loader goes on with the next one.
+            ValueError: `out` does not fit the loader, or is too small for what the sampler picked.
+        """
+        self._check_out(out)
+        with self._open(filename) as file:
+            index = index_of(file)
+            starts = self._sample(index)
+            if len(starts) > len(out):
+                raise ValueError(f"the sampler picked {len(starts)} clips, but out has room for {len(out)}")
+            self._decode(file, index, starts, out[: len(starts)])
+        return len(starts)
+
+    def flush(self) -> None:
+        """Forget the files that were loaded and not yet iterated over."""
+        self._loaded.clear()
+
+    def close(self) -> None:
+        """Give back the decoder. May be called twice."""
+        self.flush()
+        self._backend.close()
+
+    def __enter__(self) -> RnBLoader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self, filename: str | os.PathLike[str]) -> VideoFile:
+        return VideoFile(os.fspath(filename), self._num_threads)
+
+    def _sample(self, index: VideoIndex) -> list[int]:
+        length = self.consecutive_frames
+        if index.num_frames < length:
+            reason = f"has {index.num_frames} frames, fewer than the {length} of a clip"
+            raise VideoError(index.filename, reason)
+        starts = [int(start) for start in self.sampler.sample(index.num_frames) or ()]
+        if not starts:
+            reason = f"has {index.num_frames} frames: too short for {type(self.sampler).__name__}"
+            raise VideoError(index.filename, reason)
+        if min(starts) < 0 or max(starts) + length > index.num_frames:
+            clips = f"clips of {length} frames at {starts}"
+            raise ValueError(f"{type(self.sampler).__name__} picked {clips} in {index.num_frames} frames")
+        return starts
+
+    def _decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> None:
+        try:
+            self._backend.decode(file, index, starts, out)
+        except MissingFrames:
+            self._decode_distrustfully(file, starts, out)
+
+    def _decode_distrustfully(self, file: VideoFile, starts: Sequence[int], out: Tensor) -> None:
+        """Once more, with an index that says what really comes out of a decoder."""
+        index = index_of(file, by_decoding=True)
+        try:
+            if max(starts) + self.consecutive_frames > index.num_frames:
+                raise MissingFrames([index.num_frames])
+            self._backend.decode(file, index, starts, out)
+        except MissingFrames as error:
+            raise VideoError(file.filename, f"is damaged: {error} cannot be decoded") from error
+
+    def _check_out(self, out: Tensor) -> None:
+        expected = (3, self.consecutive_frames, self.height, self.width)
+        if out.dim() != 5 or tuple(out.shape[1:]) != expected:
+            raise ValueError(f"out is {tuple(out.shape)}; it must be (max_clips, {str(expected)[1:]}")
+        if out.dtype not in OUTPUT_DTYPES:
+            raise ValueError(f"out is {out.dtype}; it must be one of {', '.join(map(str, OUTPUT_DTYPES))}")
+        if out.device != self.device:
+            raise ValueError(f"out is on {out.device}; it must be on {self.device}")

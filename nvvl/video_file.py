@@ -1,0 +1,115 @@
+"""An open video file: its packets from any point on, and the decoder that FFmpeg has for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import av
+import av.error
+
+from nvvl.errors import VideoError
+
+
+class VideoFile:
+    """The first video stream of a file, opened with PyAV. Not for use by several threads at once.
+
+    Raises:
+        VideoError: the file is missing, empty, not a video, or has no video stream.
+    """
+
+    def __init__(self, filename: str, num_threads: int = 1) -> None:
+        self.filename = filename
+        self._num_threads = num_threads
+        self._open()
+
+    def __enter__(self) -> VideoFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._container.close()
+
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of the codec, 'h264' say."""
+        return str(self.decoder.codec.canonical_name)
+
+    @property
+    def num_promised_packets(self) -> int:
+        """How many packets the container's own index lists, 0 where it has none."""
+        return len(self._stream.index_entries)
+
+    def rewind(self) -> None:
+        """Start over with a fresh decoder. Always exact, unlike a seek, but it reads the header again."""
+        if self._touched:
+            self._container.close()
+            self._open()
+
+    def restart_decoder(self) -> None:
+        """Forget the decoder's pictures, so that packets from another keyframe can follow."""
+        self.decoder.flush_buffers()
+
+    def demux(self) -> Iterator[Any]:
+        """The packets from where the file stands, in decoding order.
+
+        Raises:
+            VideoError: the file cannot be read on.
+        """
+        self._touched = True
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size:  # The one without content only says that the end was reached.
+                    yield packet
+        except av.error.FFmpegError as error:
+            raise VideoError(self.filename, f"cannot be read: {error.strerror}") from error
+
+    def decode(self, packet: Any) -> list[Any]:
+        """The frames that come out when this packet goes in; None drains the decoder.
+
+        A damaged packet gives nothing, as when a player reads the file from its start.
+        """
+        try:
+            return list(self.decoder.decode(packet))
+        except (av.error.InvalidDataError, av.error.EOFError):
+            return []
+        except (av.error.PatchWelcomeError, NotImplementedError) as error:
+            raise VideoError(self.filename, f"uses a feature that the {self.codec} decoder lacks") from error
+
+    def seek(self, timestamp: int) -> None:
+        """Go to a keyframe at or before `timestamp`, in the stream's time base, as far as the container can."""
+        self._touched = True
+        self._container.seek(timestamp, stream=self._stream, backward=True, any_frame=False)
+
+    def _open(self) -> None:
+        self._touched = False
+        self._container = open_container(self.filename)
+        if not self._container.streams.video:
+            self._container.close()
+            raise VideoError(self.filename, "has no video stream")
+        self._stream = self._container.streams.video[0]
+        self.decoder = self._stream.codec_context
+        if self.decoder is None:
+            self._container.close()
+            raise VideoError(self.filename, "unsupported codec")
+        self.decoder.thread_count = self._num_threads
+
+
+def open_container(filename: str) -> Any:
+    """Open a file with PyAV; every way to fail is a VideoError."""
+    try:
+        if os.path.getsize(filename) == 0:
+            raise VideoError(filename, "is empty")
+        return av.open(filename)
+    except av.error.InvalidDataError as error:
+        raise VideoError(filename, "is no video, or is truncated: no container can be read from it") from error
+    except OSError as error:
+        raise VideoError(filename, f"cannot be opened: {error.strerror}") from error
+    except av.error.FFmpegError as error:
+        raise VideoError(filename, f"cannot be opened: {error.strerror}") from error
