@@ -1,8 +1,8 @@
 """RnB's driver: parse, load the config, check, plan, start, wait, report.
 
-                 filename queue          frame queues: one, one per GPU, or by group
-    client.py ──────────────────▶ runner.py ───────────────▶ runner.py ──▶ … ──▶ logs/
-    plays the schedule           step 0: the loader        steps 1…n: the network, in parts
+             filename queue          frame queues: one, one per GPU, or by group
+client.py ──────────────────▶ runner.py ───────────────▶ runner.py ──▶ … ──▶ logs/
+plays the schedule           step 0: the loader        steps 1…n: the network, in parts
 """
 
 import sys
@@ -21,14 +21,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         benchmark = prepare(args)
+        if args.check:
+            print(describe(benchmark.plan))
+            return EXIT_OK
+        return EXIT_OK if benchmark.run() else EXIT_FAILED
     except UsageError as error:
         print(f"benchmark.py: error: {error}", file=sys.stderr)
         return EXIT_USAGE
-    if args.check:
-        print(describe(benchmark.plan))
-        return EXIT_OK
-    print("Args:", args, flush=True)
-    return EXIT_OK if benchmark.run() else EXIT_FAILED
 
 
 if __name__ == "__main__":

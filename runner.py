@@ -57,7 +57,7 @@ def _run(task: RunnerTask) -> None:
         torch.cuda.set_device(plan.device)
     handle = task.out_pool.allocate() if task.out_pool else b""
     with contextlib.ExitStack() as stack:
-        # Each worker keeps one thread for life: CUDA streams, inference mode and cuDNN's plans are per thread.
+        # A worker keeps one thread for life: CUDA streams, inference mode and cuDNN's plans are per thread.
         threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(plan.workers)]
         workers = _on_each(threads, [lambda: Worker(task)] * plan.workers, task.stop)
         task.control.tell("prepared", handle)
@@ -70,7 +70,9 @@ def _run(task: RunnerTask) -> None:
             queue.close()
 
 
-def _on_each(threads: Sequence[ThreadPoolExecutor], calls: Sequence[Callable[[], Any]], stop: StopFlag) -> list[Any]:
+def _on_each(
+    threads: Sequence[ThreadPoolExecutor], calls: Sequence[Callable[[], Any]], stop: StopFlag
+) -> list[Any]:
     """Make one call in each thread; the first exception stops the run and is raised."""
     futures: list[Future[Any]] = [thread.submit(call) for thread, call in zip(threads, calls, strict=True)]
     done, _ = wait(futures, return_when=FIRST_EXCEPTION)
@@ -92,7 +94,11 @@ class Worker:
     def __init__(self, task: RunnerTask) -> None:
         self._task, self._plan = task, task.plan
         step = task.plan.step
-        self._taken, self._started, self._finished = (f"runner{step}_start", f"inference{step}_start", f"inference{step}_finish")
+        self._taken, self._started, self._finished = (
+            f"runner{step}_start",
+            f"inference{step}_start",
+            f"inference{step}_finish",
+        )
         self._stream = torch.cuda.Stream(task.plan.device) if task.plan.device.type == "cuda" else None
         torch.set_num_threads(task.num_torch_threads)
         with self._device():
@@ -178,7 +184,7 @@ class Worker:
         # Only now has everything that reads the input slots run.
         self._synchronize()
         for slot in {piece.slot for piece in pieces if piece.slot is not None}:
-            self._task.in_pools[slot.pool].release(slot.index)
+            self._task.in_pools[slot.pool].release(slot.number)
 
     def _serve(self, pieces: list[Piece]) -> None:
         """Call the step once, and again without the requests that it says have failed."""
@@ -209,12 +215,18 @@ class Worker:
         return output
 
     def _drop_failed(self, pieces: list[Piece], error: RequestError) -> list[Piece]:
-        failed = {piece.part.request_id for piece in pieces} if error.request_ids is None else set(error.request_ids)
+        failed = (
+            {piece.part.request_id for piece in pieces}
+            if error.request_ids is None
+            else set(error.request_ids)
+        )
         for request_id in failed:
             self._task.table.fail(request_id, str(error))
         return [piece for piece in pieces if piece.part.request_id not in failed]
 
-    def _hand_on(self, tensors: Any, values: Any, card: Any, slot: int | None, counts: list[int]) -> int | None:
+    def _hand_on(
+        self, tensors: Any, values: Any, card: Any, slot: int | None, counts: list[int]
+    ) -> int | None:
         """Deliver what the step returned; returns the slot if it was not used."""
         cards = cards_of(card)
         if not cards:

@@ -19,11 +19,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("benchmark.py", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        "benchmark.py", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
+    )
     load = parser.add_argument_group("load")
     load.add_argument(
         "-mi", "--mean_interval_ms", type=_number(0), default=100, metavar="MS",
-        help="mean gap between requests, which arrive as a Poisson process; 0 = all at once (default %(default)s)",
+        help="mean gap of the Poisson process of requests; 0 = all at once (default %(default)s)",
     )  # fmt: skip
     load.add_argument(
         "-v", "--videos", type=_integer(1), default=2000, metavar="N",
@@ -67,21 +69,31 @@ def _add_pipeline_group(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     pipeline.add_argument(
         "--device", choices=("auto", "cuda", "cpu"), default="auto",
-        help="cpu maps every GPU index to the CPU; auto and cuda use the GPUs that the config names (default %(default)s)",
+        help="cpu maps every GPU index to the CPU; else the config's GPUs are used (default %(default)s)",
     )  # fmt: skip
     pipeline.add_argument(
-        "--checkpoint", metavar="FILE", help="trained weights; without them they are random, drawn from the seed"
+        "--mps", choices=("auto", "on", "off"), default="auto",
+        help="a CUDA MPS daemon of the run's own, so that processes on a GPU take no turns; auto starts one"
+        " where a GPU has several processes (default %(default)s)",
+    )  # fmt: skip
+    pipeline.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="trained weights; without them they are random, drawn from the seed",
     )
 
 
 def _add_run_group(parser: argparse.ArgumentParser) -> None:
     run = parser.add_argument_group("run")
     run.add_argument(
-        "--logs", default="logs", metavar="FOLDER", help="where the run's folder is made (default %(default)s)"
+        "--logs",
+        default="logs",
+        metavar="FOLDER",
+        help="where the run's folder is made (default %(default)s)",
     )
     run.add_argument(
         "--max-failures", type=_integer(0), default=0, metavar="N",
-        help="how many requests may fail, say for an unreadable video, before the exit status is 1 (default %(default)s)",
+        help="how many requests may fail, say for a bad video, before the run does (default %(default)s)",
     )  # fmt: skip
     run.add_argument("--check", action="store_true", help="print the resolved plan and stop")
 

@@ -40,5 +40,7 @@ class Batcher(Step):
 
     def _pack(self) -> StepOutput:
         held, self._held = self._held, []
-        tensors = tuple(torch.cat(parts) for parts in zip(*(entry[0] for entry in held if entry[0]), strict=True))
+        tensors = tuple(
+            torch.cat(parts) for parts in zip(*(entry[0] for entry in held if entry[0]), strict=True)
+        )
         return tensors, [value for _, value, _ in held], TimeCardList([card for _, _, card in held])

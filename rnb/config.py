@@ -119,7 +119,9 @@ def _expand_step(step: Any, steps: list[Any], index: int, per_gpu_queue: bool) -
     if not isinstance(step, dict) or "gpus" not in step:
         return step
     if "queue_groups" in step:
-        raise ConfigError(f"pipeline[{index}].gpus", "the step has 'queue_groups' too; name the GPUs in one of them")
+        raise ConfigError(
+            f"pipeline[{index}].gpus", "the step has 'queue_groups' too; name the GPUs in one of them"
+        )
     gpus = step["gpus"]
     sets = [[gpu for gpu in gpus if gpu == one] for one in _in_order(gpus)] if per_gpu_queue else [gpus]
     # The first step of a per-GPU pipeline still reads the one filename queue.
@@ -136,19 +138,26 @@ def _expand_step(step: Any, steps: list[Any], index: int, per_gpu_queue: bool) -
 
 
 def _check_per_gpu(steps: list[Any]) -> None:
-    reference: list[Any] | None = None
+    reference: list[int] | None = None
     for index, step in enumerate(steps):
         if not isinstance(step, dict) or not isinstance(step.get("gpus"), list):
-            raise ConfigError(f"pipeline[{index}]", "-p needs 'gpus' in each step; 'queue_groups' name their own queues")
-        gpus = sorted(map(str, _in_order(step["gpus"])))
+            raise ConfigError(
+                f"pipeline[{index}]", "-p needs 'gpus' in each step; 'queue_groups' name their own queues"
+            )
+        if not all(type(gpu) is int for gpu in step["gpus"]):
+            raise ConfigError(
+                f"pipeline[{index}].gpus", f"{_short(step['gpus'])}: must be a list of whole numbers"
+            )
+        gpus = _in_order(step["gpus"])
         reference = reference or gpus
         if gpus != reference:
             raise ConfigError(
-                f"pipeline[{index}].gpus", f"{step['gpus']}: -p needs the same GPUs in all steps, here {reference}"
+                f"pipeline[{index}].gpus",
+                f"{step['gpus']}: -p needs the same GPUs in all steps, here {reference}",
             )
 
 
-def _in_order(gpus: Iterable[Any]) -> list[Any]:
+def _in_order(gpus: Iterable[int]) -> list[int]:
     # Ascending, so that the queue of a GPU has the same index between any two steps.
     return sorted(set(gpus))
 
@@ -162,8 +171,8 @@ def _check_queues(config: PipelineConfig) -> None:
             _check_end(place, "out_queues", group.out_queues, absent=index == last, why="is the last one")
             if group.out_queues and len(set(group.out_queues)) < len(group.out_queues):
                 raise ConfigError(f"{place}.out_queues", f"{group.out_queues}: a queue is named twice")
-        if index < last:
-            _check_joint(config, index)
+    for index in range(last):
+        _check_joint(config, index)
     if config.pipeline[last].num_segments != 1:
         raise ConfigError(f"pipeline[{last}].num_segments", "the last step has nobody to hand segments to")
     if "num_shared_tensors" in config.pipeline[last].model_fields_set:
@@ -183,7 +192,8 @@ def _check_joint(config: PipelineConfig, index: int) -> None:
     if written != read:
         raise ConfigError(
             f"pipeline[{index}]",
-            f"its out_queues {sorted(written)} must be the in_queues of pipeline[{index + 1}], {sorted(read, key=str)}",
+            f"its out_queues {sorted(written)} must be the in_queues of pipeline[{index + 1}],"
+            f" {sorted(read, key=str)}",
         )
 
 
@@ -197,7 +207,9 @@ def unknown_option(place: str, name: str, choices: Iterable[str]) -> ConfigError
 
 def _first_problem(error: ValidationError) -> ConfigError:
     problem = error.errors(include_url=False)[0]
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]).lstrip(".")
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]).lstrip(
+        "."
+    )
     if problem["type"] == "extra_forbidden":
         parent, _, name = place.rpartition(".")
         return unknown_option(parent or "config", name, PipelineConfig.model_fields)

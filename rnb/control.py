@@ -9,14 +9,16 @@ Each child has a pipe of its own, so that one killed in the middle of a message 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from rnb.queues import QueueFull
-from rnb.stop import Stopped, StopFlag, Termination
+from rnb.stop import StopFlag, Stopped, Termination
 
 POLL_S = 0.2
 
@@ -58,6 +60,7 @@ class Control:
 def run_child(control: Control, body: Callable[[], None], *, full: Termination) -> None:
     """Run the body of a child process and report how it ended. `full` is the reason when a queue was full."""
     exit_code = 0
+    _set_title(f"rnb {multiprocessing.current_process().name}")
     try:
         body()
     except Stopped:
@@ -74,3 +77,9 @@ def run_child(control: Control, body: Callable[[], None], *, full: Termination) 
     control.wait_for_exit()
     if exit_code:
         raise SystemExit(exit_code)
+
+
+def _set_title(title: str) -> None:
+    """What ps and top show for this process; Linux keeps 15 bytes."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(title[:15])

@@ -50,7 +50,9 @@ def split_output(output: Output, counts: Sequence[int]) -> list[Output]:
     outputs, start, starts = [], 0, [0] * len(output.tensors or ())
     num_rows = output.num_rows
     for count in counts:
-        ends = [first + sum(rows[i] for rows in num_rows[start : start + count]) for i, first in enumerate(starts)]
+        ends = [
+            first + sum(rows[i] for rows in num_rows[start : start + count]) for i, first in enumerate(starts)
+        ]
         cut = zip(output.tensors or (), starts, ends, strict=True)
         tensors = None if output.tensors is None else tuple(tensor[first:end] for tensor, first, end in cut)
         stop = start + count
@@ -103,7 +105,9 @@ class SlotDelivery:
             queue.put(self._message(output, segment, slot))
 
     def _message(self, output: Output, segment: int, slot: int | None) -> Message:
-        shares = [tuple(split_rows(rows, self._num_segments)[segment] for rows in part) for part in output.num_rows]
+        shares = [
+            tuple(split_rows(rows, self._num_segments)[segment] for rows in part) for part in output.num_rows
+        ]
         parts = tuple(
             self._part(card, value, rows, segment)
             for card, value, rows in zip(output.cards, output.values, shares, strict=True)
@@ -138,7 +142,7 @@ def copy_rows(target: torch.Tensor, first: int, source: torch.Tensor) -> None:
     """Copy into rows of a slot; a ValueError says when they do not fit."""
     if first + len(source) > len(target) or source.shape[1:] != target.shape[1:]:
         raise ValueError(
-            f"an output of {tuple(source.shape)} does not fit a slot of {tuple(target.shape)} from row {first} on;"
+            f"an output of {tuple(source.shape)} does not fit a slot of {tuple(target.shape)} at row {first};"
             " output_shape must give the largest output"
         )
     target[first : first + len(source)].copy_(source)

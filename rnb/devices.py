@@ -31,7 +31,9 @@ def _missing_gpu(gpu: int, num_gpus: int, mode: str) -> str:
         return f"GPU {gpu}: no GPU here; --device cpu runs every replica on the CPU instead"
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     seen = f"CUDA_VISIBLE_DEVICES={visible} shows" if visible else "this machine has"
-    return f"GPU {gpu}: {seen} {num_gpus}, so it may be 0 to {num_gpus - 1}, or -1 for the CPU (--device {mode})"
+    return (
+        f"GPU {gpu}: {seen} {num_gpus}, so it may be 0 to {num_gpus - 1}, or -1 for the CPU (--device {mode})"
+    )
 
 
 def _check_allocator() -> None:

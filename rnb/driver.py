@@ -6,20 +6,19 @@ import argparse
 import itertools
 import multiprocessing
 import os
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import client
 import runner
 from rnb import schedule
-from rnb.clock import now_ns
+from rnb.clock import epoch_offset_ns, now_ns
 from rnb.config import ConfigError, PipelineConfig, load_config
 from rnb.control import Control
 from rnb.devices import resolve_mode
 from rnb.importer import accepted, import_class
+from rnb.mps import shared_gpus
 from rnb.plan import Plan, ReplicaPlan, make_plan
 from rnb.progress import Progress
 from rnb.queues import MessageQueue
@@ -54,19 +53,23 @@ class Benchmark:
     """The video of each request."""
 
     def run(self) -> bool:
-        """Run it and write its folder; True when all went as asked."""
-        folder = create(self.args.logs, self.args)
+        """Run it and write its folder; True when all went as asked. Raises UsageError before it starts."""
+        try:
+            folder = create(self.args.logs, self.args)
+        except RunFolderError as error:
+            raise UsageError(str(error)) from error
+        print("Args:", self.args, flush=True)
         processes = _Processes(self)
         start_ns = None
-        with stop_on_signals(processes.stop):
+        with stop_on_signals(processes.stop), shared_gpus(self.plan, self.args.mps) as mps:
             try:
                 start_ns = processes.start()
                 if start_ns is not None:
-                    print(f"START! {start_ns}")
-                    processes.wait()
+                    print(f"START! {(start_ns + epoch_offset_ns()) / 1e9:f}", flush=True)
+                processes.wait()
             finally:
                 processes.supervisor.end()
-        return report(self, folder, processes.ending(start_ns))
+        return report(processes.ending(start_ns, mps), folder)
 
 
 def prepare(args: argparse.Namespace) -> Benchmark:
@@ -87,7 +90,7 @@ def prepare(args: argparse.Namespace) -> Benchmark:
                 "sample_videos": list(dict.fromkeys(videos))[:NUM_SAMPLE_VIDEOS],
             },
         )
-    except (ConfigError, RunFolderError) as error:
+    except ConfigError as error:
         raise UsageError(str(error)) from error
     return Benchmark(args=args, config=config, plan=plan, mode=mode, videos=videos)
 
@@ -115,7 +118,12 @@ class _Processes:
     """The processes of a run and the memory that they share."""
 
     def __init__(self, benchmark: Benchmark) -> None:
-        self._args, self._plan, self._videos = benchmark.args, benchmark.plan, benchmark.videos
+        self._args, self._plan, self._mode, self._videos = (
+            benchmark.args,
+            benchmark.plan,
+            benchmark.mode,
+            benchmark.videos,
+        )
         self._context = multiprocessing.get_context("spawn")
         self.stop = StopFlag()
         self.supervisor = Supervisor(self._context, self.stop)
@@ -133,7 +141,11 @@ class _Processes:
         ]
         self._pools = [
             SlotPool(
-                layout=pool.layout, num_slots=pool.num_slots, device=pool.device, context=self._context, stop=self.stop
+                layout=pool.layout,
+                num_slots=pool.num_slots,
+                device=pool.device,
+                context=self._context,
+                stop=self.stop,
             )
             for pool in self._plan.pools
         ]
@@ -181,17 +193,30 @@ class _Processes:
         runners = self.supervisor.children[1:]
         told = zip(self._plan.replicas, runners, strict=True)
         return {
-            replica.out_pool: child.messages["prepared"] for replica, child in told if replica.out_pool is not None
+            replica.out_pool: child.messages["prepared"]
+            for replica, child in told
+            if replica.out_pool is not None
         }
 
-    def ending(self, start_ns: int | None) -> Ending:
+    def ending(self, start_ns: int | None, mps: str) -> Ending:
+        full = [
+            child.messages["queue_full"]
+            for child in self.supervisor.children
+            if "queue_full" in child.messages
+        ]
         return Ending(
+            args=self._args,
+            plan=self._plan,
+            device_mode=self._mode,
+            mps=mps,
+            videos=self._videos,
+            arrivals_ns=self.arrivals_ns,
+            requests=self.table,
             start_ns=start_ns,
             reason=self.stop.reason,
             failure=self.supervisor.failure,
             traceback=self.supervisor.traceback,
-            table=self.table,
-            arrivals_ns=self.arrivals_ns,
+            full_queue=full[0] if full else None,
         )
 
     def wait(self) -> None:

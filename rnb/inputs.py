@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -18,7 +19,13 @@ class Inputs:
     """
 
     def __init__(
-        self, pools: Mapping[int, SlotPool], device: torch.device, *, shapes: Shapes | None, batch_size: int, in_place: bool
+        self,
+        pools: Mapping[int, SlotPool],
+        device: torch.device,
+        *,
+        shapes: Shapes | None,
+        batch_size: int,
+        in_place: bool,
     ) -> None:
         self._pools, self._device, self._in_place = pools, device, in_place
         self._buffers: tuple[torch.Tensor, ...] = ()
@@ -42,16 +49,16 @@ class Inputs:
             return False
         return all(
             after.first_rows == tuple(map(sum, zip(before.first_rows, before.part.num_rows, strict=True)))
-            for before, after in zip(pieces, pieces[1:], strict=False)
+            for before, after in itertools.pairwise(pieces)
         )
 
     def _slot_rows(self, pieces: Sequence[Piece]) -> tuple[torch.Tensor, ...]:
         slot, last = pieces[0].slot, pieces[-1]
         assert slot is not None
         pool = self._pools[slot.pool]
-        pool.wait_filled(slot.index, self._device)
+        pool.wait_filled(slot.number, self._device)
         ends = map(sum, zip(last.first_rows, last.part.num_rows, strict=True))
-        tensors = zip(pool.tensors(slot.index), pieces[0].first_rows, ends, strict=True)
+        tensors = zip(pool.tensors(slot.number), pieces[0].first_rows, ends, strict=True)
         return tuple(tensor[first:end] for tensor, first, end in tensors)
 
     def _gather(self, pieces: Sequence[Piece]) -> tuple[torch.Tensor, ...]:
@@ -59,8 +66,8 @@ class Inputs:
         for piece in pieces:
             assert piece.slot is not None
             pool = self._pools[piece.slot.pool]
-            pool.wait_filled(piece.slot.index, self._device)
-            for number, tensor in enumerate(pool.tensors(piece.slot.index)):
+            pool.wait_filled(piece.slot.number, self._device)
+            for number, tensor in enumerate(pool.tensors(piece.slot.number)):
                 first, rows = piece.first_rows[number], piece.part.num_rows[number]
                 target = self._buffers[number][ends[number] : ends[number] + rows]
                 target.copy_(tensor[first : first + rows], non_blocking=self._device.type == "cuda")

@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 
 class SlotRef(NamedTuple):
-    """A slot: the pool (one per producing replica) and the index in it."""
+    """A slot: the pool (one per producing replica) and its number in there."""
 
     pool: int
-    index: int
+    number: int
 
 
 class Part(NamedTuple):

@@ -63,7 +63,8 @@ class ReplicaPlan:
 
     @property
     def name(self) -> str:
-        return f"step {self.step} replica {self.replica}"
+        """Step and replica, as messages and process lists name them."""
+        return f"step {self.step}.{self.replica}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,11 +127,15 @@ class _Builder:
     def _check_batching(self, classes: list[type[Any]]) -> None:
         if self.batch_size > 1 and not any(getattr(cls, "batches_requests", False) for cls in classes):
             names = ", ".join(cls.__name__ for cls in classes)
-            raise ConfigError("-b", f"{self.batch_size}: no step of this pipeline takes several requests ({names})")
+            raise ConfigError(
+                "-b", f"{self.batch_size}: no step of this pipeline takes several requests ({names})"
+            )
 
     def _add_queue(self, name: str, *, num_writers: int, num_readers: int) -> int:
         self.queues.append(
-            QueuePlan(name=name, capacity=self.queue_capacity, num_writers=num_writers, num_readers=num_readers)
+            QueuePlan(
+                name=name, capacity=self.queue_capacity, num_writers=num_writers, num_readers=num_readers
+            )
         )
         return len(self.queues) - 1
 
@@ -138,7 +143,10 @@ class _Builder:
         """The queues between a step and the next: their index in the config to their index in the plan."""
         if index == len(self.config.pipeline) - 1:
             return {}
-        groups, readers = self.config.pipeline[index].queue_groups, self.config.pipeline[index + 1].queue_groups
+        groups, readers = (
+            self.config.pipeline[index].queue_groups,
+            self.config.pipeline[index + 1].queue_groups,
+        )
         numbers = sorted({queue for group in groups for queue in group.out_queues or ()})
         return {
             number: self._add_queue(
@@ -197,7 +205,13 @@ class _Builder:
         return accepted(cls.__init__, {**self.context_options, "input_shapes": input_shapes})
 
     def _add_pool(
-        self, index: int, replica: int, gpu: int, cls: type[Any], options: dict[str, Any], shapes: Shapes | None
+        self,
+        index: int,
+        replica: int,
+        gpu: int,
+        cls: type[Any],
+        options: dict[str, Any],
+        shapes: Shapes | None,
     ) -> int | None:
         step = self.config.pipeline[index]
         if shapes is None or index == len(self.config.pipeline) - 1:
@@ -211,7 +225,7 @@ class _Builder:
         layout = SlotLayout(shapes=_split(shapes, step.num_segments), dtype=_output_dtype(cls, options))
         self.pools.append(
             PoolPlan(
-                name=f"step {index} replica {replica}",
+                name=f"step {index}.{replica}",
                 device=device_of(gpu, self.mode),
                 num_slots=step.num_shared_tensors,
                 layout=layout,
@@ -227,6 +241,9 @@ class _Builder:
             shapes: Shapes | None = cls.output_shape(**accepted(cls.output_shape, offered))
         except ValueError as error:
             raise ConfigError(f"pipeline[{index}].queue_groups[{number}]", str(error)) from None
+        except Exception as error:
+            problem = f"{cls.__name__}.output_shape failed: {type(error).__name__}: {error}"
+            raise ConfigError(f"pipeline[{index}].model", problem) from error
         return shapes
 
 
@@ -285,7 +302,9 @@ def _larger(one: Shapes | None, other: Shapes | None, index: int) -> Shapes | No
     if one is None or other is None:
         return one or other
     if len(one) != len(other) or any(a[1:] != b[1:] for a, b in zip(one, other, strict=True)):
-        raise ConfigError(f"pipeline[{index}].queue_groups", f"their outputs differ in more than rows: {one}, {other}")
+        raise ConfigError(
+            f"pipeline[{index}].queue_groups", f"their outputs differ in more than rows: {one}, {other}"
+        )
     return tuple(max(a, b) for a, b in zip(one, other, strict=True))
 
 
@@ -298,20 +317,30 @@ def _segments_before_each_step(config: PipelineConfig, classes: list[type[Any]])
             _check_join(index, step, cls, current)
             current = 1
         if step.num_segments > 1 and current > 1:
-            raise ConfigError(f"pipeline[{index}].num_segments", "the requests are split already by a step before")
+            raise ConfigError(
+                f"pipeline[{index}].num_segments", "the requests are split already by a step before"
+            )
         current *= step.num_segments
     if current > 1:
-        raise ConfigError(f"pipeline[{len(classes) - 1}]", f"no step joins the {current} segments of a request again")
+        raise ConfigError(
+            f"pipeline[{len(classes) - 1}]", f"no step joins the {current} segments of a request again"
+        )
     return counts
 
 
 def _check_join(index: int, step: StepConfig, cls: type[Any], num_segments: int) -> None:
     defaults = parameters(cls.__init__)
-    expected = step.options.get("aggregate", defaults["aggregate"].default if "aggregate" in defaults else num_segments)
+    expected = step.options.get(
+        "aggregate", defaults["aggregate"].default if "aggregate" in defaults else num_segments
+    )
     if expected != num_segments:
-        raise ConfigError(f"pipeline[{index}].aggregate", f"{expected}: the requests come in {num_segments} segments")
+        raise ConfigError(
+            f"pipeline[{index}].aggregate", f"{expected}: the requests come in {num_segments} segments"
+        )
     if num_segments > 1 and sum(len(group.gpus) for group in step.queue_groups) * step.workers > 1:
-        raise ConfigError(f"pipeline[{index}]", "all segments of a request must meet: one replica with one worker")
+        raise ConfigError(
+            f"pipeline[{index}]", "all segments of a request must meet: one replica with one worker"
+        )
 
 
 def _events(segments: list[int], classes: list[type[Any]]) -> tuple[str, ...]:
@@ -342,8 +371,10 @@ def describe(plan: Plan) -> str:
             f" {plan.queues[replica.in_queue].name} -> {out}"
         )
     lines.append("queues:")
-    for queue in plan.queues:
-        lines.append(f"  {queue.name}: {queue.capacity} messages, {queue.num_writers} writers, {queue.num_readers} readers")
+    lines += [
+        f"  {queue.name}: {queue.capacity} messages, {queue.num_writers} writers, {queue.num_readers} readers"
+        for queue in plan.queues
+    ]
     lines.append("slots:")
     for pool in plan.pools:
         shapes = " + ".join("x".join(map(str, shape)) for shape in pool.layout.shapes)

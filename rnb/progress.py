@@ -15,7 +15,9 @@ class Progress:
 
     def __init__(self, table: RequestTable) -> None:
         self._table = table
-        self._bar = tqdm(total=table.num_requests, unit="video", disable=not sys.stderr.isatty(), mininterval=0.2)
+        self._bar = tqdm(
+            total=table.num_requests, unit="video", disable=not sys.stderr.isatty(), mininterval=0.2
+        )
 
     def __enter__(self) -> Progress:
         return self

@@ -52,7 +52,9 @@ class MessageQueue:
 
     def _map(self) -> None:
         # Positions count bytes since the start and never wrap; their remainder is the place in the ring.
-        self._header = self._header_memory.array("int64", (4,))  # read position, write position, depth, writers
+        self._header = self._header_memory.array(
+            "int64", (4,)
+        )  # read position, write position, depth, writers
         self._ring = memoryview(self._ring_memory.buffer)
         self._ring_bytes = self._ring_memory.num_bytes
 
@@ -88,7 +90,7 @@ class MessageQueue:
         self._wakeups.release()
 
     def get(self, timeout_s: float) -> Any:
-        """Take the oldest message; raise TimeoutError after `timeout_s`, EndOfStream when there will be none."""
+        """Take the oldest message; raise TimeoutError after `timeout_s`, EndOfStream at the end."""
         if not self._wakeups.acquire(True, timeout_s):
             raise TimeoutError
         self._acquire()

@@ -1,22 +1,172 @@
+"""The end of a run: what it prints, and its folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnb import provenance
+from rnb.clock import epoch_offset_ns, now_ns
+from rnb.plan import Plan
+from rnb.request_table import STATUS_NAMES, RequestTable
+from rnb.run_folder import RunFolderError, RunMeta, write
+from rnb.statistics import average_lines, summarize, table
 from rnb.stop import Termination
+
+
 @dataclass(kw_only=True)
 class Ending:
+    """How a run ended, and what it was."""
+
+    args: argparse.Namespace
+    plan: Plan
+    device_mode: str
+    mps: str
+    videos: list[str]
+    arrivals_ns: NDArray[np.int64]
+    requests: RequestTable
     start_ns: int | None
+    """None when the start barrier was never passed."""
     reason: Termination
     failure: str | None
+    """Which process failed and how, in one line."""
     traceback: str
-    table: object
-    arrivals_ns: object
-def report(benchmark, folder, ending):
-    import numpy as np, sys
-    t=ending.table
-    print(ending.reason, ending.failure)
-    print(ending.traceback)
-    print(np.unique(t.outcomes['status'],return_counts=True), t.outcomes[:5], t.replicas[:5])
-    ok=(t.times>0).all(axis=1)
-    d=np.diff(t.times[ok],axis=1)/1e3
-    for e0,e1,x in zip(t.events,t.events[1:],d.T): print(f"{e0:20s} {e1:20s} p50 {np.median(x):9.1f} us p99 {np.percentile(x,99):9.1f}")
-    last=t.times.max()
-    print("rate", len(t.times)/((last-ending.start_ns)/1e9) if ending.start_ns else None)
-    return ending.failure is None and ending.reason==0
+    full_queue: str | None
+
+
+def report(ending: Ending, folder: Path) -> bool:
+    """Print the figures, write the run folder, say what went wrong; True when nothing did."""
+    offset_ns = epoch_offset_ns()
+    end_ns = _end_ns(ending)
+    problem = _problem(ending)
+    if ending.start_ns is not None:
+        _print_end(ending, end_ns, offset_ns)
+    problem = _write_and_print(ending, folder, end_ns, offset_ns, problem)
+    if problem:
+        if ending.traceback:
+            print(ending.traceback, file=sys.stderr, end="")
+        print(f"benchmark.py: {problem}", file=sys.stderr)
+    return not problem
+
+
+def _end_ns(ending: Ending) -> int:
+    """When the last request was done; now when the run was stopped before that."""
+    is_complete = ending.reason is Termination.TARGET_NUM_VIDEOS_REACHED
+    return int(ending.requests.times.max()) if is_complete and ending.requests.times.any() else now_ns()
+
+
+def _problem(ending: Ending) -> str:
+    if ending.failure is not None:
+        return ending.failure
+    if ending.full_queue is not None:
+        return f"{ending.full_queue} is full: the current placement cannot handle the input stream"
+    if ending.reason is Termination.INTERRUPTED:
+        return "interrupted"
+    if ending.reason is not Termination.TARGET_NUM_VIDEOS_REACHED:
+        return "the processes ended, but some requests were lost"
+    num_failed = ending.requests.count(STATUS_NAMES.index("failed"))
+    if num_failed > ending.args.max_failures:
+        return _failed_requests(ending, num_failed)
+    return ""
+
+
+def _failed_requests(ending: Ending, num_failed: int) -> str:
+    outcomes = ending.requests.outcomes
+    first = outcomes["reason"][outcomes["status"] == STATUS_NAMES.index("failed")][0].decode(errors="replace")
+    return (
+        f"{num_failed} of {ending.requests.num_requests} requests failed, more than --max-failures"
+        f" {ending.args.max_failures}; the first: {first}"
+    )
+
+
+def _print_end(ending: Ending, end_ns: int, offset_ns: int) -> None:
+    assert ending.start_ns is not None
+    if ending.reason is Termination.TARGET_NUM_VIDEOS_REACHED:
+        print(f"Finished processing {ending.requests.num_requests} videos")
+    print(f"FINISH! {(end_ns + offset_ns) / 1e9:f}")
+    print(f"That took {(end_ns - ending.start_ns) / 1e9:f} seconds")
+
+
+def _write_and_print(ending: Ending, folder: Path, end_ns: int, offset_ns: int, problem: str) -> str:
+    """Returns the problem, which may be that the folder cannot be written."""
+    meta = _meta(ending, end_ns + offset_ns, offset_ns, problem)
+    times = np.where(ending.requests.times, ending.requests.times + offset_ns, 0)
+    by_event = {event: times[:, index] for index, event in enumerate(meta.events)}
+    requests = _request_columns(ending)
+    seconds = 0.0 if ending.start_ns is None else (end_ns - ending.start_ns) / 1e9
+    summary = summarize(meta.events, by_event, requests, seconds=seconds, step_names=meta.step_names)
+    if ending.start_ns is not None:
+        finished = requests["status"] == "finished"
+        print(
+            "\n".join(
+                average_lines(meta.events, {event: column[finished] for event, column in by_event.items()})
+            )
+        )
+        print(f"\n{table(summary)}")
+    try:
+        write(folder, meta, times, requests, summary.to_json())
+    except RunFolderError as error:
+        return problem or f"the run folder cannot be written: {error}"
+    print(f"run folder: {folder}", flush=True)
+    return problem
+
+
+def _meta(ending: Ending, end_epoch_ns: int, offset_ns: int, problem: str) -> RunMeta:
+    config_path = ending.args.config_file_path
+    return RunMeta(
+        argv=sys.argv,
+        args=vars(ending.args),
+        args_line=str(ending.args),
+        config_name=os.path.basename(config_path),
+        config=json.loads(Path(config_path).read_text()),
+        start_epoch_ns=None if ending.start_ns is None else ending.start_ns + offset_ns,
+        end_epoch_ns=end_epoch_ns,
+        termination_flag=ending.reason,
+        termination=ending.reason.name,
+        is_success=not problem,
+        message=problem,
+        device_mode=ending.device_mode,
+        mps=ending.mps,
+        events=list(ending.plan.events),
+        step_names=list(ending.plan.step_names),
+        replicas=[
+            {
+                "step": replica.step,
+                "replica": replica.replica,
+                "gpu": replica.gpu,
+                "replica_on_gpu": replica.replica_on_gpu,
+                "device": str(replica.device),
+                "workers": replica.workers,
+            }
+            for replica in ending.plan.replicas
+        ],
+        provenance=provenance.collect(),
+    )
+
+
+def _request_columns(ending: Ending) -> dict[str, Any]:
+    outcomes = ending.requests.outcomes
+    return {
+        "request_id": np.arange(len(outcomes)),
+        "video": np.array(ending.videos, dtype=object),
+        "arrival_ns": ending.arrivals_ns,
+        "status": np.array(STATUS_NAMES, dtype=object)[outcomes["status"]],
+        "reason": np.array(
+            [reason.decode(errors="replace") for reason in outcomes["reason"].tolist()], dtype=object
+        ),
+        "num_clips": outcomes["num_clips"].copy(),
+        "label": outcomes["label"].copy(),
+        "score": outcomes["score"].copy(),
+        **{
+            f"replica{step}": ending.requests.replicas[:, step].copy()
+            for step in range(ending.plan.num_steps)
+        },
+    }

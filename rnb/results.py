@@ -20,7 +20,7 @@ def top1(logits: torch.Tensor) -> tuple[int, float]:
 
 
 def result_of(value: Any, rows: torch.Tensor | None) -> tuple[int, float]:
-    """What the last step says of a request: (label, score), a label alone, or rows of logits; else (-1, NaN)."""
+    """What the last step says of a request, (label, score) or label or rows of logits; else (-1, NaN)."""
     if isinstance(value, tuple) and len(value) == 2:
         return int(value[0]), float(value[1])
     if isinstance(value, numbers.Integral):

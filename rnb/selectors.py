@@ -57,7 +57,9 @@ class ClipCountSelector(Selector):
 
     def __init__(self, num_queues: int) -> None:
         if num_queues != 2:
-            raise ValueError(f"{type(self).__name__} needs two output queues, one small and one large; not {num_queues}")
+            raise ValueError(
+                f"{type(self).__name__} needs two output queues, one small and one large; not {num_queues}"
+            )
         super().__init__(num_queues)
 
     def select(self, tensors: Any, non_tensors: Any, time_card: Any) -> int:

@@ -15,7 +15,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import torch
-import torch.multiprocessing  # registers how ForkingPickler shares a CUDA tensor  # noqa: F401
+import torch.multiprocessing  # registers how ForkingPickler shares a CUDA tensor
 
 from rnb.shared_memory import SharedMemory
 from rnb.stop import StopFlag
@@ -44,13 +44,19 @@ class SlotPool:
     """The slots of one replica. The driver makes it, the replica allocates it, its readers attach to it."""
 
     def __init__(
-        self, *, layout: SlotLayout, num_slots: int, device: torch.device, context: BaseContext, stop: StopFlag
+        self,
+        *,
+        layout: SlotLayout,
+        num_slots: int,
+        device: torch.device,
+        context: BaseContext,
+        stop: StopFlag,
     ) -> None:
         self.layout, self.num_slots, self.device = layout, num_slots, device
         self._stop = stop
         self._free = context.Semaphore(num_slots)
         self._taken = SharedMemory(num_slots)
-        # CPU memory comes from the driver, so it outlives the producer; GPU memory can only come from the producer.
+        # CPU memory comes from the driver and so outlives the producer; GPU memory comes from the producer.
         self._host_memory = SharedMemory(num_slots * layout.num_bytes) if device.type == "cpu" else None
         self._open()
 
@@ -134,7 +140,7 @@ class SlotPool:
             self._filled[index].record(torch.cuda.current_stream(self.device))
 
     def wait_filled(self, index: int, device: torch.device) -> None:
-        """Order what follows on `device` (on its current stream, or on the host) after the writing of the slot."""
+        """Order what follows on `device` (its current stream, or the host) after the writing of the slot."""
         if not self._filled:
             return
         if device.type == "cuda":

@@ -27,9 +27,9 @@ class RequestError(Exception):
 class Step:
     """One stage of a pipeline. Subclasses give a constructor, the shapes and a call.
 
-    The constructor takes the device, then the config's options as keywords. If it names `seed`,
-    `checkpoint` or `batch_size` and the config does not set it, it gets the value of the command line; `sample_videos` gets the first few
-    of the run's videos, to warm up with.
+    The constructor takes the device, then the config's options as keywords. If it names `seed`, `checkpoint`
+    or `batch_size` and the config does not set it, it gets the command line's value; `sample_videos` gets the
+    first few of the run's videos, to warm up with, and `input_shapes` what the step before puts out.
     """
 
     batches_requests = False
@@ -53,7 +53,7 @@ class Step:
         raise NotImplementedError
 
     @staticmethod
-    def output_shape() -> Shapes | None:
+    def output_shape(*args: Any, **kwargs: Any) -> Shapes | None:
         """The shapes of the output tensors with the most rows first, or None if there are none.
 
         It may name any of the step's options as parameters, and `input_shapes`, the output shapes of the step
@@ -62,7 +62,7 @@ class Step:
         raise NotImplementedError
 
     @staticmethod
-    def output_dtype() -> torch.dtype:
+    def output_dtype(*args: Any, **kwargs: Any) -> torch.dtype:
         """The number type of the output tensors. Like `output_shape` it may name options as parameters."""
         return torch.float32
 

@@ -28,10 +28,12 @@ class Child:
     connection: connection.Connection
     messages: dict[str, Any] = field(default_factory=dict)
     """What it has told so far, by kind."""
+    is_dead: bool = False
+    """Whether its death has been noticed; asking the process again would miss what has to be done then."""
 
     @property
     def is_over(self) -> bool:
-        return "finished" in self.messages or self.process.exitcode is not None
+        return "finished" in self.messages or self.is_dead
 
 
 class Supervisor:
@@ -80,8 +82,10 @@ class Supervisor:
 
     def tick(self) -> None:
         """Take what the children tell for up to TICK_S, and notice those that died."""
-        lines: dict[Any, Child] = {child.connection: child for child in self.children if not child.connection.closed}
-        sentinels = {child.process.sentinel: child for child in self.children if not child.is_over}
+        lines: dict[Any, Child] = {
+            child.connection: child for child in self.children if not child.connection.closed
+        }
+        sentinels = {child.process.sentinel: child for child in self.children if not child.is_dead}
         for ready in connection.wait([*lines, *sentinels], TICK_S):
             if ready in lines:
                 self._receive(lines[ready])
@@ -101,9 +105,10 @@ class Supervisor:
             self._fail(f"{child.name} failed: {summary}", trace)
 
     def _note_death(self, child: Child) -> None:
+        child.is_dead = True
         while not child.connection.closed and child.connection.poll():
             self._receive(child)  # what it told before it died says more than its exit code
-        if "finished" not in child.messages:
+        if "finished" not in child.messages or child.process.exitcode:
             self._fail(f"{child.name} (pid {child.process.pid}) {describe_exit(child.process.exitcode)}")
 
     def _fail(self, failure: str, trace: str = "") -> None:
@@ -127,13 +132,14 @@ class Supervisor:
             deadline = time.monotonic() + EXIT_GRACE_S
             for child in alive:
                 child.process.join(max(0.0, deadline - time.monotonic()))
-        for child in self.children:
-            self._note_late_death(child)
+            if force is None:
+                self._note_late_deaths()
 
-    def _note_late_death(self, child: Child) -> None:
-        exit_code = child.process.exitcode
-        if exit_code and self._stop.reason is Termination.UNSET:
-            self._fail(f"{child.name} (pid {child.process.pid}) {describe_exit(exit_code)} after its work was done")
+    def _note_late_deaths(self) -> None:
+        for child in self.children:
+            if child.process.exitcode and not child.is_dead:
+                how = describe_exit(child.process.exitcode)
+                self._fail(f"{child.name} (pid {child.process.pid}) {how} after its work was done")
 
 
 def describe_exit(exit_code: int | None) -> str:

@@ -17,10 +17,15 @@ class VideoPathIterator:
     def __init__(self, root: str = "data/videos") -> None:
         if not os.path.isdir(root):
             raise ValueError(f"{root}: not a folder of videos; 'make data' prepares samples in data/videos")
-        files = [*Path(root).iterdir(), *(file for label in Path(root).glob("*/") for file in label.iterdir())]
+        files = [
+            *Path(root).iterdir(),
+            *(file for label in Path(root).glob("*/") for file in label.iterdir()),
+        ]
         self.videos = sorted(str(file) for file in files if file.suffix.lower() in EXTENSIONS)
         if not self.videos:
-            raise ValueError(f"{root}: no video in it ({', '.join(sorted(EXTENSIONS))}), flat or as label/video")
+            raise ValueError(
+                f"{root}: no video in it ({', '.join(sorted(EXTENSIONS))}), flat or as label/video"
+            )
 
     def __iter__(self) -> Iterator[str]:
         return itertools.cycle(self.videos)

@@ -20,7 +20,7 @@ from rnb.videos import VideoPathIterator
 
 KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
 KINETICS_STD = (0.22803, 0.22145, 0.216989)
-"""Per channel, of frames from 0 to 1: what torchvision's r2plus1d_18 weights expect (its Kinetics-400 preset)."""
+"""Per channel, of frames from 0 to 1: torchvision's Kinetics-400 preset, which its weights expect."""
 
 DTYPES = {"float32": torch.float32, "uint8": torch.uint8}
 
@@ -244,7 +244,7 @@ class R2P1DSingleStep(Step):
         batch_size: int = 1,
     ) -> None:
         super().__init__(device)
-        clips = {
+        clips: dict[str, Any] = {
             "width": width,
             "height": height,
             "consecutive_frames": consecutive_frames,
@@ -275,14 +275,17 @@ class R2P1DSingleStep(Step):
         num_classes: int = 400,
     ) -> Shapes:
         clips = R2P1DLoader.output_shape(
-            num_clips=num_clips, num_clips_population=num_clips_population, num_clips_weights=num_clips_weights
+            num_clips=num_clips,
+            num_clips_population=num_clips_population,
+            num_clips_weights=num_clips_weights,
         )
         return ((clips[0][0], num_classes),)
 
     def __call__(self, tensors: Tensors, non_tensors: Any, time_card: Any) -> StepOutput:
         cards = cards_of(time_card)
         videos = [non_tensors] if len(cards) == 1 else non_tensors
-        num_rows, failed = [], {}
+        num_rows: list[int] = []
+        failed: dict[int, str] = {}
         for card, video in zip(cards, videos, strict=True):
             try:
                 num_rows.append(len(self._loader.load(video, card.id, self._frames[sum(num_rows) :])))

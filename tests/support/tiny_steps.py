@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import signal
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -150,7 +152,9 @@ class Nothing(Step):
 class Misbehave(Step):
     """Fails in the way that the config says, at the request that it says (-1: in the constructor)."""
 
-    def __init__(self, device: torch.device, how: str = "raise", at_request: int = -1, file: str = "") -> None:
+    def __init__(
+        self, device: torch.device, how: str = "raise", at_request: int = -1, file: str = ""
+    ) -> None:
         super().__init__(device)
         self._how, self._at_request, self._file = how, at_request, file
         if at_request < 0:
@@ -188,3 +192,10 @@ def check_rows(rows: torch.Tensor, time_card: Any) -> None:
         assert mine[:, 1].diff().eq(1).all()
         start += len(mine)
     assert start == len(rows)
+
+
+class HugePaths:
+    """A video whose path is larger than a queue."""
+
+    def __iter__(self) -> Iterator[str]:
+        return itertools.repeat("x" * 2_000_000)

@@ -1,0 +1,146 @@
+"""Compare runs from their folders: python compare.py logs/A logs/B …"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rnb.run_folder import Run, RunFolderError, read
+from rnb.statistics import Summary, align, summarize
+
+EXIT_OK, EXIT_USAGE = 0, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        "compare.py", description="Compare runs; differences are to the first one."
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder, RnB's or snuspl/rnb's")
+    args = parser.parse_args(argv)
+    try:
+        runs = [read(folder) for folder in args.runs]
+    except RunFolderError as error:
+        print(f"compare.py: error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    print("\n".join([*_legend(runs), "", *_differences(runs), "", *_figures(runs), *_agreement(runs)]))
+    return EXIT_OK
+
+
+def _legend(runs: Sequence[Run]) -> list[str]:
+    return [f"{_letter(index)}  {run.folder}{_status(run)}" for index, run in enumerate(runs)]
+
+
+def _letter(index: int) -> str:
+    return chr(ord("A") + index) if index < 26 else f"#{index + 1}"
+
+
+def _status(run: Run) -> str:
+    return f"  (failed: {run.meta.message})" if run.meta and not run.meta.is_success else ""
+
+
+def _differences(runs: Sequence[Run]) -> list[str]:
+    """The flags and the config entries in which the runs differ."""
+    described = [{**_flat("", run.args), **_flat("config", run.config)} for run in runs]
+    keys = list(dict.fromkeys(key for settings in described for key in settings))
+    values = {key: [str(settings.get(key, "-")) for settings in described] for key in keys}
+    rows = [[key, *row] for key, row in values.items() if len(set(row)) > 1]
+    if not rows:
+        return ["The flags and the configs are the same."]
+    return align([["differs", *map(_letter, range(len(runs)))], *rows])
+
+
+def _flat(prefix: str, value: Any) -> dict[str, Any]:
+    """Nested JSON as paths like config.pipeline[1].gpus to values."""
+    if isinstance(value, dict) and value:
+        joined = ((f"{prefix}.{key}" if prefix else str(key), inner) for key, inner in value.items())
+        return {path: leaf for key, inner in joined for path, leaf in _flat(key, inner).items()}
+    if isinstance(value, list) and any(isinstance(entry, dict | list) for entry in value):
+        return {
+            path: leaf
+            for i, entry in enumerate(value)
+            for path, leaf in _flat(f"{prefix}[{i}]", entry).items()
+        }
+    return {prefix: value}
+
+
+def _figures(runs: Sequence[Run]) -> list[str]:
+    summaries = [
+        summarize(
+            run.events,
+            run.times,
+            run.requests,
+            seconds=run.seconds,
+            step_names=run.meta.step_names if run.meta else (),
+        )
+        for run in runs
+    ]
+    header = ["", "A"]
+    for index in range(1, len(runs)):
+        header += [_letter(index), f"Δ {_letter(index)}"]
+    return align([header, *_rows(summaries)])
+
+
+def _rows(summaries: Sequence[Summary]) -> list[list[str]]:
+    figures = [_named_figures(summary) for summary in summaries]
+    names = list(dict.fromkeys(name for figure in figures for name in figure))
+    return [[name, *_cells([figure.get(name) for figure in figures])] for name in names]
+
+
+def _named_figures(summary: Summary) -> dict[str, float | None]:
+    whole = {"videos/s": summary.videos_per_s, "finished": float(summary.num_finished)}
+    latency = {
+        f"end to end {percentile} ms": value
+        for entry in summary.durations
+        if entry.name == "end to end"
+        for percentile, value in [("mean", entry.mean_ms), *entry.percentiles_ms.items()]
+    }
+    stages = {
+        f"{entry.name} mean ms": entry.mean_ms for entry in summary.durations if entry.name != "end to end"
+    }
+    return {**whole, **latency, **stages}
+
+
+def _cells(values: Sequence[float | None]) -> list[str]:
+    cells = [_number(values[0])]
+    for value in values[1:]:
+        cells += [_number(value), _change(values[0], value)]
+    return cells
+
+
+def _change(first: float | None, other: float | None) -> str:
+    return "-" if not first or other is None else f"{(other - first) / abs(first):+.1%}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _agreement(runs: Sequence[Run]) -> list[str]:
+    """Whether the runs found the same classes for the same requests."""
+    if len(runs) < 2 or not all("label" in run.requests for run in runs):
+        return []
+    lines = [""]
+    for index, run in enumerate(runs[1:], 1):
+        num_same, num_both = _count_same(runs[0], run)
+        lines.append(f"results of A and {_letter(index)}: {num_same} of {num_both} finished requests agree")
+    return lines
+
+
+def _count_same(one: Run, other: Run) -> tuple[int, int]:
+    count = min(len(one.requests["label"]), len(other.requests["label"]))
+    columns = [
+        {name: run.requests[name][:count] for name in ("label", "status", "video")} for run in (one, other)
+    ]
+    both = np.logical_and(*(column["status"] == "finished" for column in columns))
+    both &= columns[0]["video"] == columns[1]["video"]
+    return int(np.count_nonzero(both & (columns[0]["label"] == columns[1]["label"]))), int(
+        np.count_nonzero(both)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

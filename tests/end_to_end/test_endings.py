@@ -1,0 +1,162 @@
+"""Every run ends, whatever happens to its processes, with the right status and one clear message."""
+
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.running import Bench, Finished, Running, tiny
+
+PIPELINE = [tiny("LoadInPlace"), tiny("Pass", busy_ms=2), tiny("Classify")]
+FLAGS = ("-v", "100000", "-mi", "5")
+MOST_SECONDS = 10
+
+
+def assert_failed(run: Finished, message: str) -> None:
+    assert run.status == 1
+    assert message in run.err
+    assert run.seconds_to_end < MOST_SECONDS
+    assert run.folder is not None
+    assert (run.folder / "log-meta.txt").exists()
+
+
+def started(bench: Bench, config: Any = PIPELINE, *flags: str) -> Running:
+    run = bench.start(config, *(flags or FLAGS))
+    run.wait_for_line("START!")
+    return run
+
+
+def test_an_exception_in_a_constructor(bench: Bench) -> None:
+    run = bench.run([tiny("Load"), tiny("Misbehave", how="raise")], *FLAGS)
+    assert_failed(run, "step 1.0 failed: ArithmeticError: this step fails on purpose")
+    assert "Traceback" in run.err
+    assert "_misbehave" in run.err
+
+
+def test_an_exception_in_a_call(bench: Bench) -> None:
+    run = bench.run([tiny("Load"), tiny("Misbehave", how="raise", at_request=20)], *FLAGS)
+    assert_failed(run, "step 1.0 failed: ArithmeticError: this step fails on purpose")
+    assert "20 finished" in run.out  # what finished is still reported
+
+
+def test_an_exception_in_one_of_several_workers(bench: Bench) -> None:
+    step = tiny("Misbehave", how="raise", at_request=20, workers=3)
+    assert_failed(bench.run([tiny("Load"), step], *FLAGS), "step 1.0 failed: ArithmeticError")
+
+
+def test_an_exception_in_the_client(bench: Bench) -> None:
+    # No message can be as large as this path, so the put fails.
+    config = {
+        "video_path_iterator": "tests.support.tiny_steps.HugePaths",
+        "pipeline": [tiny("Load"), tiny("Classify")],
+    }
+    assert_failed(
+        bench.run(config, "-v", "5", "-qs", "2"), "client failed: ValueError: filename queue: a message of"
+    )
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_a_runner_is_killed_before_the_start_barrier(bench: Bench, step: int) -> None:
+    pipeline = [tiny("Nothing"), tiny("Nothing")]
+    pipeline.insert(step, tiny("Misbehave", how="kill"))
+    assert_failed(bench.run(pipeline, *FLAGS), f"step {step}.0 (pid ")
+
+
+@pytest.mark.parametrize("title", ["rnb client", "rnb step 0", "rnb step 1", "rnb step 2"])
+def test_a_process_is_killed_in_the_middle(bench: Bench, title: str) -> None:
+    run = started(bench)
+    run.signal(signal.SIGKILL, run.children(title)[0])
+    assert_failed(run.finish(), "was killed by SIGKILL")
+
+
+def test_the_client_is_killed_before_the_start_barrier(bench: Bench) -> None:
+    run = bench.start([tiny("Misbehave", how="hang"), tiny("Nothing")], *FLAGS)
+    run.signal(signal.SIGKILL, wait_for_child(run, "rnb client"))
+    assert_failed(run.finish(), "client (pid ")
+
+
+def test_a_runner_is_killed_at_the_end(bench: Bench) -> None:
+    # The last request kills the runner that would finish it.
+    config = [tiny("Load"), tiny("Misbehave", how="kill", at_request=49)]
+    run = bench.run(config, "-v", "50", "-mi", "0")
+    assert_failed(run, "step 1.0 (pid ")
+    assert "49 finished" in run.out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_the_run(bench: Bench, number: int) -> None:
+    run = started(bench)
+    run.signal(number)
+    assert_failed(run.finish(), "interrupted")
+
+
+def test_ctrl_c_reaches_all_processes_of_a_terminal(bench: Bench) -> None:
+    run = started(bench)
+    for pid in run.children():
+        run.signal(signal.SIGINT, pid)
+    run.signal(signal.SIGINT)
+    finished = run.finish()
+    assert_failed(finished, "interrupted")
+    assert "Traceback" not in finished.err
+
+
+def test_ctrl_c_before_the_start_barrier(bench: Bench) -> None:
+    run = bench.start([tiny("Misbehave", how="hang"), tiny("Nothing")], *FLAGS)
+    wait_for_child(run, "rnb step 0")
+    run.signal(signal.SIGINT)
+    assert_failed(run.finish(), "interrupted")
+
+
+def test_a_step_that_hangs_does_not_keep_the_run(bench: Bench) -> None:
+    run = started(bench, [tiny("Load"), tiny("Misbehave", how="hang", at_request=0)])
+    run.signal(signal.SIGTERM)
+    assert_failed(run.finish(), "interrupted")
+
+
+def test_the_driver_is_killed(bench: Bench) -> None:
+    run = started(bench)
+    run.signal(signal.SIGKILL)
+    run.process.communicate()
+    wait_until_no_child(run)
+
+
+def test_a_full_filename_queue(bench: Bench) -> None:
+    run = bench.run(
+        [tiny("Load"), tiny("Pass", busy_ms=50), tiny("Classify")], "-v", "9999", "-mi", "1", "-qs", "5"
+    )
+    assert_failed(run, "is full: the current placement cannot handle the input stream")
+    assert "1 refused" in run.out or "frame queue" in run.err
+
+
+def test_a_full_frame_queue(bench: Bench) -> None:
+    config = [tiny("Nothing"), tiny("Misbehave", how="hang", at_request=0)]
+    run = bench.run(config, "-v", "9999", "-mi", "1", "-qs", "5")
+    assert_failed(run, "frame queue 0 between steps 0 and 1 is full")
+
+
+def test_a_logs_folder_that_cannot_be_made(bench: Bench) -> None:
+    bench.logs.write_text("a file is in the way")
+    run = bench.start(PIPELINE, *FLAGS)
+    _, err = run.process.communicate(timeout=30)
+    assert run.process.returncode == 2
+    assert "logs" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def wait_for_child(run: Running, title: str) -> int:
+    pids: list[int] = poll(lambda: run.children(title))
+    return pids[0]
+
+
+def wait_until_no_child(run: Running) -> None:
+    poll(lambda: not run.children())
+
+
+def poll(condition: Callable[[], Any], timeout_s: float = 20) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return value

@@ -1,0 +1,130 @@
+"""Whole pipelines of tiny steps: each request is served once and right, in every placement."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnb.run_folder import read
+from tests.support.running import Bench, tiny
+from tests.support.tiny_steps import clips_of, expected_label
+
+NUM_VIDEOS = 203
+
+
+def grouped(*steps: dict[str, Any]) -> dict[str, Any]:
+    return {"pipeline": list(steps)}
+
+
+def on(name: str, *groups: dict[str, Any], **options: Any) -> dict[str, Any]:
+    step = tiny(name, **options)
+    del step["gpus"]
+    return {**step, "queue_groups": list(groups)}
+
+
+PLACEMENTS: dict[str, tuple[Any, list[str]]] = {
+    "one of each": ([tiny("Load"), tiny("Classify")], []),
+    "many replicas": (
+        [tiny("LoadInPlace", gpus=[0, 1]), tiny("Pass", gpus=[0, 0, 1]), tiny("Classify", gpus=[1, 1])],
+        [],
+    ),
+    "queues per GPU": ([tiny("LoadInPlace", gpus=[0, 1]), tiny("Classify", gpus=[1, 0])], ["-p"]),
+    "workers": ([tiny("LoadInPlace", workers=3), tiny("Pass", workers=2), tiny("Classify", workers=2)], []),
+    "batches": ([tiny("LoadInPlace", gpus=[0, 1]), tiny("Pass"), tiny("Classify")], ["-b", "4"]),
+    "batches without waiting": ([tiny("Load"), tiny("Classify", gpus=[0, 1])], ["-b", "7", "-bt", "0"]),
+    "segments": (
+        [tiny("Load", num_segments=3), tiny("Classify", gpus=[0, 1]), tiny("Join", aggregate=3, gpus=[-1])],
+        [],
+    ),
+    "segments in batches": (
+        [tiny("Load", num_segments=3), tiny("Classify", gpus=[0, 1]), tiny("Join", aggregate=3)],
+        ["-b", "5"],
+    ),
+    "small and large": (
+        grouped(
+            on(
+                "LoadInPlace",
+                {"gpus": [0, 1], "out_queues": [0, 1], "queue_selector": "rnb.selectors.ClipCountSelector"},
+            ),
+            {
+                "model": "batcher.Batcher",
+                "queue_groups": [
+                    {"gpus": [0], "in_queue": 0, "out_queues": [0], "batch": 3},
+                    {"gpus": [1], "in_queue": 1, "out_queues": [0]},
+                ],
+            },
+            on("Classify", {"gpus": [0, 1], "in_queue": 0}),
+        ),
+        [],
+    ),
+    "batcher before segments": (
+        [
+            tiny("Load"),
+            {"model": "batcher.Batcher", "gpus": [0], "batch": 3, "num_segments": 2},
+            tiny("Classify", gpus=[0, 1]),
+            tiny("Join", aggregate=2),
+        ],
+        [],
+    ),
+    "least loaded": (
+        grouped(
+            on(
+                "Load",
+                {"gpus": [0], "out_queues": [0, 1], "queue_selector": "rnb.selectors.LeastLoadedSelector"},
+            ),
+            on("Classify", {"gpus": [0], "in_queue": 0}, {"gpus": [1], "in_queue": 1}),
+        ),
+        [],
+    ),
+    "a step written for snuspl/rnb": (
+        [tiny("Load"), tiny("Classify"), {"model": "tests.support.legacy_step.Sum", "gpus": [0]}],
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("mean_interval_ms", ["0", "1"])
+def test_every_request_is_served_once_and_right(bench: Bench, placement: str, mean_interval_ms: str) -> None:
+    config, flags = PLACEMENTS[placement]
+    finished = bench.run(config, "-v", str(NUM_VIDEOS), "-mi", mean_interval_ms, *flags)
+    assert finished.status == 0, finished.err
+    assert f"Finished processing {NUM_VIDEOS} videos" in finished.out
+    assert finished.folder is not None
+    requests = read(finished.folder).requests
+    assert requests["status"].tolist() == ["finished"] * NUM_VIDEOS
+    assert requests["label"].tolist() == [expected_label(request) for request in range(NUM_VIDEOS)]
+    assert requests["num_clips"].tolist() == [clips_of(request) for request in range(NUM_VIDEOS)]
+
+
+def test_the_events_of_a_request_are_in_order(bench: Bench) -> None:
+    finished = bench.run([tiny("LoadInPlace"), tiny("Pass"), tiny("Classify")], "-v", "100", "-mi", "2")
+    assert finished.folder is not None
+    run = read(finished.folder)
+    times = np.stack([run.times[event] for event in run.events], axis=1)
+    assert run.events[0] == "scheduled"
+    assert (np.diff(times, axis=1) >= 0).all()
+    assert (np.diff(times[:, 0]) >= 0).all()
+
+
+def test_failed_requests_are_listed_and_decide_the_status(bench: Bench) -> None:
+    config = [tiny("Load", fail_every=10), tiny("Classify")]
+    finished = bench.run(config, "-v", "100", "-mi", "0")
+    assert finished.status == 1
+    assert "10 of 100 requests failed" in finished.err
+    assert finished.folder is not None
+    requests = read(finished.folder).requests
+    failed = np.flatnonzero(requests["status"] == "failed")
+    assert failed.tolist() == list(range(0, 100, 10))
+    assert all("cannot be decoded" in requests["reason"][request] for request in failed)
+    assert bench.run(config, "-v", "100", "-mi", "0", "--max-failures", "10").status == 0
+
+
+def test_the_same_seed_gives_the_same_schedule(bench: Bench) -> None:
+    config = [tiny("Load"), tiny("Classify")]
+    arrivals = []
+    for seed in ("3", "3", "4"):
+        folder = bench.run(config, "-v", "50", "-mi", "1", "--seed", seed).folder
+        assert folder is not None
+        arrivals.append((folder / "schedule.csv").read_text())
+    assert arrivals[0] == arrivals[1] != arrivals[2]

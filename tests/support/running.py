@@ -1,0 +1,140 @@
+"""Runs benchmark.py as a user would, and looks at what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+MARK = "RNB_TEST_MARK"
+"""An environment variable that every process of one run inherits, so that the test finds those left over."""
+
+
+@dataclass(kw_only=True)
+class Finished:
+    """A run that has ended."""
+
+    status: int
+    out: str
+    err: str
+    folder: Path | None
+    seconds_to_end: float
+    """From the last signal that the test sent, or from the start."""
+
+
+@dataclass(kw_only=True)
+class Running:
+    """benchmark.py in a process of its own."""
+
+    process: subprocess.Popen[str]
+    mark: str
+    logs: Path
+    since: float = field(default_factory=time.monotonic)
+
+    def children(self, name: str = "") -> list[int]:
+        """The processes of the run but the driver, by the start of their title, as 'rnb step 1'."""
+        return [pid for pid in self._all() if pid != self.process.pid and _title(pid).startswith(name)]
+
+    def _all(self) -> list[int]:
+        return [pid for pid in _pids() if f"{MARK}={self.mark}" in _read(f"/proc/{pid}/environ")]
+
+    def wait_for_line(self, start: str) -> str:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith(start):
+                return line
+        raise AssertionError(
+            f"no line '{start}'; stderr: {self.process.stderr.read() if self.process.stderr else ''}"
+        )
+
+    def signal(self, number: int, pid: int | None = None) -> None:
+        self.since = time.monotonic()
+        os.kill(self.process.pid if pid is None else pid, number)
+
+    def finish(self, timeout_s: float = 60) -> Finished:
+        """Wait for the end; nothing of the run may be left then."""
+        try:
+            out, err = self.process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            for pid in self._all():
+                os.kill(pid, signal.SIGKILL)
+            out, err = self.process.communicate()
+            raise AssertionError(f"still running after {timeout_s} s\n{out}\n{err}") from None
+        seconds = time.monotonic() - self.since
+        assert not self._all(), f"left behind: {[_title(pid) for pid in self._all()]}"
+        folders = sorted(self.logs.iterdir()) if self.logs.is_dir() else []
+        return Finished(
+            status=self.process.returncode,
+            out=out,
+            err=err,
+            folder=folders[-1] if folders else None,
+            seconds_to_end=seconds,
+        )
+
+
+class Bench:
+    """Starts runs in a folder of their own, with videos that exist only by name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.logs = folder, folder / "logs"
+        self.videos = folder / "videos"
+        self.videos.mkdir()
+        for number in range(3):
+            (self.videos / f"{number}.mp4").touch()
+
+    def start(self, config: Any, *flags: str, **environment: str) -> Running:
+        path = self.folder / "pipeline.json"
+        path.write_text(json.dumps(config))
+        mark = uuid.uuid4().hex
+        command = [
+            sys.executable,
+            "benchmark.py",
+            "-c",
+            str(path),
+            "--data",
+            str(self.videos),
+            "--logs",
+            str(self.logs),
+        ]
+        process = subprocess.Popen(
+            [*command, "--device", "cpu", *flags],
+            cwd=ROOT,
+            env={**os.environ, MARK: mark, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        return Running(process=process, mark=mark, logs=self.logs)
+
+    def run(self, config: Any, *flags: str, **environment: str) -> Finished:
+        return self.start(config, *flags, **environment).finish()
+
+
+def tiny(name: str, **options: Any) -> dict[str, Any]:
+    """A step of tiny_steps on one replica."""
+    return {"model": f"tests.support.tiny_steps.{name}", "gpus": [0], **options}
+
+
+def _pids() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _title(pid: int) -> str:
+    return _read(f"/proc/{pid}/comm").strip()
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
