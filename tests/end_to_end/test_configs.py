@@ -1,0 +1,100 @@
+"""Every config in config/ loads, and runs to its end on the CPU with a tiny network and the same results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnb.config import load_config
+from rnb.plan import make_plan
+from rnb.run_folder import read
+from tests.support.running import ROOT, Bench, Finished
+from tests.support.videos import write_video
+
+CONFIGS = sorted(path.name for path in (ROOT / "config").glob("*.json"))
+FLAGS = {"r2p1d-per-gpu.json": ["-p"]}
+TINY_LOADER = {"width": 32, "height": 32, "num_clips_population": [1, 15], "num_clips_weights": [10, 1]}
+TINY_NETWORK = {"layer_sizes": [1, 1, 1, 1], "num_classes": 20}
+NUM_VIDEOS = 24
+
+
+def test_the_named_configs_are_there() -> None:
+    names = ("whole", "nopipeline", "general", "aggressive", "segment", "per-gpu", "rnb", "cpu")
+    assert {f"r2p1d-{name}.json" for name in names} <= set(CONFIGS)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_loads_and_resolves(name: str) -> None:
+    config = load_config(ROOT / "config" / name, per_gpu_queue="-p" in FLAGS.get(name, ()))
+    plan = make_plan(config, mode="cpu", batch_size=1, queue_capacity=10)
+    assert plan.num_steps == len(config.pipeline)
+
+
+def tiny(name: str) -> Any:
+    """The config with a small network on small frames, everything else as it is."""
+    config = json.loads((ROOT / "config" / name).read_text())
+    for step in config if isinstance(config, list) else config["pipeline"]:
+        kind = step["model"].rpartition(".")[2]
+        if kind in ("R2P1DLoader", "R2P1DSingleStep"):
+            step.update(TINY_LOADER)
+        if kind in ("R2P1DRunner", "R2P1DSingleStep"):
+            step.update(TINY_NETWORK)
+    return config
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("videos")
+    for number in range(4):
+        write_video(root / f"label{number % 2}" / f"{number}.mp4", seed=number)
+    return root
+
+
+def results_of(run: Finished) -> dict[str, Any]:
+    assert run.status == 0, run.err
+    assert run.folder is not None
+    return read(run.folder).requests
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory, videos: Path) -> dict[str, Any]:
+    """The results of the whole network on one replica."""
+    whole = Bench(tmp_path_factory.mktemp("reference"))
+    flags = ["-v", str(NUM_VIDEOS), "-mi", "0", "--data", str(videos)]
+    return results_of(whole.run(tiny("r2p1d-whole.json"), *flags))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("batch_size", ["1", "4"])
+def test_a_config_gives_the_same_results_as_the_whole_network(
+    bench: Bench, videos: Path, expected: dict[str, Any], name: str, batch_size: str
+) -> None:
+    flags = ["-v", str(NUM_VIDEOS), "-mi", "0", "-b", batch_size, "--data", str(videos), *FLAGS.get(name, ())]
+    results = results_of(bench.run(tiny(name), *flags))
+    assert (results["num_clips"] == expected["num_clips"]).all()
+    assert (results["label"] == expected["label"]).all()
+    # A batch's size changes in which order a convolution adds up, so scores agree to rounding.
+    np.testing.assert_allclose(results["score"], expected["score"], rtol=1e-5)
+    assert len(set(expected["label"].tolist())) > 1
+
+
+def test_an_unreadable_video_is_a_failed_request(bench: Bench, videos: Path, tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed"
+    good = write_video(mixed / "0_good.mp4")
+    (mixed / "1_empty.mp4").touch()
+    (mixed / "2_truncated.mp4").write_bytes(good.read_bytes()[:3000])
+    (mixed / "3_text.mp4").write_text("not a video")
+    write_video(mixed / "4_short.mp4", num_frames=5)
+    run = bench.run(tiny("r2p1d-whole.json"), "-v", "10", "-mi", "0", "--data", str(mixed))
+    assert run.status == 1
+    assert "8 of 10 requests failed, more than --max-failures 0" in run.err
+    assert run.folder is not None
+    requests = read(run.folder).requests
+    failed = requests["status"] == "failed"
+    assert (failed == [not video.endswith("0_good.mp4") for video in requests["video"]]).all()
+    for video, reason in zip(requests["video"][failed], requests["reason"][failed], strict=True):
+        assert Path(video).name in reason
