@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _TRIAGE = "TPC.TriageCompute"
 
 # Column → CUPTI's metric. A set must fit the hardware's counters at once (one pass), which depends on the
-# chip: the first set that fits is taken. Hopper's `TriageCompute` counters add the SM throughput.
+# chip: the first set that fits is taken. Hopper's `TriageCompute` counters add the SM throughput; Turing has
+# room for the last set only.
 METRIC_SETS: tuple[dict[str, str], ...] = (
     {
         "occupancy_pct": "sm__warps_active.avg.pct_of_peak_sustained_active",
@@ -41,7 +42,6 @@ METRIC_SETS: tuple[dict[str, str], ...] = (
     {
         "occupancy_pct": "sm__warps_active.avg.pct_of_peak_sustained_active",
         "sm_busy_pct": "sm__cycles_active.avg.pct_of_peak_sustained_elapsed",
-        "dram_pct": "dram__throughput.avg.pct_of_peak_sustained_elapsed",
     },
 )
 

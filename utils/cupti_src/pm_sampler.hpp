@@ -94,7 +94,7 @@ class PmSampler {
         enable.deviceIndex = device_;
         RNB_CUPTI(cuptiPmSamplingEnable, &enable);
         sampler_ = enable.pPmSamplingObject;
-        configure();
+        configure(chip);
         make_counter_image();
         RNB_PARAMS(CUpti_PmSampling_Start_Params, start);
         start.pPmSamplingObject = sampler_;
@@ -122,14 +122,22 @@ class PmSampler {
         check_cupti(result, function);
     }
 
-    void configure() {
+    // Turing and GA100 cannot sample by time (cupti_pmsampling.h), only by their system clock. At about 1
+    // GHz, its cycles stand in for nanoseconds; each sample carries its true times anyway.
+    static CUpti_PmSampling_TriggerMode trigger(const std::string& chip) {
+        const bool by_clock = chip.rfind("TU", 0) == 0 || chip == "GA100";
+        return by_clock ? CUPTI_PM_SAMPLING_TRIGGER_MODE_GPU_SYSCLK_INTERVAL
+                        : CUPTI_PM_SAMPLING_TRIGGER_MODE_GPU_TIME_INTERVAL;
+    }
+
+    void configure(const std::string& chip) {
         RNB_PARAMS(CUpti_PmSampling_SetConfig_Params, params);
         params.pPmSamplingObject = sampler_;
         params.configSize = host_->config().size();
         params.pConfig = host_->config().data();
         params.hardwareBufferSize = hardware_buffer_bytes_;
         params.samplingInterval = interval_ns_;
-        params.triggerMode = CUPTI_PM_SAMPLING_TRIGGER_MODE_GPU_TIME_INTERVAL;
+        params.triggerMode = trigger(chip);
         params.hwBufferAppendMode = CUPTI_PM_SAMPLING_HARDWARE_BUFFER_APPEND_MODE_KEEP_OLDEST;
         RNB_CUPTI(cuptiPmSamplingSetConfig, &params);
     }
