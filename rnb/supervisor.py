@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
 from typing import Any
 
 from rnb.control import Control
@@ -134,12 +135,24 @@ class Supervisor:
                 child.process.join(max(0.0, deadline - time.monotonic()))
             if force is None:
                 self._note_late_deaths()
+        remove_shared_files([child.process.pid for child in self.children])
 
     def _note_late_deaths(self) -> None:
         for child in self.children:
             if child.process.exitcode and not child.is_dead:
                 how = describe_exit(child.process.exitcode)
                 self._fail(f"{child.name} (pid {child.process.pid}) {how} after its work was done")
+
+
+def remove_shared_files(pids: Sequence[int | None]) -> None:
+    """Remove what CUDA and PyTorch leave in /dev/shm when a process that shared GPU memory ends.
+
+    CUDA names its files cuda.shm.<user>.<pid in hex>.<n>, PyTorch torch_<pid>_<…>.
+    """
+    for pid in pids:
+        for pattern in (f"cuda.shm.*.{pid:x}.*", f"torch_{pid}_*"):
+            for path in Path("/dev/shm").glob(pattern):
+                path.unlink(missing_ok=True)
 
 
 def describe_exit(exit_code: int | None) -> str:

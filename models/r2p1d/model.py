@@ -22,6 +22,9 @@ KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
 KINETICS_STD = (0.22803, 0.22145, 0.216989)
 """Per channel, of frames from 0 to 1: torchvision's Kinetics-400 preset, which its weights expect."""
 
+_SYNTHETIC_FRAMES = 300
+"""Length of the video that R2P1DSyntheticLoader makes up: a Kinetics clip."""
+
 DTYPES = {"float32": torch.float32, "uint8": torch.uint8}
 
 
@@ -120,6 +123,59 @@ class R2P1DLoader(Step):
 
     def close(self) -> None:
         self._loader.close()
+
+
+class R2P1DSyntheticLoader(Step):
+    """Hands on random frames without decoding anything, as many clips as R2P1DLoader would: inference only."""
+
+    writes_in_place = True
+
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        num_clips: int = 10,
+        num_clips_population: Sequence[int] | None = (1, 15),
+        num_clips_weights: Sequence[float] | None = (10, 1),
+        dtype: str = "float32",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(device)
+        self._seed = seed
+        self._sampler = R2P1DSampler(8, num_clips, num_clips_population, num_clips_weights)
+        shapes = self.output_shape(num_clips, num_clips_population, num_clips_weights)
+        self._frames = torch.randint(0, 256, shapes[0], device=device).to(R2P1DLoader.output_dtype(dtype))
+        self._filled: set[int] = set()
+
+    def input_shape(self) -> None:
+        return None
+
+    @staticmethod
+    def output_shape(
+        num_clips: int = 10,
+        num_clips_population: Sequence[int] | None = (1, 15),
+        num_clips_weights: Sequence[float] | None = (10, 1),
+    ) -> Shapes:
+        return R2P1DLoader.output_shape(
+            num_clips=num_clips,
+            num_clips_population=num_clips_population,
+            num_clips_weights=num_clips_weights,
+        )
+
+    @staticmethod
+    def output_dtype(dtype: str = "float32") -> torch.dtype:
+        return R2P1DLoader.output_dtype(dtype)
+
+    def __call__(
+        self, tensors: Tensors, non_tensors: Any, time_card: TimeCard, out: Tensors = None
+    ) -> StepOutput:
+        frames = self._frames if out is None else out[0]
+        if out is not None and frames.data_ptr() not in self._filled:  # each slot is written once
+            frames.copy_(self._frames)
+            self._filled.add(frames.data_ptr())
+        self._sampler.seed(self._seed, time_card.id)
+        num_clips = len(self._sampler.sample(_SYNTHETIC_FRAMES))
+        return (frames[:num_clips],), None, time_card
 
 
 class R2P1DRunner(Step):

@@ -140,6 +140,12 @@ def test_two_traces_at_once_are_refused(cupti: ModuleType) -> None:
         cupti.initialize()
 
 
+def test_tracing_and_counting_at_once_are_refused(cupti: ModuleType, half: torch.Tensor) -> None:
+    with cupti.trace(), pytest.raises(RuntimeError, match="exclude each other"):
+        count_kernels(lambda: half + 1)
+    assert len(count_kernels(lambda: half + 1)) == 1
+
+
 @pytest.fixture(scope="module")
 def measured(cupti: ModuleType) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """The same kernels under the bridge and under ncu, in order of launch."""
