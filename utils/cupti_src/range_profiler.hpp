@@ -63,7 +63,7 @@ class RangeProfiler {
     void open() {
         const std::string chip = chip_name(device_);
         retain_context();
-        subscriber_ = Subscriber::shared();
+        subscriber_ = Subscriber::claim();
         host_ =
             std::make_unique<MetricHost>(CUPTI_PROFILER_TYPE_RANGE_PROFILER, chip, availability(), metrics_);
         num_passes_ = host_->num_passes();
@@ -175,7 +175,7 @@ class RangeProfiler {
     size_t max_kernels_, num_passes_ = 0, num_dropped_ = 0;
     CUdevice device_handle_ = 0;
     CUcontext context_ = nullptr;
-    std::shared_ptr<Subscriber> subscriber_;
+    std::unique_ptr<Subscriber> subscriber_;
     std::unique_ptr<MetricHost> host_;
     CUpti_RangeProfiler_Object* profiler_ = nullptr;
     Image counters_;

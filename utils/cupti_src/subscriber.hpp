@@ -4,6 +4,7 @@
 
 #include <cupti.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -37,21 +38,22 @@ class Subscriber {
    public:
     using Listener = std::function<void(const CUpti_CallbackData&)>;
 
-    // Shared by the tracer and the range profiler; it ends with the last of them.
-    static std::shared_ptr<Subscriber> shared() {
-        static std::weak_ptr<Subscriber> current;
-        auto subscriber = current.lock();
-        if (subscriber == nullptr) current = subscriber = std::shared_ptr<Subscriber>(new Subscriber());
-        return subscriber;
+    // The tracer's or the range profiler's, until it is destroyed: replayed kernels would make no sense in a
+    // trace.
+    static std::unique_ptr<Subscriber> claim() {
+        if (claimed())
+            throw std::runtime_error("tracing and counting exclude each other: end the one in progress");
+        return std::unique_ptr<Subscriber>(new Subscriber());
     }
 
     Subscriber(const Subscriber&) = delete;
-    ~Subscriber() { RNB_RESOLVE(cupti_library, cuptiUnsubscribe)(handle_); }
+    ~Subscriber() {
+        RNB_RESOLVE(cupti_library, cuptiUnsubscribe)(handle_);
+        claimed() = false;
+    }
 
-    // `listener` hears of each of `calls` as it begins, on the thread that makes it. One listener at a time.
+    // `listener` hears of each of `calls` as it begins, on the thread that makes it.
     void listen(const std::vector<ApiCall>& calls, Listener listener) {
-        if (!calls_.empty())
-            throw std::runtime_error("tracing with correlate=True and counting exclude each other");
         listener_ = std::move(listener);
         calls_ = calls;
         try {
@@ -69,7 +71,15 @@ class Subscriber {
     }
 
    private:
-    Subscriber() { RNB_CUPTI(cuptiSubscribe, &handle_, &Subscriber::called, this); }
+    Subscriber() {
+        RNB_CUPTI(cuptiSubscribe, &handle_, &Subscriber::called, this);
+        claimed() = true;
+    }
+
+    static std::atomic<bool>& claimed() {
+        static std::atomic<bool> flag{false};
+        return flag;
+    }
 
     // noexcept: nothing may be thrown through CUPTI's frames.
     static void CUPTIAPI called(void* self, CUpti_CallbackDomain, CUpti_CallbackId,

@@ -127,7 +127,7 @@ class Tracer {
             throw std::runtime_error("cupti.initialize(): tracing already; call cupti.finalize() first");
         RNB_DRIVER(cuInit, 0);  // without a driver CUPTI only says 'unknown error'
         clear();
-        subscriber_ = Subscriber::shared();
+        subscriber_ = Subscriber::claim();
         correlating_ = correlate;
         with_copies_ = copies;
         active_ = true;
@@ -377,7 +377,7 @@ class Tracer {
     size_t num_spare_buffers_ = 0;
     uint64_t num_dropped_ = 0;
 
-    std::shared_ptr<Subscriber> subscriber_;
+    std::unique_ptr<Subscriber> subscriber_;
     std::vector<CUpti_ActivityKind> enabled_;
     std::map<uint32_t, DeviceLimits> limits_;
     bool active_ = false, correlating_ = false, with_copies_ = false;
