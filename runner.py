@@ -68,6 +68,8 @@ def _run(task: RunnerTask) -> None:
         _on_each(threads, [worker.run for worker in workers], task.stop)
         for queue in task.out_queues:
             queue.close()
+        for pool in task.in_pools.values():
+            pool.detach()
 
 
 def _on_each(

@@ -64,6 +64,7 @@ class SlotPool:
         self._is_taken = self._taken.array("uint8", (self.num_slots,))
         self._threads = threading.Lock()
         self.storage: torch.Tensor | None = None
+        self._tensors: list[tuple[torch.Tensor, ...]] = []
         self._filled: list[torch.cuda.Event] = []
 
     def __getstate__(self) -> dict[str, Any]:
@@ -97,6 +98,10 @@ class SlotPool:
         storage, handles = ForkingPickler.loads(handle)
         self._use(storage)
         self._filled = [torch.cuda.Event.from_ipc_handle(self.device, event) for event in handles]
+
+    def detach(self) -> None:
+        """Let go of the slots in a reader, so that the producer may free them."""
+        self.storage, self._tensors, self._filled = None, [], []
 
     def pin(self) -> None:
         """Page-lock slots in CPU memory, so that a GPU reads them at full speed and asynchronously."""

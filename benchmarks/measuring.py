@@ -1,0 +1,60 @@
+"""What the benchmarks share: running benchmark.py, reading its folder, printing one line and JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnb.run_folder import Run, read
+from rnb.statistics import describe, stage_durations_ms
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_pipeline(config: str, *flags: str) -> Run:
+    """Run benchmark.py in a process of its own and read what it leaves. Raises RuntimeError when it fails."""
+    with tempfile.TemporaryDirectory() as logs:
+        command = [sys.executable, "benchmark.py", "-c", config, "--logs", logs, *flags]
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise RuntimeError(f"{' '.join(command)}: exit status {result.returncode}\n{result.stderr}")
+        (folder,) = Path(logs).iterdir()
+        return read(folder)
+
+
+def throughput(run: Run) -> float:
+    """Finished requests per second."""
+    return float(np.count_nonzero(run.requests["status"] == "finished")) / run.seconds
+
+
+def stages(run: Run) -> dict[str, dict[str, Any]]:
+    """The distribution of each stage in microseconds."""
+    assert run.meta
+    durations = stage_durations_ms(run.events, run.times, run.meta.step_names)
+    described = {name: describe(name, values) for name, values in durations.items()}
+    return {
+        name: {percentile: _us(value) for percentile, value in entry.percentiles_ms.items()}
+        for name, entry in described.items()
+    }
+
+
+def _us(value_ms: float | None) -> float | None:
+    return None if value_ms is None else round(value_ms * 1000, 1)
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median and range of repeated measurements."""
+    return {"median": float(np.median(values)), "min": min(values), "max": max(values)}
+
+
+def show(name: str, line: str, figures: dict[str, Any]) -> None:
+    """Print the result: one line for people, one of JSON for programs."""
+    print(f"{name}: {line}")
+    print(json.dumps({"benchmark": name, **figures}))

@@ -1,0 +1,150 @@
+"""Whole runs on real GPUs: NVDEC, the full network, slots in GPU memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rnb.run_folder import Run, read
+from tests.support.running import ROOT, Bench, Finished
+
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(400)]
+
+NUM_VIDEOS = 60
+VIDEOS = ROOT / "data" / "videos"
+LOAD = {"model": "models.r2p1d.model.R2P1DLoader", "gpus": [0]}
+RUN = {"model": "models.r2p1d.model.R2P1DRunner", "gpus": [0]}
+JOIN = {"model": "models.r2p1d.model.R2P1DAggregator", "gpus": [-1], "aggregate": 3}
+
+
+def rnb_config() -> Any:
+    return json.loads((ROOT / "config" / "r2p1d-rnb.json").read_text())
+
+
+PLACEMENTS: dict[str, tuple[Any, list[str]]] = {
+    "split": ([LOAD, {**RUN, "end_index": 2}, {**RUN, "start_index": 3}], []),
+    "split in five": ([LOAD, *({**RUN, "start_index": part, "end_index": part} for part in range(1, 6))], []),
+    "single step": ([{"model": "models.r2p1d.model.R2P1DSingleStep", "gpus": [0]}], []),
+    "segment": ([{**LOAD, "num_segments": 3, "num_shared_tensors": 20}, {**RUN, "gpus": [0, 0]}, JOIN], []),
+    "per GPU": ([{**LOAD, "gpus": [0]}, RUN], ["-p"]),
+    "rnb": (rnb_config(), []),
+    "batches": ([{**LOAD, "gpus": [0, 0]}, RUN], ["-b", "3"]),
+    "workers": ([{**LOAD, "workers": 3}, {**RUN, "workers": 2}], []),
+    "decoded on the CPU": ([{**LOAD, "gpus": [-1, -1], "dtype": "uint8"}, RUN], []),
+    "both decoders": (
+        {
+            "pipeline": [
+                {**{k: v for k, v in LOAD.items() if k != "gpus"}, "queue_groups": [
+                    {"gpus": [0], "out_queues": [0]},
+                    {"gpus": [-1, -1], "out_queues": [0]},
+                ]},
+                RUN,
+            ]
+        },
+        [],
+    ),
+}  # fmt: skip
+
+TWO_GPUS: dict[str, tuple[Any, list[str]]] = {
+    "slots cross": ([LOAD, {**RUN, "gpus": [1]}], []),
+    "slots cross twice": ([LOAD, {**RUN, "gpus": [1], "end_index": 3}, {**RUN, "start_index": 4}], []),
+    "slots cross in batches": ([{**LOAD, "gpus": [0, 1]}, {**RUN, "gpus": [1, 0]}], ["-b", "2"]),
+    "a queue per GPU": ([{**LOAD, "gpus": [0, 1]}, {**RUN, "gpus": [0, 1]}], ["-p"]),
+}
+
+
+def gpu_run(bench: Bench, config: Any, *flags: str, num_videos: int = NUM_VIDEOS) -> Run:
+    return finished(bench.start(config, *gpu_flags(num_videos), *flags).finish(300))
+
+
+def gpu_flags(num_videos: int) -> list[str]:
+    return ["--device", "cuda", "--data", str(VIDEOS), "-v", str(num_videos), "-mi", "0"]
+
+
+def finished(run: Finished) -> Run:
+    assert run.status == 0, run.err
+    assert run.folder is not None
+    return read(run.folder)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The whole network on one replica behind one NVDEC loader."""
+    return gpu_run(Bench(tmp_path_factory.mktemp("expected")), [LOAD, RUN])
+
+
+def assert_same(run: Run, expected: Run, rtol: float = 1e-4) -> None:
+    assert (run.requests["num_clips"] == expected.requests["num_clips"]).all()
+    assert (run.requests["label"] == expected.requests["label"]).all()
+    np.testing.assert_allclose(run.requests["score"], expected.requests["score"], rtol=rtol)
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_every_placement_gives_the_same_results(bench: Bench, expected: Run, placement: str) -> None:
+    config, flags = PLACEMENTS[placement]
+    # Two decoders agree to rounding of the frames only.
+    rtol = 2e-2 if "decode" in placement else 1e-4
+    assert_same(gpu_run(bench, config, *flags), expected, rtol)
+    assert len(set(expected.requests["label"].tolist())) > 1
+
+
+@pytest.mark.parametrize("placement", TWO_GPUS)
+def test_slots_cross_between_gpus(bench: Bench, expected: Run, placement: str) -> None:
+    if torch.cuda.device_count() < 2:
+        pytest.skip("needs two GPUs")
+    config, flags = TWO_GPUS[placement]
+    assert_same(gpu_run(bench, config, *flags), expected)
+
+
+def test_no_batch_size_is_new_in_the_timed_part(expected: Run) -> None:
+    """The first request of each number of clips takes no longer than the others of that number."""
+    duration_ms = (expected.times["inference1_finish"] - expected.times["inference1_start"]) / 1e6
+    for num_clips in set(expected.requests["num_clips"].tolist()):
+        same = duration_ms[expected.requests["num_clips"] == num_clips]
+        assert same[0] < 2 * np.median(same) + 2
+
+
+def test_memory_is_flat_over_5000_requests(bench: Bench, tmp_path: Path) -> None:
+    run = bench.start([{**LOAD, "workers": 7, "num_shared_tensors": 20}, RUN], *gpu_flags(5000))
+    run.wait_for_line("START!")
+    samples: list[tuple[int, int]] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.5):
+            samples.append((sum(rss_bytes(pid) for pid in run.children("rnb")), gpu_bytes()))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        run.process.wait(300)
+    finally:
+        over.set()
+        watcher.join()
+    finished(run.finish())
+    working = [sample for sample in samples if sample[0]]
+    assert len(working) > 20
+    early, late = (np.median(part, axis=0) for part in (working[4:10], working[-10:-4]))
+    assert late[0] < early[0] * 1.02 + 5e6, (
+        f"resident memory grew from {early[0]:,.0f} to {late[0]:,.0f} bytes"
+    )
+    assert late[1] <= early[1] * 1.01, f"GPU memory grew from {early[1]:,.0f} to {late[1]:,.0f} bytes"
+
+
+def rss_bytes(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+    except (OSError, IndexError):
+        return 0
+
+
+def gpu_bytes() -> int:
+    query = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+    return int(subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()[0]) << 20
