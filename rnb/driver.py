@@ -15,6 +15,7 @@ import runner
 from rnb import schedule
 from rnb.clock import epoch_offset_ns, now_ns
 from rnb.config import ConfigError, PipelineConfig, load_config
+from rnb.console import say
 from rnb.control import Control
 from rnb.devices import resolve_mode
 from rnb.importer import accepted, import_class
@@ -22,7 +23,7 @@ from rnb.mps import shared_gpus
 from rnb.plan import Plan, ReplicaPlan, make_plan
 from rnb.progress import Progress
 from rnb.queues import MessageQueue
-from rnb.report import Ending, report
+from rnb.report import Ending, announce_end, report
 from rnb.request_table import FAILED, FINISHED, RequestTable
 from rnb.run_folder import RunFolderError, create
 from rnb.slots import SlotPool
@@ -58,18 +59,18 @@ class Benchmark:
             folder = create(self.args.logs, self.args)
         except RunFolderError as error:
             raise UsageError(str(error)) from error
-        print("Args:", self.args, flush=True)
+        say(f"Args: {self.args}")
         processes = _Processes(self)
         start_ns = None
         with stop_on_signals(processes.stop), shared_gpus(self.plan, self.args.mps) as mps:
             try:
                 start_ns = processes.start()
                 if start_ns is not None:
-                    print(f"START! {(start_ns + epoch_offset_ns()) / 1e9:f}", flush=True)
-                processes.wait()
+                    say(f"START! {(start_ns + epoch_offset_ns()) / 1e9:f}")
+                end_ns = processes.wait(start_ns)
             finally:
                 processes.supervisor.end()
-        return report(processes.ending(start_ns, mps), folder)
+        return report(processes.ending(start_ns, end_ns, mps), folder)
 
 
 def prepare(args: argparse.Namespace) -> Benchmark:
@@ -198,7 +199,7 @@ class _Processes:
             if replica.out_pool is not None
         }
 
-    def ending(self, start_ns: int | None, mps: str) -> Ending:
+    def ending(self, start_ns: int | None, end_ns: int, mps: str) -> Ending:
         full = [
             child.messages["queue_full"]
             for child in self.supervisor.children
@@ -213,18 +214,21 @@ class _Processes:
             arrivals_ns=self.arrivals_ns,
             requests=self.table,
             start_ns=start_ns,
+            end_ns=end_ns,
             reason=self.stop.reason,
             failure=self.supervisor.failure,
             traceback=self.supervisor.traceback,
             full_queue=full[0] if full else None,
         )
 
-    def wait(self) -> None:
-        """Wait for the end of the stream, or of the run; then for the processes to end their work."""
+    def wait(self, start_ns: int | None) -> int:
+        """Wait for the end of the stream, or of the run, and announce it; returns when it was."""
         with Progress(self.table) as progress:
             self.supervisor.wait_until_over(progress.update)
-        if self.table.count(FINISHED) + self.table.count(FAILED) == self.table.num_requests:
+        is_complete = self.table.count(FINISHED) + self.table.count(FAILED) == self.table.num_requests
+        if is_complete:
             self.stop.raise_flag(Termination.TARGET_NUM_VIDEOS_REACHED)
+        return now_ns() if start_ns is None else announce_end(self.table, start_ns, is_complete=is_complete)
 
 
 def _threads_per_worker(plan: Plan) -> int:

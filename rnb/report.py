@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rnb import provenance
 from rnb.clock import epoch_offset_ns, now_ns
+from rnb.console import say
 from rnb.plan import Plan
 from rnb.request_table import STATUS_NAMES, RequestTable
 from rnb.run_folder import RunFolderError, RunMeta, write
@@ -35,6 +36,7 @@ class Ending:
     requests: RequestTable
     start_ns: int | None
     """None when the start barrier was never passed."""
+    end_ns: int
     reason: Termination
     failure: str | None
     """Which process failed and how, in one line."""
@@ -42,25 +44,28 @@ class Ending:
     full_queue: str | None
 
 
+def announce_end(table: RequestTable, start_ns: int, *, is_complete: bool) -> int:
+    """Print the seed's lines about the end of the timed part; returns that time.
+
+    It is when the last request was done, or now when the run was stopped before that.
+    """
+    end_ns = int(table.times.max()) if is_complete else now_ns()
+    if is_complete:
+        say(f"Finished processing {table.num_requests} videos")
+    say(f"FINISH! {(end_ns + epoch_offset_ns()) / 1e9:f}")
+    say(f"That took {(end_ns - start_ns) / 1e9:f} seconds")
+    say("Waiting for child processes to return...")
+    return end_ns
+
+
 def report(ending: Ending, folder: Path) -> bool:
     """Print the figures, write the run folder, say what went wrong; True when nothing did."""
-    offset_ns = epoch_offset_ns()
-    end_ns = _end_ns(ending)
-    problem = _problem(ending)
-    if ending.start_ns is not None:
-        _print_end(ending, end_ns, offset_ns)
-    problem = _write_and_print(ending, folder, end_ns, offset_ns, problem)
+    problem = _write_and_print(ending, folder, _problem(ending))
     if problem:
         if ending.traceback:
             print(ending.traceback, file=sys.stderr, end="")
         print(f"benchmark.py: {problem}", file=sys.stderr)
     return not problem
-
-
-def _end_ns(ending: Ending) -> int:
-    """When the last request was done; now when the run was stopped before that."""
-    is_complete = ending.reason is Termination.TARGET_NUM_VIDEOS_REACHED
-    return int(ending.requests.times.max()) if is_complete and ending.requests.times.any() else now_ns()
 
 
 def _problem(ending: Ending) -> str:
@@ -87,39 +92,28 @@ def _failed_requests(ending: Ending, num_failed: int) -> str:
     )
 
 
-def _print_end(ending: Ending, end_ns: int, offset_ns: int) -> None:
-    assert ending.start_ns is not None
-    if ending.reason is Termination.TARGET_NUM_VIDEOS_REACHED:
-        print(f"Finished processing {ending.requests.num_requests} videos")
-    print(f"FINISH! {(end_ns + offset_ns) / 1e9:f}")
-    print(f"That took {(end_ns - ending.start_ns) / 1e9:f} seconds")
-
-
-def _write_and_print(ending: Ending, folder: Path, end_ns: int, offset_ns: int, problem: str) -> str:
+def _write_and_print(ending: Ending, folder: Path, problem: str) -> str:
     """Returns the problem, which may be that the folder cannot be written."""
-    meta = _meta(ending, end_ns + offset_ns, offset_ns, problem)
+    offset_ns = epoch_offset_ns()
+    meta = _meta(ending, offset_ns, problem)
     times = np.where(ending.requests.times, ending.requests.times + offset_ns, 0)
     by_event = {event: times[:, index] for index, event in enumerate(meta.events)}
     requests = _request_columns(ending)
-    seconds = 0.0 if ending.start_ns is None else (end_ns - ending.start_ns) / 1e9
+    seconds = 0.0 if ending.start_ns is None else (ending.end_ns - ending.start_ns) / 1e9
     summary = summarize(meta.events, by_event, requests, seconds=seconds, step_names=meta.step_names)
-    if ending.start_ns is not None:
-        finished = requests["status"] == "finished"
-        print(
-            "\n".join(
-                average_lines(meta.events, {event: column[finished] for event, column in by_event.items()})
-            )
-        )
-        print(f"\n{table(summary)}")
     try:
         write(folder, meta, times, requests, summary.to_json())
     except RunFolderError as error:
-        return problem or f"the run folder cannot be written: {error}"
-    print(f"run folder: {folder}", flush=True)
+        problem = problem or f"the run folder is not complete: {error}"
+    if ending.start_ns is not None:
+        finished = requests["status"] == "finished"
+        averages = average_lines(meta.events, {event: column[finished] for event, column in by_event.items()})
+        say("\n".join([*averages, "", table(summary)]))
+    say(f"run folder: {folder}")
     return problem
 
 
-def _meta(ending: Ending, end_epoch_ns: int, offset_ns: int, problem: str) -> RunMeta:
+def _meta(ending: Ending, offset_ns: int, problem: str) -> RunMeta:
     config_path = ending.args.config_file_path
     return RunMeta(
         argv=sys.argv,
@@ -128,7 +122,7 @@ def _meta(ending: Ending, end_epoch_ns: int, offset_ns: int, problem: str) -> Ru
         config_name=os.path.basename(config_path),
         config=json.loads(Path(config_path).read_text()),
         start_epoch_ns=None if ending.start_ns is None else ending.start_ns + offset_ns,
-        end_epoch_ns=end_epoch_ns,
+        end_epoch_ns=ending.end_ns + offset_ns,
         termination_flag=ending.reason,
         termination=ending.reason.name,
         is_success=not problem,

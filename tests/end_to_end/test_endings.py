@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rnb.run_folder import read
 from tests.support.running import Bench, Finished, Running, tiny
 
 PIPELINE = [tiny("LoadInPlace"), tiny("Pass", busy_ms=2), tiny("Classify")]
@@ -160,3 +161,14 @@ def poll(condition: Callable[[], Any], timeout_s: float = 20) -> Any:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return value
+
+
+def test_a_reader_of_the_output_that_leaves(bench: Bench) -> None:
+    run = started(bench, [tiny("Load"), tiny("Classify")], "-v", "100", "-mi", "5")
+    assert run.process.stdout is not None
+    run.process.stdout.close()
+    assert run.process.stderr is not None
+    assert run.process.stderr.read() == ""
+    assert run.process.wait(30) == 0
+    (folder,) = bench.logs.iterdir()
+    assert read(folder).requests["status"].tolist() == ["finished"] * 100
