@@ -60,6 +60,8 @@ class Benchmark:
         except RunFolderError as error:
             raise UsageError(str(error)) from error
         say(f"Args: {self.args}")
+        if self._has_random_weights():
+            say(f"No --checkpoint: the network's weights are random, drawn from seed {self.args.seed}")
         processes = _Processes(self)
         start_ns = None
         with stop_on_signals(processes.stop), shared_gpus(self.plan, self.args.mps) as mps:
@@ -71,6 +73,10 @@ class Benchmark:
             finally:
                 processes.supervisor.end()
         return report(processes.ending(start_ns, end_ns, mps), folder)
+
+    def _has_random_weights(self) -> bool:
+        asked = [replica.options for replica in self.plan.replicas if "checkpoint" in replica.options]
+        return any(not options["checkpoint"] for options in asked)
 
 
 def prepare(args: argparse.Namespace) -> Benchmark:

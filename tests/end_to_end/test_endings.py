@@ -168,7 +168,8 @@ def test_a_reader_of_the_output_that_leaves(bench: Bench) -> None:
     assert run.process.stdout is not None
     run.process.stdout.close()
     assert run.process.stderr is not None
-    assert run.process.stderr.read() == ""
+    with run.process.stderr as errors:
+        assert errors.read() == ""
     assert run.process.wait(30) == 0
     (folder,) = bench.logs.iterdir()
     assert read(folder).requests["status"].tolist() == ["finished"] * 100
