@@ -108,7 +108,12 @@ class Worker:
             self._step = cls(task.plan.device, **task.plan.options)
         self._batches = getattr(cls, "batches_requests", False)
         self._intake = Intake(
-            task.in_queue, task.stop, batch_size=task.plan.batch_size, timeout_ms=task.batch_timeout_ms
+            task.in_queue,
+            task.stop,
+            batch_size=task.plan.batch_size,
+            timeout_ms=task.batch_timeout_ms,
+            max_clips=task.plan.max_clips,
+            most_clips=task.plan.input_shapes[0][0] if task.plan.input_shapes else 0,
         )
         self._delivery = self._make_delivery()
         self._writes_in_place = (
@@ -153,12 +158,11 @@ class Worker:
                 self._task.in_pools,
                 self._plan.device,
                 shapes=shapes,
-                batch_size=self._plan.batch_size,
+                most_rows=self._plan.most_rows,
                 in_place=getattr(self._step, "reads_in_place", False),
             )
             if hasattr(self._step, "warm_up"):
-                most_rows = shapes[0][0] * self._plan.batch_size if shapes else 0
-                self._step.warm_up(range(1, most_rows + 1))
+                self._step.warm_up(range(1, self._plan.most_rows + 1))
             self._synchronize()
 
     def run(self) -> None:

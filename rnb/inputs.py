@@ -24,15 +24,16 @@ class Inputs:
         device: torch.device,
         *,
         shapes: Shapes | None,
-        batch_size: int,
+        most_rows: int,
         in_place: bool,
     ) -> None:
         self._pools, self._device, self._in_place = pools, device, in_place
         self._buffers: tuple[torch.Tensor, ...] = ()
         is_remote = any(pool.device != device for pool in pools.values())
-        if shapes is not None and (batch_size > 1 or is_remote):
+        if shapes and (most_rows > shapes[0][0] or is_remote):
             dtype = next(iter(pools.values())).layout.dtype
-            rows = [(shape[0] * batch_size, *shape[1:]) for shape in shapes]
+            factor = -(-most_rows // shapes[0][0])
+            rows = [(shape[0] * factor, *shape[1:]) for shape in shapes]
             self._buffers = tuple(torch.zeros(shape, dtype=dtype, device=device) for shape in rows)
 
     def assemble(self, pieces: Sequence[Piece]) -> Tensors:

@@ -24,11 +24,24 @@ class Piece(NamedTuple):
 
 
 class Intake:
-    """Gathers up to `batch_size` requests: those that wait, and those that come within `timeout_ms`."""
+    """Gathers up to `batch_size` requests: those that wait, and those that come within `timeout_ms`.
 
-    def __init__(self, queue: MessageQueue, stop: StopFlag, *, batch_size: int, timeout_ms: float) -> None:
+    With `max_clips` it gathers by clips instead: as long as another message, of up to `most_clips`, fits.
+    """
+
+    def __init__(
+        self,
+        queue: MessageQueue,
+        stop: StopFlag,
+        *,
+        batch_size: int,
+        timeout_ms: float,
+        max_clips: int | None = None,
+        most_clips: int = 0,
+    ) -> None:
         self._queue, self._stop = queue, stop
         self._batch_size, self._timeout_ns = batch_size, int(timeout_ms * 1e6)
+        self._max_clips, self._most_clips = max_clips, most_clips
 
     def next_batch(self, until_ns: int | None = None) -> list[Piece]:
         """Wait for the next batch; nothing when `until_ns` comes first.
@@ -38,7 +51,7 @@ class Intake:
         pieces = self._take(0, until_ns)
         deadline_ns = now_ns() + self._timeout_ns
         num_messages = 1
-        while pieces and len(pieces) < self._batch_size:
+        while pieces and self._has_room(pieces):
             try:
                 more = self._take(num_messages, deadline_ns)
             except EndOfStream:
@@ -48,6 +61,11 @@ class Intake:
             pieces += more
             num_messages += 1
         return pieces
+
+    def _has_room(self, pieces: list[Piece]) -> bool:
+        if self._max_clips is None:
+            return len(pieces) < self._batch_size
+        return sum(piece.part.num_rows[0] for piece in pieces) + self._most_clips <= self._max_clips
 
     def _take(self, number: int, until_ns: int | None) -> list[Piece]:
         while True:

@@ -52,6 +52,9 @@ class ReplicaPlan:
     options: dict[str, Any]
     workers: int
     batch_size: int
+    """Most requests in a call."""
+    max_clips: int | None
+    """Most clips in a call; None = as many as the requests have."""
     in_queue: int
     out_queues: tuple[int, ...]
     selector: str
@@ -60,6 +63,13 @@ class ReplicaPlan:
     num_segments: int
     input_shapes: Shapes | None
     """The largest input of one message."""
+
+    @property
+    def most_rows(self) -> int:
+        """Rows of the largest call; 0 without input tensors."""
+        if not self.input_shapes:
+            return 0
+        return self.max_clips or self.input_shapes[0][0] * self.batch_size
 
     @property
     def name(self) -> str:
@@ -175,6 +185,7 @@ class _Builder:
             options = {**step.options, **group.options}
             shapes = self._output_shapes(index, number, cls, options, input_shapes)
             batches = getattr(cls, "batches_requests", False)
+            _check_max_clips(index, step.max_clips, input_shapes, batches=batches)
             for gpu in group.gpus:
                 out_pool = self._add_pool(index, len(self.replicas) - first, gpu, cls, options, shapes)
                 self.replicas.append(
@@ -188,6 +199,7 @@ class _Builder:
                         options={**self._context(cls, input_shapes), **options},
                         workers=step.workers,
                         batch_size=self.batch_size if batches else 1,
+                        max_clips=step.max_clips,
                         in_queue=in_queues[group.in_queue],
                         out_queues=tuple(out_queues[queue] for queue in group.out_queues or ()),
                         selector=group.queue_selector,
@@ -263,6 +275,22 @@ def make_plan(
         batch_size=batch_size,
         queue_capacity=queue_capacity,
     ).build()
+
+
+def _check_max_clips(
+    index: int, max_clips: int | None, input_shapes: Shapes | None, *, batches: bool
+) -> None:
+    if max_clips is None:
+        return
+    if not batches or not input_shapes:
+        raise ConfigError(
+            f"pipeline[{index}].max_clips", "this step does not take the clips of several requests"
+        )
+    if max_clips < input_shapes[0][0]:
+        raise ConfigError(
+            f"pipeline[{index}].max_clips",
+            f"{max_clips}: one message may have {input_shapes[0][0]} clips already",
+        )
 
 
 def _check_options(cls: type[Any], index: int, number: int, group: QueueGroup, step: StepConfig) -> None:
@@ -365,6 +393,8 @@ def describe(plan: Plan) -> str:
         where = gpu if replica.device.type == "cuda" or replica.gpu < 0 else f"{gpu} (mapped to the CPU)"
         extra = f", {replica.workers} workers" if replica.workers > 1 else ""
         batch = f", batches of {replica.batch_size}" if replica.batch_size > 1 else ""
+        if replica.max_clips:
+            batch = f", batches of {replica.max_clips} clips"
         out = ", ".join(plan.queues[queue].name for queue in replica.out_queues) or "run folder"
         lines.append(
             f"  {replica.name}: {plan.step_names[replica.step]} on {where}{extra}{batch}:"

@@ -32,6 +32,10 @@ PLACEMENTS: dict[str, tuple[Any, list[str]]] = {
     "workers": ([tiny("LoadInPlace", workers=3), tiny("Pass", workers=2), tiny("Classify", workers=2)], []),
     "batches": ([tiny("LoadInPlace", gpus=[0, 1]), tiny("Pass"), tiny("Classify")], ["-b", "4"]),
     "batches without waiting": ([tiny("Load"), tiny("Classify", gpus=[0, 1])], ["-b", "7", "-bt", "0"]),
+    "batches by clips": (
+        [tiny("LoadInPlace"), tiny("Pass", max_clips=30), tiny("Classify", gpus=[0, 1])],
+        [],
+    ),
     "segments": (
         [tiny("Load", num_segments=3), tiny("Classify", gpus=[0, 1]), tiny("Join", aggregate=3, gpus=[-1])],
         [],

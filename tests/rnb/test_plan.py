@@ -108,6 +108,12 @@ def test_options_reach_the_replicas_that_name_them() -> None:
             11,
             r"pipeline\[0\].num_shared_tensors: 10: must be at least the batch size",
         ),
+        (
+            [step("Load"), step("Classify", max_clips=5)],
+            1,
+            r"max_clips: 5: one message may have 11 clips already",
+        ),
+        ([step("Nothing"), step("Nothing", max_clips=5)], 1, "does not take the clips of several requests"),
         (segmented(aggregate=2), 1, r"pipeline\[2\].aggregate: 2: the requests come in 3 segments"),
         (segmented(), 1, r"pipeline\[2\].aggregate: 1: the requests come in 3 segments"),
         (segmented(aggregate=3, gpus=[0, 0]), 1, "one replica with one worker"),
