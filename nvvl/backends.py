@@ -8,7 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from nvvl import video_engine
 from nvvl.index import VideoIndex
+from nvvl.nvdec_backend import NvdecBackend
 from nvvl.pyav_backend import PyavBackend
 from nvvl.video_file import VideoFile
 
@@ -26,7 +28,7 @@ class Backend(Protocol):
 
 
 class UploadingBackend:
-    """Decodes on the CPU and copies the clips to a GPU, for files and machines that its video engine is not for."""
+    """Decodes on the CPU and copies the clips to a GPU, where its video engine cannot be used."""
 
     def __init__(self, decoder: PyavBackend) -> None:
         self._decoder = decoder
@@ -51,15 +53,11 @@ def choose(name: str, device: torch.device, width: int, height: int) -> Backend:
         raise ValueError(f"backend {name!r}: choose one of {', '.join(NAMES)}")
     if device.type == "cpu":
         if name == "nvdec":
-            raise ValueError("backend 'nvdec' needs a GPU, but device_id says the CPU; choose 'auto' or 'pyav'")
+            raise ValueError(
+                "backend 'nvdec' needs a GPU, but device_id says the CPU; choose 'auto' or 'pyav'"
+            )
         return PyavBackend(width, height)
     cpu = UploadingBackend(PyavBackend(width, height))
-    if name == "pyav":
+    if name == "pyav" or (name == "auto" and not video_engine.is_available()):
         return cpu
-    from nvvl import nvdec_backend  # Needs a GPU's driver.
-
-    if name == "nvdec":
-        return nvdec_backend.NvdecBackend(device, width, height, fallback=None)
-    if not nvdec_backend.is_available():
-        return cpu
-    return nvdec_backend.NvdecBackend(device, width, height, fallback=cpu)
+    return NvdecBackend(device, fallback=cpu.decode if name == "auto" else None)

@@ -1,7 +1,8 @@
-"""What a compressed packet tells without decoding it: NAL units of H.264 (ITU-T H.264) and HEVC (ITU-T H.265).
+"""What a compressed packet tells without decoding it: NAL units of H.264 (ITU-T H.264) and HEVC (ITU-T
+H.265).
 
-Containers store NAL units either each behind its length (MP4, Matroska) or behind start codes ("Annex B", as in
-MPEG-TS). The codec's extradata says which.
+Containers store NAL units either each behind its length (MP4, Matroska) or behind start codes ("Annex B", as
+in MPEG-TS). The codec's extradata says which.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class NalFormat:
 def is_exact_start(units: list[bytes], codec: str) -> bool:
     """Whether decoding may start at this keyframe and every frame displayed from it on is exact.
 
-    True for IDR pictures, for other H.264 pictures whose recovery point says that nothing needs to recover (an
-    open group of pictures; with intra refresh it does), and for HEVC's random access points.
+    True for IDR pictures, for other H.264 pictures whose recovery point says that nothing needs to recover
+    (an open group of pictures; with intra refresh it does), and for HEVC's random access points.
     """
     if codec == "hevc":
         return any(HEVC_FIRST_IRAP <= _hevc_type(unit) <= HEVC_LAST_IRAP for unit in units)
@@ -65,8 +66,8 @@ def is_exact_start(units: list[bytes], codec: str) -> bool:
 def is_unreferenced(units: list[bytes], codec: str, top_layer: int = 0) -> bool:
     """Whether no other picture refers to this one, so that it can be left out unless it is wanted itself.
 
-    `top_layer` is the highest temporal sub-layer of an HEVC stream: below it, a 'sub-layer non-reference' picture
-    may still be referred to from above (H.265, table 7-1).
+    `top_layer` is the highest temporal sub-layer of an HEVC stream: below it, a 'sub-layer non-reference'
+    picture may still be referred to from above (H.265, table 7-1).
     """
     if codec == "hevc":
         slices = [unit for unit in units if _hevc_type(unit) <= HEVC_LAST_SLICE]
@@ -96,7 +97,7 @@ def _is_hevc_unreferenced(unit: bytes, top_layer: int) -> bool:
 
 
 def _recovers_at_once(unit: bytes) -> bool:
-    """Whether an SEI unit holds a recovery point with recovery_frame_cnt 0 (H.264, D.1.8), coded as one set bit."""
+    """Whether an SEI unit holds a recovery point with recovery_frame_cnt 0 (H.264, D.1.8): one set bit."""
     if _h264_type(unit) != H264_SEI:
         return False
     position = 1

@@ -12,12 +12,14 @@ class MissingFrames(Exception):
     """Decoding did not give all frames that the index has: the file is not what its timestamps say."""
 
     def __init__(self, frames: Sequence[int]) -> None:
-        super().__init__(f"frame {frames[0]}" if len(frames) == 1 else f"{len(frames)} frames from {frames[0]} on")
+        super().__init__(
+            f"frame {frames[0]}" if len(frames) == 1 else f"{len(frames)} frames from {frames[0]} on"
+        )
 
 
 @dataclass
 class Places:
-    """For each frame that is wanted, the (clip, frame of the clip) places that it fills; clips may overlap."""
+    """For each frame that is wanted, the (clip, frame of the clip) places that it fills."""
 
     of_frame: dict[int, list[tuple[int, int]]]
 

@@ -1,17 +1,19 @@
-"""Scaling and colour: the arithmetic that every backend follows, so that the CPU and a GPU give the same picture.
+"""Scaling and colour: the arithmetic that every backend follows, so that the CPU and a GPU give the same
+picture.
 
 A stored picture has a luma plane and two chroma planes, often smaller. For each output pixel:
 
 1. *Orientation.* The display matrix says which stored position it shows (`nvvl.picture.Orientation`).
 2. *Scaling.* Each plane is sampled on its own, straight to the output size: bilinear between the four nearest
    codes, pixel centres at half coordinates (source = (output + 0.5) * source size / output size - 0.5), edges
-   repeated, no low-pass filter before shrinking, and chroma samples centred on the luma samples that they cover.
-   That is what a texture fetch with normalised coordinates gives, hence what NVVL gives.
-3. *Colour.* RGB = matrix * (Y, Cb, Cr) + offset, from the matrix and range that the stream declares (ITU-T H.273,
-   8.3), scaled to 0..255 and clipped. float32 output keeps the fraction; uint8 output is rounded to nearest.
+   repeated, no low-pass filter before shrinking, and chroma samples centred on the luma samples that they
+   cover. That is what a texture fetch with normalised coordinates gives, hence what NVVL gives.
+3. *Colour.* RGB = matrix * (Y, Cb, Cr) + offset, from the matrix and range that the stream declares (ITU-T
+   H.273, 8.3), scaled to 0..255 and clipped. float32 output keeps the fraction; uint8 output is rounded to
+   nearest.
 
-The CPU rounds to whole codes between steps 2 and 3, as OpenCV's resize does; a GPU does not. With content like
-Kinetics' the results differ by less than one level for nearly every pixel.
+The CPU rounds to whole codes between steps 2 and 3, as OpenCV's resize does; a GPU does not. With content
+like Kinetics' the results differ by less than one level for nearly every pixel.
 """
 
 from __future__ import annotations
@@ -55,9 +57,9 @@ def coefficients(color: Color, bit_depth: int, code_scale: float = 1.0) -> Coeff
 class Surfaces:
     """Decoded 4:2:0 pictures as video engines write them: luma rows, then rows of interleaved chroma.
 
-    `data` is (count, rows, pitch), uint8 (NV12) or uint16 (P016, whose codes stand in the high bits). The luma plane
-    is `height` rows of `width` codes; the chroma plane starts at row `chroma_row` and is half as high and wide,
-    rounded up.
+    `data` is (count, rows, pitch), uint8 (NV12) or uint16 (P016, whose codes stand in the high bits). The
+    luma plane is `height` rows of `width` codes; the chroma plane starts at row `chroma_row` and is half as
+    high and wide, rounded up.
     """
 
     data: Tensor
@@ -75,15 +77,15 @@ class Surfaces:
         """(count, chroma height, chroma width, 2)"""
         rows, columns = (self.height + 1) // 2, (self.width + 1) // 2
         plane = self.data[:, self.chroma_row : self.chroma_row + rows, : 2 * columns]
-        return plane.unflatten(2, (columns, 2))
+        return plane.view(len(plane), rows, columns, 2)
 
 
 def convert(surfaces: Surfaces, out: Tensor, coeffs: Coefficients, orientation: Orientation) -> None:
     """Scale and colour-convert surfaces into `out`, with PyTorch's operators alone.
 
     Args:
-        out: (clips, 3, frames, height, width), uint8 or float32, with any strides. The surfaces are the frames of
-            the first clip, then those of the second, and so on.
+        out: (clips, 3, frames, height, width), uint8 or float32, with any strides. The surfaces are the
+            frames of the first clip, then those of the second, and so on.
     """
     clips, _, frames, height, width = out.shape
     size = orientation.stored_size(width, height)[::-1]
@@ -93,7 +95,9 @@ def convert(surfaces: Surfaces, out: Tensor, coeffs: Coefficients, orientation: 
     matrix = torch.tensor(coeffs.matrix, device=out.device).view(3, 3)
     offset = torch.tensor(coeffs.offset, device=out.device).view(1, 3, 1, 1)
     rgb = (torch.einsum("rc,nchw->nrhw", matrix, planes) + offset).clamp_(0, 255)
-    out.copy_(rounded(turned(rgb, orientation), out.dtype).unflatten(0, (clips, frames)).transpose(1, 2))
+    out.copy_(
+        rounded(turned(rgb, orientation), out.dtype).view(clips, frames, 3, height, width).transpose(1, 2)
+    )
 
 
 def turned(picture: Tensor, orientation: Orientation) -> Tensor:

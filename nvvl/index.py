@@ -1,9 +1,10 @@
 """Which packet holds which displayed frame, and which packets a set of frames needs.
 
-A frame's index is its place in a full sequential decode. Demuxing alone finds it: frames are displayed in the order
-of their presentation timestamps, whatever order they are stored in. Where that is not certain (missing or doubled
-timestamps, undecodable leading pictures, codecs with hidden frames, field pictures), the file is decoded once from
-end to end and the index is read off the frames. The result is cached per path, size and modification time.
+A frame's index is its place in a full sequential decode. Demuxing alone finds it: frames are displayed in the
+order of their presentation timestamps, whatever order they are stored in. Where that is not certain (missing
+or doubled timestamps, undecodable leading pictures, codecs with hidden frames, field pictures), the file is
+decoded once from end to end and the index is read off the frames. The result is cached per path, size and
+modification time.
 """
 
 from __future__ import annotations
@@ -60,8 +61,9 @@ class VideoIndex:
     """The frame table of one file; packets are numbered in decoding order.
 
     `stamps` are each packet's (pts, dts), and `packet_of_stamp` tells by them where a seek has landed.
-    `frame_of_packet` is `HIDDEN` for packets that show nothing. `starts` are the packets from which decoding is
-    exact. `counted` says that timestamps identify nothing, so that frames are counted from the first one on.
+    `frame_of_packet` is `HIDDEN` for packets that show nothing. `starts` are the packets from which decoding
+    is exact. `counted` says that timestamps identify nothing, so that frames are counted from the first one
+    on.
     """
 
     filename: str
@@ -162,7 +164,8 @@ class _Scan:
 
 def _scan(file: VideoFile, nal_format: NalFormat | None) -> _Scan:
     """Read the whole file once, decoding no more of it than its first frame."""
-    packets, all_units, frames = [], [], []
+    packets, all_units = [], []
+    frames: list[Any] = []
     for packet in file.demux():
         units = _unit_heads(packet, nal_format)
         is_start = packet.is_keyframe and (nal_format is None or is_exact_start(units, file.codec))
@@ -182,7 +185,7 @@ def _unit_heads(packet: Any, nal_format: NalFormat | None) -> list[bytes]:
 
 
 def _is_plain(info: StreamInfo, packets: Sequence[_Packet]) -> bool:
-    """Whether the timestamps alone say which frames there are: each packet shows one, from the first one on."""
+    """Whether the timestamps alone say which frames there are: each packet shows one, from the first on."""
     stamps = [packet.pts for packet in packets]
     if info.codec not in PLAIN_CODECS or info.interlaced or None in stamps or len(set(stamps)) < len(stamps):
         return False
@@ -227,7 +230,9 @@ def _all_frames(file: VideoFile) -> Iterable[Any]:
     yield from file.decode(None)
 
 
-def _build(filename: str, info: StreamInfo, packets: Sequence[_Packet], frame_of_pts: dict[int, int]) -> VideoIndex:
+def _build(
+    filename: str, info: StreamInfo, packets: Sequence[_Packet], frame_of_pts: dict[int, int]
+) -> VideoIndex:
     frame_of_packet = [HIDDEN if p.pts is None else frame_of_pts.get(p.pts, HIDDEN) for p in packets]
     packet_of_frame = [0] * len(frame_of_pts)
     for number, frame in enumerate(frame_of_packet):
@@ -250,7 +255,9 @@ def _build(filename: str, info: StreamInfo, packets: Sequence[_Packet], frame_of
     )
 
 
-def _build_counted(filename: str, info: StreamInfo, packets: Sequence[_Packet], num_frames: int) -> VideoIndex:
+def _build_counted(
+    filename: str, info: StreamInfo, packets: Sequence[_Packet], num_frames: int
+) -> VideoIndex:
     stamps = [(packet.pts, packet.dts) for packet in packets]
     return VideoIndex(
         filename=filename,

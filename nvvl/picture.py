@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-# Kr and Kb of each matrix_coefficients value (ITU-T H.273, table 4); FFmpeg's AVCOL_SPC_* are the same numbers.
+# Kr and Kb of each matrix_coefficients value (ITU-T H.273, table 4), which FFmpeg's AVCOL_SPC_* are too.
 LUMA_WEIGHTS = {
     1: (0.2126, 0.0722),  # BT.709
     4: (0.30, 0.11),  # FCC
@@ -33,9 +33,9 @@ class Color:
     def of(cls, frame: Any) -> Color | None:
         """The colour that a PyAV frame declares, or None where its matrix is not one of `LUMA_WEIGHTS`.
 
-        An undeclared matrix is BT.709 from 720 lines on and BT.601 below, as players and browsers guess, because
-        HD and SD video are made so; an undeclared range is the limited one, except in FFmpeg's yuvj formats, which
-        exist to say that it is full.
+        An undeclared matrix is BT.709 from 720 lines on and BT.601 below, as players and browsers guess,
+        because HD and SD video are made so; an undeclared range is the limited one, except in FFmpeg's yuvj
+        formats, which exist to say that it is full.
         """
         matrix = int(frame.colorspace)
         if matrix in UNDECLARED:
@@ -50,8 +50,8 @@ class Color:
 class Orientation:
     """How the stored picture is turned for display.
 
-    A displayed pixel (x, y) is the stored pixel (x, y), or (y, x) where `transposed`, whose first coordinate then
-    counts from the right where `flip_x`, and whose second counts from the bottom where `flip_y`.
+    A displayed pixel (x, y) is the stored pixel (x, y), or (y, x) where `transposed`, whose first coordinate
+    then counts from the right where `flip_x`, and whose second counts from the bottom where `flip_y`.
     """
 
     transposed: bool = False

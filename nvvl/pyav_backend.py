@@ -99,7 +99,9 @@ class PictureScaler:
     def _from_yuv(self, frame: Any, size: tuple[int, int], filename: str) -> npt.NDArray[np.float32]:
         color = Color.of(frame)
         if color is None:
-            raise VideoError(filename, f"colour matrix {int(frame.colorspace)} (ITU-T H.273) is not supported")
+            raise VideoError(
+                filename, f"colour matrix {int(frame.colorspace)} (ITU-T H.273) is not supported"
+            )
         frame = _planar(frame, filename)
         bit_depth = frame.format.components[0].bits
         coeffs = coefficients(color, bit_depth)

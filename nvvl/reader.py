@@ -29,8 +29,7 @@ def _packets_up_to(file: VideoFile, index: VideoIndex, first: int) -> Iterator[t
         for timestamp in index.stamps[first]:
             landed = None if timestamp is None else _seek(file, index, timestamp)
             if landed is not None and landed[0] <= first:
-                number, packet = landed
-                return itertools.chain([landed], enumerate(file.demux(), number + 1))
+                return itertools.chain([landed], enumerate(file.demux(), landed[0] + 1))
     file.rewind()
     return enumerate(file.demux())
 

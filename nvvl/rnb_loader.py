@@ -29,11 +29,9 @@ class RnBLoader:
     Two ways to use it: `loadfile` some files and iterate, or `decode_into` a tensor of one's own.
 
     Args:
-        width, height: size of the output in pixels.
-        consecutive_frames: frames in a clip.
-        device_id: the index of a GPU; None or -1 for the CPU.
-        sampler: says where the clips of a video begin.
-        backend: 'nvdec' (a GPU's video engine), 'pyav' (FFmpeg on the CPU), 'nvvl' (the original package, where it
+        width, height: size of the output in pixels. consecutive_frames: frames in a clip. device_id: the
+            index of a GPU; None or -1 for the CPU. sampler: says where the clips of a video begin. backend:
+            'nvdec' (a GPU's video engine), 'pyav' (FFmpeg on the CPU), 'nvvl' (the original package, where it
             is installed), or 'auto': nvdec where it can be had, and PyAV for what that cannot decode.
         num_decoder_threads: CPU threads for each file that PyAV decodes.
     """
@@ -52,8 +50,7 @@ class RnBLoader:
         self.width, self.height = width, height
         self.consecutive_frames = consecutive_frames
         self.sampler = sampler
-        on_cpu = device_id is None or device_id < 0
-        self.device = torch.device("cpu") if on_cpu else torch.device("cuda", device_id)
+        self.device = _device(device_id)
         self._num_threads = num_decoder_threads
         self._backend = backends.choose(backend, self.device, width, height)
         self._loaded: deque[tuple[str, list[int]]] = deque()
@@ -92,15 +89,15 @@ class RnBLoader:
         """Decode a file's clips into the first rows of `out`.
 
         Args:
-            out: (max_clips, 3, consecutive_frames, height, width), uint8 or float32, on the loader's device, with
-                any strides. On a GPU it is written in the order of the current stream.
+            out: (max_clips, 3, consecutive_frames, height, width), uint8 or float32, on the loader's device,
+                with any strides. On a GPU it is written in the order of the current stream.
 
         Returns:
             The number of clips; further rows of `out` are left as they are.
 
         Raises:
-            VideoError: the file cannot be used; `out` may be partly written. The loader goes on with the next one.
-            ValueError: `out` does not fit the loader, or is too small for what the sampler picked.
+            VideoError: the file cannot be used; `out` may be partly written. The loader goes on with the next
+            one. ValueError: `out` does not fit the loader, or is too small for what the sampler picked.
         """
         self._check_out(out)
         with self._open(filename) as file:
@@ -169,3 +166,9 @@ class RnBLoader:
             raise ValueError(f"out is {out.dtype}; it must be one of {', '.join(map(str, OUTPUT_DTYPES))}")
         if out.device != self.device:
             raise ValueError(f"out is on {out.device}; it must be on {self.device}")
+
+
+def _device(device_id: int | None) -> torch.device:
+    if device_id is None or device_id < 0:
+        return torch.device("cpu")
+    return torch.device("cuda", device_id)

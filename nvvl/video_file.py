@@ -83,7 +83,7 @@ class VideoFile:
             raise VideoError(self.filename, f"uses a feature that the {self.codec} decoder lacks") from error
 
     def seek(self, timestamp: int) -> None:
-        """Go to a keyframe at or before `timestamp`, in the stream's time base, as far as the container can."""
+        """Go to a keyframe at or before a time in the stream's time base, as far as the container can."""
         self._touched = True
         self._container.seek(timestamp, stream=self._stream, backward=True, any_frame=False)
 
@@ -108,7 +108,9 @@ def open_container(filename: str) -> Any:
             raise VideoError(filename, "is empty")
         return av.open(filename)
     except av.error.InvalidDataError as error:
-        raise VideoError(filename, "is no video, or is truncated: no container can be read from it") from error
+        raise VideoError(
+            filename, "is no video, or is truncated: no container can be read from it"
+        ) from error
     except OSError as error:
         raise VideoError(filename, f"cannot be opened: {error.strerror}") from error
     except av.error.FFmpegError as error:

@@ -176,8 +176,9 @@ def encode(path: Path, pictures: Iterable[Picture], matrix: str) -> None:
 
 
 def add_stream(container: Any, matrix: str) -> Any:
-    # A fixed number of threads: x264's output depends on it, and the samples should be the same everywhere.
-    options = {"preset": "fast", "crf": "23", "threads": "2"}
+    # The samples should be the same everywhere, but x264's output depends on the number of threads, and its
+    # macroblock tree on uninitialised memory.
+    options = {"preset": "fast", "crf": "23", "threads": "2", "mbtree": "0"}
     stream = container.add_stream("libx264", rate=FRAMES_PER_S, options=options)
     stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
     context = stream.codec_context

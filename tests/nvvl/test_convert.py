@@ -22,7 +22,7 @@ BT601_FULL = Color(0.299, 0.114, full_range=True)
 
 def psnr_db(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
     error = float(np.mean((one.astype(np.float64) - other.astype(np.float64)) ** 2))
-    return 10 * np.log10(255**2 / max(error, 1e-9))
+    return float(10 * np.log10(255**2 / max(error, 1e-9)))
 
 
 def to_rgb(
@@ -33,7 +33,7 @@ def to_rgb(
     return [float(value) for value in matrix @ np.array(codes) * 1.0 + np.array(coeffs.offset)]
 
 
-# Codes of pure colours, from the standards' own tables (BT.601 and BT.709, 8 and 10 bits, limited and full range).
+# Codes of pure colours, as the standards have them: BT.601 and BT.709, 8 and 10 bits, both ranges.
 @pytest.mark.parametrize(
     ("color", "bit_depth", "codes", "rgb"),
     [
@@ -64,14 +64,16 @@ def test_codes_in_the_high_bits() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["bt601_limited", "bt709_limited", "bt709_full", "hevc_10bit", "yuv422", "yuv444"]
+    "name", ["bt601_limited", "bt709_limited", "bt709_full", "bt2020", "hevc_10bit", "yuv422", "yuv444"]
 )
 def test_unscaled_frames_match_swscale(odd_files: dict[str, Path], name: str) -> None:
+    """FFmpeg's scaler differs in rounding and in where it takes chroma to lie, but by no matrix or range."""
     frame = odd_videos.sequential(odd_files[name])[7]
     ours = PictureScaler(frame.width, frame.height).convert(frame, name)
     theirs = frame.to_ndarray(format="rgb24", interpolation="BILINEAR").transpose(2, 0, 1)
-    assert psnr_db(ours, theirs) > 34  # They differ in where they take chroma samples to lie.
-    assert abs(float(ours.mean()) - float(theirs.mean())) < 0.5
+    assert psnr_db(ours, theirs) > 32
+    frame.colorspace = 6 if frame.colorspace in (1, 9) else 1
+    assert psnr_db(PictureScaler(frame.width, frame.height).convert(frame, name), theirs) < 30
 
 
 def test_undeclared_colours_are_bt601_below_720_lines_and_bt709_from_there_on() -> None:
@@ -112,16 +114,11 @@ def test_gray_and_rgb_frames(odd_files: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("name", ["rotated_90", "rotated_180", "rotated_270", "mirrored"])
 def test_turned_files_show_what_their_metadata_says(odd_files: dict[str, Path], name: str) -> None:
-    turn = {
-        "rotated_90": lambda picture: np.rot90(picture, 1, (1, 2)),
-        "rotated_180": lambda picture: np.rot90(picture, 2, (1, 2)),
-        "rotated_270": lambda picture: np.rot90(picture, 3, (1, 2)),
-        "mirrored": lambda picture: picture[:, :, ::-1],
-    }[name]
     frame = odd_videos.sequential(odd_files[name])[5]
     plain = odd_videos.sequential(odd_files["b_frames"])[5]
     stored = PictureScaler(odd_videos.WIDTH, odd_videos.HEIGHT).convert(plain, "")
-    expected = turn(stored)
+    quarters = {"rotated_90": 1, "rotated_180": 2, "rotated_270": 3, "mirrored": 0}[name]
+    expected = np.rot90(stored, quarters, (1, 2)) if quarters else stored[:, :, ::-1]
     shown = PictureScaler(expected.shape[2], expected.shape[1]).convert(frame, "")
     np.testing.assert_allclose(shown, expected, atol=1e-3)
 

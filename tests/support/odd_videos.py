@@ -39,7 +39,8 @@ class Recipe:
 
 def x264(**params: int | str) -> dict[str, str]:
     joined = ":".join(f"{name.replace('_', '-')}={value}" for name, value in params.items())
-    return {"preset": "veryfast", "x264-params": f"scenecut=0:threads=1:{joined}"}
+    # Without mbtree: it reads uninitialised memory, so that no two files would be alike.
+    return {"preset": "veryfast", "x264-params": f"scenecut=0:threads=1:mbtree=0:{joined}"}
 
 
 def x265(**params: int | str) -> dict[str, str]:
