@@ -12,7 +12,7 @@ from tests.support import odd_videos
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Tests marked `gpu` skip without CUDA, and fail where RNB_REQUIRE_CUDA=1 says that there should be one."""
+    """Tests marked `gpu` skip without CUDA, and fail without it where RNB_REQUIRE_CUDA=1."""
     if item.get_closest_marker("gpu") is None or torch.cuda.is_available():
         return
     if os.environ.get("RNB_REQUIRE_CUDA") == "1":
