@@ -7,15 +7,19 @@ run.json              everything about the run (RunMeta), versioned
 requests.parquet      a row a request: outcome, replicas, timestamps in epoch ns
 schedule.csv          when each request was to arrive, in ns from the start
 summary.json          the statistics that the run printed, versioned
+
+run.json is written last: a folder that has it is complete.
 """
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import csv
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -26,11 +30,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 SCHEMA_VERSION = 1
 EVENT_PREFIX = "time_"
 """Of the timestamp columns in requests.parquet."""
+REQUEST_COLUMNS = ("request_id", "video", "arrival_ns", "status", "reason", "num_clips", "label", "score")
+"""arrival_ns: when it was to arrive, from the start; label -1 and score NaN: none."""
+OWN_NAMES = ("run.json", "summary.json", "schedule.csv", "requests.parquet", "log-meta.txt")
+
+_NS_PER_S = 1_000_000_000
+_ROWS_AT_ONCE = 65_536
+_TIMINGS_NAME = re.compile(r"g-?\d+(-group\d+)?-r?\d+\.txt")
+"""g<gpu>-r<replica>.txt; later snuspl/rnb writes g<gpu>-group<group>-<replica>.txt."""
 
 
 class RunFolderError(Exception):
@@ -79,7 +91,7 @@ class Run:
     events: list[str]
     times: dict[str, NDArray[np.int64]]
     requests: dict[str, NDArray[Any]]
-    """Columns: request_id, video, status, reason, num_clips, label, score, replica<i>; the seed has fewer."""
+    """REQUEST_COLUMNS and replica<i>; of a run in the seed's format only status."""
 
 
 def create(logs: str | Path, args: Any) -> Path:
@@ -94,10 +106,10 @@ def create(logs: str | Path, args: Any) -> Path:
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
-            if not folder.is_dir():
+            if not Path(logs).is_dir():
                 raise RunFolderError(f"--logs {logs}: not a folder") from None
         except OSError as error:
-            raise RunFolderError(f"--logs {logs}: {error.strerror}") from None
+            raise RunFolderError(f"--logs {logs}: cannot make a folder there: {error.strerror}") from None
         else:
             return folder
     raise RunFolderError(f"--logs {logs}: a thousand runs in this second")
@@ -107,30 +119,57 @@ def write(
     folder: Path, meta: RunMeta, times: NDArray[np.int64], requests: dict[str, Any], summary: dict[str, Any]
 ) -> None:
     """Write all files of a run. `times`: epoch ns (num_requests, len(meta.events)). Raises RunFolderError."""
+    requests = {name: _storable(values) for name, values in requests.items()}
     writers: dict[str, Callable[[Path], object]] = {
-        "log-meta.txt": lambda path: path.write_text(_log_meta(meta)),
-        meta.config_name: lambda path: path.write_text(json.dumps(meta.config, indent=2) + "\n"),
-        "requests.parquet": lambda path: _write_parquet(path, meta, times, requests),
-        "schedule.csv": lambda path: _write_schedule(path, meta, times, requests),
-        "summary.json": lambda path: path.write_text(json.dumps(summary, indent=2) + "\n"),
-        "run.json": lambda path: path.write_text(meta.model_dump_json(indent=2) + "\n"),
+        "log-meta.txt": partial(_write_text, _log_meta(meta)),
+        _config_copy_name(meta): partial(_write_text, _json(meta.config)),
+        "requests.parquet": partial(_write_parquet, meta, times, requests),
+        "schedule.csv": partial(_write_schedule, requests),
+        "summary.json": partial(_write_text, _json(summary)),
     }
     for replica in meta.replicas:
         if replica["step"] == len(meta.step_names) - 1:
             name = f"g{replica['gpu']}-r{replica['replica_on_gpu']}.txt"
             writers[name] = partial(_write_timings, meta, times, requests, replica["replica"])
+    writers["run.json"] = partial(_write_text, _json(meta.model_dump()))
     for name, writer in writers.items():
         _write_whole(folder / name, writer)
 
 
+def _storable(values: Any) -> Any:
+    """Texts as valid UTF-8: the path of a video may hold any bytes."""
+    values = np.asarray(values)
+    if values.dtype != object:
+        return values
+    texts = [value.encode("utf-8", "backslashreplace").decode() for value in values]
+    return np.array(texts, dtype=object)
+
+
+def _config_copy_name(meta: RunMeta) -> str:
+    """The config keeps its name unless a file of the run has it."""
+    return f"config-{meta.config_name}" if meta.config_name in OWN_NAMES else meta.config_name
+
+
 def _write_whole(path: Path, writer: Callable[[Path], object]) -> None:
-    """A reader never sees half a file."""
-    partial = path.with_name(path.name + ".partial")
+    """Write a file so that a reader sees all of it or nothing, and no half of it stays."""
+    unfinished = path.with_name(path.name + ".partial")
     try:
-        writer(partial)
-        os.replace(partial, path)
+        writer(unfinished)
+        os.replace(unfinished, path)
     except OSError as error:
-        raise RunFolderError(f"{path}: {error.strerror or error}") from None
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise RunFolderError(f"{path}: cannot be written: {reason}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def _write_text(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, default=str) + "\n"
 
 
 def _log_meta(meta: RunMeta) -> str:
@@ -145,31 +184,36 @@ def _write_timings(
     meta: RunMeta, times: NDArray[np.int64], requests: dict[str, Any], replica: int, path: Path
 ) -> None:
     """The seed's log: no 'scheduled' column, since its readers do not know it."""
-    last = f"replica{len(meta.step_names) - 1}"
-    rows = np.flatnonzero(
-        (np.asarray(requests["status"]) == "finished") & (np.asarray(requests[last]) == replica)
-    )
+    served_by = requests[f"replica{len(meta.step_names) - 1}"]
+    rows = np.flatnonzero((requests["status"] == "finished") & (served_by == replica))
     columns = [index for index, event in enumerate(meta.events) if event != "scheduled"]
-    seconds = times[rows][:, columns] / 1e9
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         file.write(" ".join(meta.events[index] for index in columns) + "\n")
-        for row in seconds:
-            file.write(" ".join(f"{value:.9f}" for value in row) + "\n")
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[start : start + _ROWS_AT_ONCE]
+            file.writelines(_as_seconds(times[some][:, columns]))
 
 
-def _write_parquet(path: Path, meta: RunMeta, times: NDArray[np.int64], requests: dict[str, Any]) -> None:
+def _as_seconds(times: NDArray[np.int64]) -> Iterator[str]:
+    """Lines of epoch seconds, to the nanosecond: a float64 would round them to 238 ns."""
+    line = " ".join(["%d.%09d"] * times.shape[1]) + "\n"
+    parts = np.stack(np.divmod(times, _NS_PER_S), axis=2).reshape(len(times), -1)
+    return (line % tuple(row) for row in parts.tolist())
+
+
+def _write_parquet(meta: RunMeta, times: NDArray[np.int64], requests: dict[str, Any], path: Path) -> None:
     columns: dict[str, Any] = {name: pa.array(values) for name, values in requests.items()}
     for index, event in enumerate(meta.events):
         columns[EVENT_PREFIX + event] = pa.array(times[:, index], mask=times[:, index] == 0)
     pq.write_table(pa.table(columns), path)
 
 
-def _write_schedule(path: Path, meta: RunMeta, times: NDArray[np.int64], requests: dict[str, Any]) -> None:
-    offsets = np.asarray(requests["arrival_ns"])
-    with path.open("w", newline="") as file:
+def _write_schedule(requests: dict[str, Any], path: Path) -> None:
+    columns = [requests[name].tolist() for name in ("request_id", "arrival_ns", "video")]
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["request_id", "arrival_ns", "video"])
-        writer.writerows(zip(range(len(offsets)), offsets.tolist(), requests["video"], strict=True))
+        writer.writerows(zip(*columns, strict=True))
 
 
 def read(folder: str | Path) -> Run:
@@ -182,21 +226,26 @@ def read(folder: str | Path) -> Run:
             return _read_run(folder)
         if (folder / "log-meta.txt").exists():
             return _read_seed_run(folder)
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        raise RunFolderError(f"{folder}: a damaged run folder: {str(error).splitlines()[0]}") from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise RunFolderError(f"{folder}: a damaged run folder: {_reason(error)}") from error
     raise RunFolderError(f"{folder}: not a run folder: it has neither run.json nor log-meta.txt")
 
 
+def _reason(error: Exception) -> str:
+    """One line."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"run.json: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def _read_run(folder: Path) -> Run:
-    data = json.loads((folder / "run.json").read_text())
-    version = data.get("schema_version")
-    if version != SCHEMA_VERSION:
-        is_newer = isinstance(version, int) and version > SCHEMA_VERSION
-        advice = "update this RnB" if is_newer else "read it with the RnB that wrote it, or run it again"
-        raise RunFolderError(f"{folder}: schema version {version}, this RnB reads {SCHEMA_VERSION}; {advice}")
-    meta = RunMeta.model_validate(data)
+    meta = _read_meta(folder)
     table = pq.read_table(folder / "requests.parquet")
     columns = {name: table[name] for name in table.column_names}
+    for name in (*REQUEST_COLUMNS, *(EVENT_PREFIX + event for event in meta.events)):
+        if name not in columns:
+            raise ValueError(f"requests.parquet has no column '{name}'")
     times = {
         event: columns[EVENT_PREFIX + event].fill_null(0).to_numpy().astype(np.int64) for event in meta.events
     }
@@ -216,35 +265,91 @@ def _read_run(folder: Path) -> Run:
     )
 
 
+def _read_meta(folder: Path) -> RunMeta:
+    data = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    if not isinstance(data, dict):
+        raise ValueError("run.json holds no object")
+    version = data.get("schema_version")
+    if version != SCHEMA_VERSION:
+        is_newer = isinstance(version, int) and version > SCHEMA_VERSION
+        advice = "update this RnB" if is_newer else "read it with the RnB that wrote it, or run it again"
+        raise RunFolderError(
+            f"{folder}: run.json has schema version {version}, this RnB reads {SCHEMA_VERSION}; {advice}"
+        )
+    return RunMeta.model_validate(data)
+
+
 def _read_seed_run(folder: Path) -> Run:
-    lines = (folder / "log-meta.txt").read_text().splitlines()
-    start, end = map(float, lines[1].split())
-    rows: list[list[float]] = []
-    events: list[str] = []
-    for path in sorted(folder.glob("g*-*.txt")):
-        header, *body = path.read_text().splitlines()
-        if events and header.split() != events:
-            raise ValueError(f"{path.name} has other columns than the files before it")
-        events = header.split()
-        rows += [[float(value) for value in line.split()] for line in body]
-    if not events:
-        raise ValueError("it has no g*-r*.txt")
-    seconds = np.array(sorted(rows), dtype=np.float64).reshape(-1, len(events))
-    times = {event: np.round(seconds[:, index] * 1e9).astype(np.int64) for index, event in enumerate(events)}
-    configs = sorted(folder.glob("*.json"))
+    args, seconds = _read_log_meta(folder / "log-meta.txt")
+    events, times = _read_timings(folder)
+    configs = sorted(path for path in folder.glob("*.json") if path.name not in OWN_NAMES)
     return Run(
         folder=folder,
         meta=None,
-        args=parse_args_line(lines[0]),
-        config=json.loads(configs[0].read_text()) if configs else None,
-        seconds=end - start,
+        args=args,
+        config=json.loads(configs[0].read_text(encoding="utf-8")) if configs else None,
+        seconds=seconds,
         events=events,
-        times=times,
-        requests={"status": np.full(len(rows), "finished", dtype=object)},
+        times={event: times[:, index] for index, event in enumerate(events)},
+        requests={"status": np.full(len(times), "finished", dtype=object)},
     )
 
 
-def parse_args_line(line: str) -> dict[str, str]:
-    """The values of 'Args: Namespace(a=1, b='x')', as they are written."""
-    pairs = re.findall(r"(\w+)=('[^']*'|[^,()]+)", line.partition("Namespace")[2])
-    return {name: value.strip("'") for name, value in pairs}
+def _read_log_meta(path: Path) -> tuple[dict[str, Any], float]:
+    """The arguments, and the seconds from the start to the end."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        start, end = map(float, lines[1].split())
+    except (IndexError, ValueError):
+        raise ValueError("log-meta.txt: its second line must be the start and the end in seconds") from None
+    return parse_args_line(lines[0]), end - start
+
+
+def _read_timings(folder: Path) -> tuple[list[str], NDArray[np.int64]]:
+    """The events, and their times in epoch ns (num_requests, len(events)), in order of the first event."""
+    events: list[str] = []
+    rows: list[list[int]] = []
+    for path in sorted(folder.glob("g*.txt")):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        if not lines or not _TIMINGS_NAME.fullmatch(path.name):
+            continue  # a replica of snuspl/rnb that served nothing leaves an empty file
+        events = events or lines[0].split()
+        if lines[0].split() != events:
+            raise ValueError(f"{path.name} has other columns than the files before it")
+        rows += [_parse_row(path, number, line, events) for number, line in enumerate(lines[1:], 2)]
+    if not events:
+        raise ValueError("it has no requests: no g<gpu>-r<replica>.txt with a line of event names")
+    return events, np.array(sorted(rows), dtype=np.int64).reshape(-1, len(events))
+
+
+def _parse_row(path: Path, number: int, line: str, events: Sequence[str]) -> list[int]:
+    try:
+        row = [_to_ns(text) for text in line.split()]
+    except ValueError as error:
+        raise ValueError(f"{path.name} line {number}: {error}") from None
+    if len(row) != len(events):
+        raise ValueError(f"{path.name} line {number}: {len(row)} values for {len(events)} events")
+    return row
+
+
+def _to_ns(seconds: str) -> int:
+    whole, _, fraction = seconds.partition(".")
+    return int(whole) * _NS_PER_S + int(fraction[:9].ljust(9, "0"))
+
+
+def parse_args_line(line: str) -> dict[str, Any]:
+    """The values of 'Args: Namespace(a=1, b='x')'. Raises ValueError for another line."""
+    try:
+        call = ast.parse(line.partition(":")[2].strip(), mode="eval").body
+    except SyntaxError:
+        call = None
+    if not isinstance(call, ast.Call):
+        raise ValueError("log-meta.txt: its first line must be 'Args: Namespace(...)'")
+    return {keyword.arg: _literal(keyword.value) for keyword in call.keywords if keyword.arg}
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ast.unparse(node)
