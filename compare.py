@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rnb.console import say
 from rnb.run_folder import Run, RunFolderError, read
 from rnb.statistics import Summary, align, summarize
 
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunFolderError as error:
         print(f"compare.py: error: {error}", file=sys.stderr)
         return EXIT_USAGE
-    print("\n".join([*_legend(runs), "", *_differences(runs), "", *_figures(runs), *_agreement(runs)]))
+    say("\n".join([*_legend(runs), "", *_differences(runs), "", *_figures(runs), *_agreement(runs)]))
     return EXIT_OK
 
 
@@ -68,20 +69,21 @@ def _flat(prefix: str, value: Any) -> dict[str, Any]:
 
 
 def _figures(runs: Sequence[Run]) -> list[str]:
+    step_names = _common_step_names(runs)
     summaries = [
-        summarize(
-            run.events,
-            run.times,
-            run.requests,
-            seconds=run.seconds,
-            step_names=run.meta.step_names if run.meta else (),
-        )
+        summarize(run.events, run.times, run.requests, seconds=run.seconds, step_names=step_names)
         for run in runs
     ]
     header = ["", "A"]
     for index in range(1, len(runs)):
         header += [_letter(index), f"Δ {_letter(index)}"]
     return align([header, *_rows(summaries)])
+
+
+def _common_step_names(runs: Sequence[Run]) -> list[str]:
+    """None where they differ or a run does not know them, so that the steps of the runs share their rows."""
+    names = [run.meta.step_names if run.meta else [] for run in runs]
+    return names[0] if all(other == names[0] for other in names) else []
 
 
 def _rows(summaries: Sequence[Summary]) -> list[list[str]]:
@@ -91,7 +93,7 @@ def _rows(summaries: Sequence[Summary]) -> list[list[str]]:
 
 
 def _named_figures(summary: Summary) -> dict[str, float | None]:
-    whole = {"videos/s": summary.videos_per_s, "finished": float(summary.num_finished)}
+    whole = {"finished": float(summary.num_finished), "videos/s": summary.videos_per_s}
     latency = {
         f"end to end {percentile} ms": value
         for entry in summary.durations
@@ -116,30 +118,35 @@ def _change(first: float | None, other: float | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value.is_integer() else f"{value:.3f}"
 
 
 def _agreement(runs: Sequence[Run]) -> list[str]:
-    """Whether the runs found the same classes for the same requests."""
-    if len(runs) < 2 or not all("label" in run.requests for run in runs):
-        return []
-    lines = [""]
+    """Whether the runs found the same classes for the same requests, where they have any."""
+    lines = []
     for index, run in enumerate(runs[1:], 1):
         num_same, num_both = _count_same(runs[0], run)
-        lines.append(f"results of A and {_letter(index)}: {num_same} of {num_both} finished requests agree")
-    return lines
+        if num_both:
+            lines.append(f"results of A and {_letter(index)}: {num_same} of {num_both} requests the same")
+    return ["", *lines] if lines else []
 
 
 def _count_same(one: Run, other: Run) -> tuple[int, int]:
-    count = min(len(one.requests["label"]), len(other.requests["label"]))
-    columns = [
-        {name: run.requests[name][:count] for name in ("label", "status", "video")} for run in (one, other)
-    ]
-    both = np.logical_and(*(column["status"] == "finished" for column in columns))
-    both &= columns[0]["video"] == columns[1]["video"]
-    return int(np.count_nonzero(both & (columns[0]["label"] == columns[1]["label"]))), int(
-        np.count_nonzero(both)
+    """Of the requests that have a class in both runs and are the same video: those with equal classes."""
+    if "label" not in one.requests or "label" not in other.requests:
+        return 0, 0
+    _, left, right = np.intersect1d(
+        one.requests["request_id"], other.requests["request_id"], assume_unique=True, return_indices=True
     )
+    a, b = (
+        {name: run.requests[name][rows] for name in ("label", "status", "video")}
+        for run, rows in ((one, left), (other, right))
+    )
+    both = (a["status"] == "finished") & (b["status"] == "finished") & (a["video"] == b["video"])
+    both &= (a["label"] >= 0) & (b["label"] >= 0)
+    return int(np.count_nonzero(both & (a["label"] == b["label"]))), int(np.count_nonzero(both))
 
 
 if __name__ == "__main__":

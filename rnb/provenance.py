@@ -18,12 +18,10 @@ GIT_TIMEOUT_S = 5.0
 
 def collect() -> dict[str, Any]:
     """Facts about this machine and this code, as JSON types. What cannot be found out is None or left out."""
-    commit = _git("rev-parse", "HEAD")
     return {
         "python": platform.python_version(),
         "packages": _package_versions(),
-        "commit": commit,
-        "is_dirty": None if commit is None else bool(_git("status", "--porcelain", "--untracked-files=no")),
+        **_code(),
         "hostname": platform.node(),
         "platform": platform.platform(),
         "cpu": _cpu_model(),
@@ -40,6 +38,15 @@ def _package_versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return versions
+
+
+def _code() -> dict[str, Any]:
+    """The commit, and whether tracked files differ from it."""
+    # Installed below somebody else's checkout, this file is not tracked there: that commit says nothing.
+    if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return {"commit": None, "is_dirty": None}
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": _git("rev-parse", "HEAD"), "is_dirty": None if changes is None else bool(changes)}
 
 
 def _git(*arguments: str) -> str | None:
@@ -68,12 +75,12 @@ def _cpu_model() -> str | None:
 
 def _gpus() -> dict[str, Any]:
     """Driver, and name, UUID, memory, power cap and clocks of each GPU, through NVML."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from py3nvml import py3nvml as nvml
     try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from py3nvml import py3nvml as nvml
         nvml.nvmlInit()
-    except Exception:  # no driver, no library, or one too old: py3nvml has an exception for each
+    except Exception:  # no py3nvml, no driver, or one too old: there is an exception for each
         return {"driver": None, "gpus": []}
     try:
         handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]

@@ -27,7 +27,10 @@ EVENTS = [
 STAGES_MS = (0.5, 1.0, 0.25, 4.0, 2.0, 0.25, 8.0)
 """From each event to the next."""
 END_TO_END_MS = sum(STAGES_MS)
-CONFIG = [{"model": "models.A", "gpus": [0]}, {"model": "models.B", "gpus": [0, 0], "split": {"start": 1}}]
+CONFIG: list[dict[str, Any]] = [
+    {"model": "models.A", "gpus": [0]},
+    {"model": "models.B", "gpus": [0, 0], "split": {"start": 1}},
+]
 
 
 def arguments(**changes: Any) -> argparse.Namespace:
