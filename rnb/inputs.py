@@ -28,13 +28,16 @@ class Inputs:
         in_place: bool,
     ) -> None:
         self._pools, self._device, self._in_place = pools, device, in_place
-        self._buffers: tuple[torch.Tensor, ...] = ()
+        self._shapes, self._most_rows = shapes or (), most_rows
         is_remote = any(pool.device != device for pool in pools.values())
-        if shapes and (most_rows > shapes[0][0] or is_remote):
-            dtype = next(iter(pools.values())).layout.dtype
-            factor = -(-most_rows // shapes[0][0])
-            rows = [(shape[0] * factor, *shape[1:]) for shape in shapes]
-            self._buffers = tuple(torch.zeros(shape, dtype=dtype, device=device) for shape in rows)
+        is_needed = bool(shapes) and (most_rows > self._shapes[0][0] or is_remote)
+        self._buffers = self._make_buffers() if is_needed else ()
+
+    def _make_buffers(self) -> tuple[torch.Tensor, ...]:
+        dtype = next(iter(self._pools.values())).layout.dtype
+        factor = -(-self._most_rows // self._shapes[0][0])
+        rows = [(shape[0] * factor, *shape[1:]) for shape in self._shapes]
+        return tuple(torch.zeros(shape, dtype=dtype, device=self._device) for shape in rows)
 
     def assemble(self, pieces: Sequence[Piece]) -> Tensors:
         """The rows of all pieces, in order, one tensor for each that the step takes; None without tensors."""
@@ -63,6 +66,8 @@ class Inputs:
         return tuple(tensor[first:end] for tensor, first, end in tensors)
 
     def _gather(self, pieces: Sequence[Piece]) -> tuple[torch.Tensor, ...]:
+        # Not made at the start only where a lone message loses a failed request from its middle.
+        self._buffers = self._buffers or self._make_buffers()
         ends = [0] * len(self._buffers)
         for piece in pieces:
             assert piece.slot is not None

@@ -63,7 +63,8 @@ class RequestTable:
 
     def fail(self, request_id: int, reason: str) -> None:
         outcome = self.outcomes[request_id]
-        outcome["reason"] = reason.encode()[:REASON_BYTES]
+        # A reason may name a file, whose name may hold any bytes.
+        outcome["reason"] = reason.encode(errors="backslashreplace")[:REASON_BYTES]
         outcome["status"] = FAILED
 
     def count(self, status: int) -> int:
