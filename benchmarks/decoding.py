@@ -1,7 +1,9 @@
-"""How many requests a second the decoders manage. python -m benchmarks.decoding --backend nvdec --workers 1 7 14
+"""How many requests a second the decoders manage.
 
-A request is RnB's: one clip of 8 frames ten times as often as fifteen, 112x112. NVDEC's workers are threads of one
-process, each with a decoder of its own; PyAV's are processes.
+    python -m benchmarks.decoding --backend nvdec --workers 1 7 14
+
+A request is RnB's: one clip of 8 frames ten times as often as fifteen, 112x112. NVDEC's workers are threads
+of one process, each with a decoder of its own; PyAV's are processes.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ Barrier = Any  # threading's and multiprocessing's have no common type.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--backend", choices=("nvdec", "pyav"), default="pyav")
     parser.add_argument("--workers", type=int, nargs="+", default=[1], help="try each number (%(default)s)")
     parser.add_argument("--seconds", type=float, default=5.0, help="per number of workers (%(default)s)")
@@ -55,11 +59,11 @@ def measure(backend: str, paths: Sequence[str], workers: int, seconds: float) ->
         barrier: Barrier = threading.Barrier(workers)
         run = partial(work, backend, paths, seconds, barrier)
         with pool:
-            return sum(pool.map(run, range(workers)))
+            return float(sum(pool.map(run, range(workers))))
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
         run = partial(work, backend, paths, seconds, manager.Barrier(workers))
-        return sum(pool.map(run, range(workers)))
+        return float(sum(pool.map(run, range(workers))))
 
 
 def work(backend: str, paths: Sequence[str], seconds: float, barrier: Barrier, number: int) -> float:

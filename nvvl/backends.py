@@ -11,6 +11,7 @@ from torch import Tensor
 from nvvl import video_engine
 from nvvl.index import VideoIndex
 from nvvl.nvdec_backend import NvdecBackend
+from nvvl.original import OriginalBackend
 from nvvl.pyav_backend import PyavBackend
 from nvvl.video_file import VideoFile
 
@@ -42,22 +43,26 @@ class UploadingBackend:
         self._decoder.close()
 
 
-def choose(name: str, device: torch.device, width: int, height: int) -> Backend:
+def choose(name: str, device: torch.device, width: int, height: int, consecutive_frames: int) -> Backend:
     """The backend of this name for this device; 'auto' takes the GPU's video engine where there is one.
 
     Raises:
         ValueError: the backend does not exist, or not for this device.
         ImportError: it needs a package that is not installed.
     """
-    if name not in NAMES or name == "nvvl":
+    if name not in NAMES:
         raise ValueError(f"backend {name!r}: choose one of {', '.join(NAMES)}")
+    if name in ("nvdec", "nvvl") and device.type == "cpu":
+        raise ValueError(f"backend {name!r} needs a GPU, but device_id says the CPU; choose 'auto' or 'pyav'")
+    if name == "nvdec" and not video_engine.is_available():
+        raise ImportError(
+            "backend 'nvdec' needs the package PyNvVideoCodec and NVIDIA's driver; choose 'auto'"
+        )
+    if name == "nvvl":
+        return OriginalBackend(device, width, height, consecutive_frames)
     if device.type == "cpu":
-        if name == "nvdec":
-            raise ValueError(
-                "backend 'nvdec' needs a GPU, but device_id says the CPU; choose 'auto' or 'pyav'"
-            )
         return PyavBackend(width, height)
     cpu = UploadingBackend(PyavBackend(width, height))
-    if name == "pyav" or (name == "auto" and not video_engine.is_available()):
+    if name == "pyav" or not video_engine.is_available():
         return cpu
     return NvdecBackend(device, fallback=cpu.decode if name == "auto" else None)

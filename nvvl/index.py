@@ -95,7 +95,16 @@ class VideoIndex:
 
     def is_needed(self, packet: int, run: Run) -> bool:
         """Whether the packet must be decoded: others may refer to it, or its frame is wanted."""
-        return not self.unreferenced[packet] or self.frame_of_packet[packet] in run.frames
+        if self.frame_of_packet[packet] in run.frames:
+            return True
+        return not self.unreferenced[packet] and not self._is_skipped_leading(packet, run)
+
+    def _is_skipped_leading(self, packet: int, run: Run) -> bool:
+        """Whether the picture is stored behind the run's start but displayed before it, in HEVC, where none that
+        is displayed later may refer to such (H.265, 3.79) and decoders leave some of them out."""
+        if self.info.codec != "hevc" or run.first == 0:
+            return False
+        return self._pts(packet) < self._pts(run.first)
 
     def _start_of(self, frame: int) -> int:
         """The last exact start that is neither stored nor displayed after the frame."""

@@ -12,9 +12,9 @@ from nvvl import convert
 from nvvl.clips import Places, places_of
 from nvvl.convert import Surfaces, coefficients
 from nvvl.errors import VideoError
-from nvvl.index import Run, StreamInfo, VideoIndex
+from nvvl.index import HIDDEN, Run, StreamInfo, VideoIndex
 from nvvl.reader import packets_of
-from nvvl.video_engine import ENGINE_CODECS, EngineError, VideoEngine, capabilities
+from nvvl.video_engine import ENGINE_CODECS, EngineError, VideoEngine, capabilities, picture_of, pts_of
 from nvvl.video_file import VideoFile
 
 # FFmpeg's names of the 4:2:0 formats that the engine writes, and their bits.
@@ -133,9 +133,9 @@ class NvdecBackend:
         engine = self._engine(index.info)
         try:
             for run in index.plan(places.wanted):
-                for packet, picture in _decoded(engine, file, index, run):
-                    for clip, place in places.take(index.frame_of_packet[packet]):
-                        _copy(picture, clips[clip, place])
+                for frame in _decoded(engine, file, index, run):
+                    for clip, place in places.take(index.frame_of_pts.get(pts_of(frame), HIDDEN)):
+                        _copy(picture_of(frame), clips[clip, place])
         except BaseException:
             self._discard(engine)
             raise
@@ -155,17 +155,13 @@ class NvdecBackend:
         self._engines = {key: kept for key, kept in self._engines.items() if kept is not engine}
 
 
-def _decoded(
-    engine: VideoEngine, file: VideoFile, index: VideoIndex, run: Run
-) -> Iterator[tuple[int, Tensor]]:
+def _decoded(engine: VideoEngine, file: VideoFile, index: VideoIndex, run: Run) -> Iterator[Any]:
     nal_format = index.info.nal_format
     headers = b"" if nal_format is None else nal_format.parameter_sets
-    for number, packet in packets_of(file, index, run):
-        data = bytes(packet)
-        if nal_format is not None:
-            data = headers + nal_format.annexb(data)
+    for _, packet in packets_of(file, index, run):
+        data = bytes(packet) if nal_format is None else headers + nal_format.annexb(bytes(packet))
         headers = b""
-        yield from engine.decode(data, number)
+        yield from engine.decode(data, packet.pts)
     yield from engine.drain()
 
 

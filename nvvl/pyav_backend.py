@@ -17,7 +17,7 @@ from torch import Tensor
 from nvvl.clips import places_of
 from nvvl.convert import coefficients, rounded
 from nvvl.errors import VideoError
-from nvvl.index import Run, VideoIndex
+from nvvl.index import HIDDEN, Run, VideoIndex
 from nvvl.picture import Color, Orientation
 from nvvl.reader import packets_of
 from nvvl.video_file import VideoFile
@@ -72,7 +72,7 @@ def _decoded(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[Any]:
 def _numbered(index: VideoIndex, frames: Iterator[Any]) -> Iterator[tuple[int, Any]]:
     if index.counted:
         return enumerate(frames)
-    return ((index.frame_of_pts.get(frame.pts, -1), frame) for frame in frames)
+    return ((index.frame_of_pts.get(frame.pts, HIDDEN), frame) for frame in frames)
 
 
 class PictureScaler:

@@ -52,7 +52,7 @@ class RnBLoader:
         self.sampler = sampler
         self.device = _device(device_id)
         self._num_threads = num_decoder_threads
-        self._backend = backends.choose(backend, self.device, width, height)
+        self._backend = backends.choose(backend, self.device, width, height, consecutive_frames)
         self._loaded: deque[tuple[str, list[int]]] = deque()
 
     def loadfile(self, filename: str | os.PathLike[str]) -> None:

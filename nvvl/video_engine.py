@@ -1,7 +1,6 @@
 """One session of a GPU's video engine (NVDEC), through PyNvVideoCodec's packet interface.
 
-The packets come from `nvvl.reader`, so that this decoder is fed exactly what the wanted frames need, and each
-frame comes back under the number of its packet, whatever the timestamps of the file are.
+The packets come from `nvvl.reader`, so that this decoder is fed exactly what the wanted frames need.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
-ENGINE_CODECS = {"h264": "H264", "hevc": "HEVC", "vp9": "VP9", "av1": "AV1"}
+# FFmpeg's names and PyNvVideoCodec's. AV1 is left to the CPU: no GPU that this was tested on decodes it.
+ENGINE_CODECS = {"h264": "H264", "hevc": "HEVC", "vp9": "VP9"}
 # Sessions are opened for pictures of at least this size: opening takes 0.1 s and more, re-pointing nothing.
 MIN_SESSION_SIZE = 1280
 
@@ -85,27 +85,39 @@ class VideoEngine:
     def fits(self, width: int, height: int) -> bool:
         return width <= self.max_width and height <= self.max_height
 
-    def decode(self, data: bytes, number: int) -> list[tuple[int, Tensor]]:
-        """Feed one packet, H.264 and HEVC in Annex B, and return what comes out: earlier packets' frames.
+    def decode(self, data: bytes, pts: int) -> list[Any]:
+        """Feed one packet, H.264 and HEVC in Annex B.
 
         Returns:
-            (number of its packet, picture) of each frame; a picture is (rows, width) of NV12 or P016 on the
-            GPU, and is overwritten by the next call in stream order.
+            The frames that come out, of earlier packets mostly, for `pts_of` and `picture_of`. They are
+            overwritten by the next call, in stream order.
 
         Raises:
             EngineError: the driver refuses the packet.
         """
-        return self._feed(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0, len(data), number)
+        return self._feed(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0, len(data), pts)
 
-    def drain(self) -> list[tuple[int, Tensor]]:
+    def drain(self) -> list[Any]:
         """End the stream: the frames that are still inside. Afterwards any keyframe may follow."""
         return self._feed(0, 0, 0)
 
-    def _feed(self, address: int, size: int, number: int) -> list[tuple[int, Tensor]]:
+    def _feed(self, address: int, size: int, pts: int) -> list[Any]:
         packet = self._packet
-        packet.bsl_data, packet.bsl, packet.pts = address, size, number
+        packet.bsl_data, packet.bsl, packet.pts = address, size, pts
         try:
-            frames = self._decoder.Decode(packet)
+            return list(self._decoder.Decode(packet))
         except Exception as error:  # As above.
             raise EngineError(str(error)) from error
-        return [(frame.getPTS(), from_dlpack(frame)) for frame in frames]
+
+
+def pts_of(frame: Any) -> int:
+    """The timestamp that was fed with the frame's packet.
+
+    The driver hands timestamps out in ascending order, so they have to be in the order of display.
+    """
+    return int(frame.getPTS())
+
+
+def picture_of(frame: Any) -> Tensor:
+    """(rows, width) of NV12 or P016 on the GPU. It costs 13 us of Python, so ask for wanted frames alone."""
+    return from_dlpack(frame)

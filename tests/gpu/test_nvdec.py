@@ -45,7 +45,7 @@ ENGINE_KINDS = {
         "hevc_layers",
         "hevc_10bit",
         "vp9_odd_size",
-        "av1",
+        "vp9_hidden_frames",
         "bt709_full",
         "bt2020",
         "rotated_90",
@@ -53,7 +53,7 @@ ENGINE_KINDS = {
         "mirrored",
     )
 }
-FALLBACK_KINDS = ["vp8", "mpeg4_avi", "interlaced", "raw_stream", "yuv422", "mjpeg_odd_size", "rgb"]
+FALLBACK_KINDS = ["vp8", "mpeg4_avi", "interlaced", "raw_stream", "yuv422", "mjpeg_odd_size", "rgb", "av1"]
 
 
 class FixedSampler(Sampler):

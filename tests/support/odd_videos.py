@@ -65,6 +65,7 @@ def cut_in_half(content: bytes) -> bytes:
 
 B_FRAMES = x264(keyint=12, bframes=3, b_pyramid="normal", b_adapt=0)
 VP9 = {"deadline": "realtime", "cpu-used": "8", "g": "15"}
+VP9_HIDDEN = {"deadline": "good", "cpu-used": "5", "g": "20", "auto-alt-ref": "1", "lag-in-frames": "16"}
 
 RECIPES = {
     "b_frames": Recipe(options=B_FRAMES),
@@ -87,6 +88,7 @@ RECIPES = {
     "hevc_layers": Recipe(encoder="libx265", options=x265(keyint=16, bframes=3, temporal_layers=3)),
     "hevc_10bit": Recipe(encoder="libx265", pixel_format="yuv420p10le", options=x265(keyint=12)),
     "vp9_odd_size": Recipe(".webm", "libvpx-vp9", width=61, height=47, options=VP9),
+    "vp9_hidden_frames": Recipe(".webm", "libvpx-vp9", options=VP9_HIDDEN),
     "vp8": Recipe(".webm", "libvpx", options={"deadline": "realtime", "cpu-used": "8", "g": "20"}),
     "av1": Recipe(encoder="libsvtav1", width=128, height=96, options={"preset": "12", "g": "16"}),
     "mpeg4_avi": Recipe(".avi", "mpeg4", options={"g": "12", "bf": "2"}),
