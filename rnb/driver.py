@@ -161,7 +161,8 @@ class _Processes:
         """Start all processes and pass the start barrier; the start time, or None when that failed."""
         self.supervisor.spawn("client", client.run_client, self._client_task)
         for replica in self._plan.replicas:
-            self.supervisor.spawn(replica.name, runner.run_replica, partial(self._runner_task, replica))
+            make_task = partial(self._runner_task, replica)
+            self.supervisor.spawn(replica.name, runner.run_replica, make_task, rank=replica.step + 1)
         if not self.supervisor.wait_for("prepared"):
             return None
         self.supervisor.send_all("handles", self._slot_handles())

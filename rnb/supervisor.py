@@ -25,6 +25,8 @@ EXIT_GRACE_S = 1.5
 @dataclass(kw_only=True)
 class Child:
     name: str
+    rank: int
+    """How late in the pipeline it is: 0 for the client, 1 for step 0, …"""
     process: SpawnProcess
     connection: connection.Connection
     messages: dict[str, Any] = field(default_factory=dict)
@@ -46,7 +48,9 @@ class Supervisor:
         self.failure: str | None = None
         self.traceback = ""
 
-    def spawn(self, name: str, target: Callable[[Any], None], make_task: Callable[[Control], Any]) -> Child:
+    def spawn(
+        self, name: str, target: Callable[[Any], None], make_task: Callable[[Control], Any], *, rank: int = 0
+    ) -> Child:
         """Start a process that runs `target(make_task(control))`."""
         ours, theirs = self._context.Pipe()
         task = make_task(Control(connection=theirs, stop=self._stop))
@@ -54,7 +58,7 @@ class Supervisor:
         with _children_ignore_interrupts():
             process.start()
         theirs.close()
-        child = Child(name=name, process=process, connection=ours)
+        child = Child(name=name, rank=rank, process=process, connection=ours)
         self.children.append(child)
         return child
 
@@ -118,23 +122,20 @@ class Supervisor:
         self._stop.raise_flag(Termination.PROCESS_FAILED)
 
     def send_all(self, kind: str, value: Any = None) -> None:
-        for child in self.children:
-            with contextlib.suppress(OSError):  # it died: its sentinel says so
-                child.connection.send((kind, value))
+        _send(self.children, kind, value)
 
     def end(self) -> None:
-        """End every process: let go of them, then ask, then force."""
-        self.send_all("exit")
-        for force in (None, SpawnProcess.terminate, SpawnProcess.kill):
+        """End every process: let go of them, the readers of slots before their producers, then force them."""
+        for rank in sorted({child.rank for child in self.children}, reverse=True):
+            group = [child for child in self.children if child.rank == rank]
+            _send(group, "exit")
+            _join(group)
+        self._note_late_deaths()
+        for force in (SpawnProcess.terminate, SpawnProcess.kill):
             alive = [child for child in self.children if child.process.exitcode is None]
-            if force is not None:
-                for child in alive:
-                    force(child.process)
-            deadline = time.monotonic() + EXIT_GRACE_S
             for child in alive:
-                child.process.join(max(0.0, deadline - time.monotonic()))
-            if force is None:
-                self._note_late_deaths()
+                force(child.process)
+            _join(alive)
         remove_shared_files([child.process.pid for child in self.children])
 
     def _note_late_deaths(self) -> None:
@@ -142,6 +143,18 @@ class Supervisor:
             if child.process.exitcode and not child.is_dead:
                 how = describe_exit(child.process.exitcode)
                 self._fail(f"{child.name} (pid {child.process.pid}) {how} after its work was done")
+
+
+def _send(children: Sequence[Child], kind: str, value: Any = None) -> None:
+    for child in children:
+        with contextlib.suppress(OSError):  # it died: its sentinel says so
+            child.connection.send((kind, value))
+
+
+def _join(children: Sequence[Child]) -> None:
+    deadline = time.monotonic() + EXIT_GRACE_S
+    for child in children:
+        child.process.join(max(0.0, deadline - time.monotonic()))
 
 
 def remove_shared_files(pids: Sequence[int | None]) -> None:

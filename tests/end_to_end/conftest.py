@@ -1,5 +1,6 @@
 """What all tests of whole runs use."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path

@@ -13,12 +13,14 @@ from tests.support.running import Bench, Finished, Running, tiny
 PIPELINE = [tiny("LoadInPlace"), tiny("Pass", busy_ms=2), tiny("Classify")]
 FLAGS = ("-v", "100000", "-mi", "5")
 MOST_SECONDS = 10
+MOST_SECONDS_FROM_LAUNCH = 40
+"""Where the trouble is part of the pipeline, so that the time counts from the command, start-up included."""
 
 
 def assert_failed(run: Finished, message: str) -> None:
     assert run.status == 1
     assert message in run.err
-    assert run.seconds_to_end < MOST_SECONDS
+    assert run.seconds_to_end < (MOST_SECONDS if run.was_signalled else MOST_SECONDS_FROM_LAUNCH)
     assert run.folder is not None
     assert (run.folder / "log-meta.txt").exists()
 

@@ -29,6 +29,7 @@ class Finished:
     folder: Path | None
     seconds_to_end: float
     """From the last signal that the test sent, or from the start."""
+    was_signalled: bool
 
 
 @dataclass(kw_only=True)
@@ -39,6 +40,7 @@ class Running:
     mark: str
     logs: Path
     since: float = field(default_factory=time.monotonic)
+    was_signalled: bool = False
 
     def children(self, name: str = "") -> list[int]:
         """The processes of the run but the driver, by the start of their title, as 'rnb step 1'."""
@@ -57,7 +59,7 @@ class Running:
         )
 
     def signal(self, number: int, pid: int | None = None) -> None:
-        self.since = time.monotonic()
+        self.since, self.was_signalled = time.monotonic(), True
         os.kill(self.process.pid if pid is None else pid, number)
 
     def finish(self, timeout_s: float = 60) -> Finished:
@@ -78,6 +80,7 @@ class Running:
             err=err,
             folder=folders[-1] if folders else None,
             seconds_to_end=seconds,
+            was_signalled=self.was_signalled,
         )
 
 
