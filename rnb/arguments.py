@@ -113,7 +113,7 @@ def _number(least: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
         value = float(text)
         if not least <= value < math.inf:
-            raise argparse.ArgumentTypeError(f"{text}: must be at least {least:g}")
+            raise argparse.ArgumentTypeError(f"{text}: must be at least {least:g}, and finite")
         return int(value) if value.is_integer() else value
 
     parse.__name__ = "number"

@@ -34,8 +34,9 @@ def _import_module(module_path: str, path: str) -> Any:
         if error.name and (module_path == error.name or module_path.startswith(error.name + ".")):
             raise ValueError(f"'{path}': no module named '{error.name}'") from None
         raise ValueError(f"'{path}': its module needs '{error.name}', which is not installed") from error
-    except Exception as error:
-        raise ValueError(f"'{path}': importing it failed with {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        problem = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ValueError(f"'{path}': importing it failed with {problem}") from error
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -71,23 +71,47 @@ def _daemon() -> Iterator[None]:
     environment = {
         key: value for key, value in os.environ.items() if key != "CUDA_VISIBLE_DEVICES"
     } | settings
-    daemon = subprocess.Popen(
-        [CONTROL, "-f"],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=_end_with_the_driver,
-    )
     try:
-        _wait_until_up(daemon, folder)
-        os.environ.update(settings)
+        with _started(environment) as daemon:
+            _wait_until_up(daemon, folder)
+            with _set(settings):
+                yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _started(environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    try:
+        daemon = subprocess.Popen(
+            [CONTROL, "-f"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=_end_with_the_driver,
+        )
+    except OSError as error:
+        raise _did_not_start(error.strerror) from error
+    try:
+        yield daemon
+    finally:
+        _quit(daemon, environment)
+
+
+@contextlib.contextmanager
+def _set(settings: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the processes that are started inside."""
+    before = {key: os.environ.get(key) for key in settings}
+    os.environ.update(settings)
+    try:
         yield
     finally:
-        for key in settings:
-            os.environ.pop(key, None)
-        _quit(daemon, environment)
-        shutil.rmtree(folder, ignore_errors=True)
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value
 
 
 def _end_with_the_driver() -> None:
@@ -98,9 +122,15 @@ def _end_with_the_driver() -> None:
 def _wait_until_up(daemon: subprocess.Popen[bytes], folder: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while not os.path.exists(os.path.join(folder, "control")):
-        if daemon.poll() is not None or time.monotonic() > deadline:
-            raise ConfigError("--mps", f"{CONTROL} did not start; --mps off goes on without it")
+        if daemon.poll() is not None:
+            raise _did_not_start(f"it ended with exit status {daemon.returncode}")
+        if time.monotonic() > deadline:
+            raise _did_not_start(f"nothing after {START_TIMEOUT_S:g} s")
         time.sleep(0.01)
+
+
+def _did_not_start(reason: str | None) -> ConfigError:
+    return ConfigError("--mps", f"{CONTROL} did not start ({reason}); --mps off goes on without it")
 
 
 def _quit(daemon: subprocess.Popen[bytes], environment: Mapping[str, str]) -> None:

@@ -1,0 +1,67 @@
+"""The command line: the seed's flags in both forms, their defaults, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from rnb.arguments import parse_args
+
+
+def test_the_defaults() -> None:
+    args = parse_args([])
+    assert (args.mean_interval_ms, args.batch_size, args.videos, args.queue_size) == (100, 1, 2000, 500)
+    assert args.per_gpu_queue is False
+    assert args.config_file_path == "config/r2p1d-whole.json"
+    assert (args.device, args.mps, args.seed, args.check) == ("auto", "auto", 0, False)
+
+
+def test_the_seeds_command() -> None:
+    args = parse_args(
+        ["-c", "config/r2p1d-general.json", "-v", "500", "-mi", "90", "-b", "4", "-qs", "20", "-p"]
+    )
+    assert args.config_file_path == "config/r2p1d-general.json"
+    assert (args.videos, args.mean_interval_ms, args.batch_size, args.queue_size) == (500, 90, 4, 20)
+    assert args.per_gpu_queue is True
+
+
+def test_long_flags_mean_the_same() -> None:
+    long = (
+        "--config_file_path c.json --videos 5 --mean_interval_ms 9 --batch_size 4 --queue_size 2"
+        " --per_gpu_queue --batch_timeout_ms 3"
+    )
+    assert parse_args(long.split()) == parse_args(
+        ["-c", "c.json", "-v", "5", "-mi", "9", "-b", "4", "-qs", "2", "-p", "-bt", "3"]
+    )
+
+
+def test_it_prints_as_the_seed_prints_it() -> None:
+    names = [name for name, _ in parse_args(["-mi", "90"])._get_kwargs()]
+    assert names == sorted(names)
+    assert "mean_interval_ms=90, " in str(parse_args(["-mi", "90"]))
+    assert "mean_interval_ms=0.5, " in str(parse_args(["-mi", "0.5"]))
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["-v", "0"], "argument -v/--videos: 0: must be at least 1"),
+        (["-v", "many"], "argument -v/--videos: invalid whole number value: 'many'"),
+        (["-v", "1.5"], "argument -v/--videos: invalid whole number value: '1.5'"),
+        (["-mi", "-1"], "argument -mi/--mean_interval_ms: -1: must be at least 0"),
+        (["-mi", "nan"], "argument -mi/--mean_interval_ms: nan: must be at least 0"),
+        (["-mi", "inf"], "argument -mi/--mean_interval_ms: inf: must be at least 0, and finite"),
+        (["-b", "0"], "argument -b/--batch_size: 0: must be at least 1"),
+        (["-qs", "0"], "argument -qs/--queue_size: 0: must be at least 1"),
+        (["-bt", "soon"], "argument -bt/--batch_timeout_ms: invalid number value: 'soon'"),
+        (["--seed", "-3"], "argument --seed: -3: must be at least 0"),
+        (["--device", "tpu"], "argument --device: invalid choice: 'tpu'"),
+        (["--mps", "maybe"], "argument --mps: invalid choice: 'maybe'"),
+        (["--video", "5"], "unrecognized arguments: --video 5"),  # no guessing of shortened flags
+        (["-c"], "argument -c/--config_file_path: expected one argument"),
+    ],
+)
+def test_what_is_refused(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse_args(argv)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
