@@ -43,6 +43,8 @@ class QueueGroup(BaseModel):
     """Indices among the queues to the next step; none for the last step."""
     queue_selector: StrictStr = DEFAULT_SELECTOR
     """The class that picks the output queue of each result."""
+    workers: Count | None = None
+    """As the step's, for this group alone."""
 
     @property
     def options(self) -> dict[str, Any]:

@@ -197,7 +197,7 @@ class _Builder:
                         device=device_of(gpu, self.mode),
                         model=step.model,
                         options={**self._context(cls, input_shapes), **options},
-                        workers=step.workers,
+                        workers=group.workers or step.workers,
                         batch_size=self.batch_size if batches else 1,
                         max_clips=step.max_clips,
                         in_queue=in_queues[group.in_queue],
@@ -365,7 +365,8 @@ def _check_join(index: int, step: StepConfig, cls: type[Any], num_segments: int)
         raise ConfigError(
             f"pipeline[{index}].aggregate", f"{expected}: the requests come in {num_segments} segments"
         )
-    if num_segments > 1 and sum(len(group.gpus) for group in step.queue_groups) * step.workers > 1:
+    num_workers = sum(len(group.gpus) * (group.workers or step.workers) for group in step.queue_groups)
+    if num_segments > 1 and num_workers > 1:
         raise ConfigError(
             f"pipeline[{index}]", "all segments of a request must meet: one replica with one worker"
         )

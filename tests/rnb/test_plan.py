@@ -61,6 +61,13 @@ def test_slots_have_the_shape_of_the_largest_message() -> None:
     assert plan.replicas[2].input_shapes == ((33, 2),)
 
 
+def test_a_group_may_have_workers_of_its_own() -> None:
+    groups = [{"gpus": [0], "out_queues": [0], "workers": 3}, {"gpus": [-1], "out_queues": [0]}]
+    load = {"model": f"{TINY}.Load", "queue_groups": groups, "workers": 2}
+    plan = plan_of({"pipeline": [load, step("Classify")]})
+    assert [replica.workers for replica in plan.replicas] == [3, 2, 1]
+
+
 def test_segments_have_slots_and_events_of_their_own() -> None:
     plan = plan_of(segmented(aggregate=3))
     assert [pool.layout.shapes for pool in plan.pools] == [((4, 2),), ((4, 50),)]
