@@ -55,24 +55,27 @@ class Benchmark:
 
     def run(self) -> bool:
         """Run it and write its folder; True when all went as asked. Raises UsageError before it starts."""
+        processes = _Processes(self)
+        start_ns = None
         try:
-            folder = create(self.args.logs, self.args)
-        except RunFolderError as error:
+            with stop_on_signals(processes.stop), shared_gpus(self.plan, self.args.mps) as mps:
+                folder = create(self.args.logs, self.args)
+                self._announce()
+                try:
+                    start_ns = processes.start()
+                    if start_ns is not None:
+                        say(f"START! {(start_ns + epoch_offset_ns()) / 1e9:f}")
+                    end_ns = processes.wait(start_ns)
+                finally:
+                    processes.supervisor.end()
+        except (ConfigError, RunFolderError) as error:
             raise UsageError(str(error)) from error
+        return report(processes.ending(start_ns, end_ns, mps), folder)
+
+    def _announce(self) -> None:
         say(f"Args: {self.args}")
         if self._has_random_weights():
             say(f"No --checkpoint: the network's weights are random, drawn from seed {self.args.seed}")
-        processes = _Processes(self)
-        start_ns = None
-        with stop_on_signals(processes.stop), shared_gpus(self.plan, self.args.mps) as mps:
-            try:
-                start_ns = processes.start()
-                if start_ns is not None:
-                    say(f"START! {(start_ns + epoch_offset_ns()) / 1e9:f}")
-                end_ns = processes.wait(start_ns)
-            finally:
-                processes.supervisor.end()
-        return report(processes.ending(start_ns, end_ns, mps), folder)
 
     def _has_random_weights(self) -> bool:
         asked = [replica.options for replica in self.plan.replicas if "checkpoint" in replica.options]

@@ -64,14 +64,15 @@ class Supervisor:
 
     def wait_for(self, kind: str, *, timeout_s: float | None = None) -> bool:
         """Wait until every child has told `kind`; False when the run was stopped first."""
-        deadline = time.monotonic() + (timeout_s or START_TIMEOUT_S)
+        timeout_s = START_TIMEOUT_S if timeout_s is None else timeout_s
+        deadline = time.monotonic() + timeout_s
         while not all(kind in child.messages for child in self.children):
             self.tick()
             if self._stop.reason is not Termination.UNSET:
                 return False
             if time.monotonic() > deadline:
                 late = ", ".join(child.name for child in self.children if kind not in child.messages)
-                self._fail(f"{late}: not {kind} within {deadline:.0f} s")
+                self._fail(f"{late}: not {kind} within {timeout_s:g} s")
         return True
 
     def wait_until_over(self, on_tick: Callable[[], None]) -> None:
@@ -162,7 +163,7 @@ def remove_shared_files(pids: Sequence[int | None]) -> None:
 
     CUDA names its files cuda.shm.<user>.<pid in hex>.<n>, PyTorch torch_<pid>_<…>.
     """
-    for pid in pids:
+    for pid in filter(None, pids):
         for pattern in (f"cuda.shm.*.{pid:x}.*", f"torch_{pid}_*"):
             for path in Path("/dev/shm").glob(pattern):
                 path.unlink(missing_ok=True)
@@ -171,7 +172,8 @@ def remove_shared_files(pids: Sequence[int | None]) -> None:
 def describe_exit(exit_code: int | None) -> str:
     """An exit code of multiprocessing in words."""
     if exit_code is not None and exit_code < 0:
-        return f"was killed by {signal.Signals(-exit_code).name}"
+        is_named = -exit_code in set(signal.Signals)
+        return f"was killed by {signal.Signals(-exit_code).name if is_named else f'signal {-exit_code}'}"
     return f"ended with exit status {exit_code}"
 
 
