@@ -210,7 +210,9 @@ def unknown_option(place: str, name: str, choices: Iterable[str]) -> ConfigError
 
 
 def _first_problem(error: ValidationError) -> ConfigError:
-    problem = error.errors(include_url=False)[0]
+    problems = error.errors(include_url=False)
+    # A misspelt key explains a missing one.
+    problem = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]).lstrip(
         "."
     )

@@ -87,7 +87,8 @@ def prepare(args: argparse.Namespace) -> Benchmark:
     try:
         config = load_config(args.config_file_path, per_gpu_queue=args.per_gpu_queue)
         mode = resolve_mode(args.device, config)
-        videos = [] if args.check else _list_videos(config, args)
+        iterator = _video_path_iterator(config)
+        videos = [] if args.check else _list_videos(iterator, args)
         plan = make_plan(
             config,
             mode=mode,
@@ -111,16 +112,22 @@ def _queue_capacity(args: argparse.Namespace, config: PipelineConfig) -> int:
     return int(args.videos) * max(step.num_segments for step in config.pipeline)
 
 
-def _list_videos(config: PipelineConfig, args: argparse.Namespace) -> list[str]:
+def _video_path_iterator(config: PipelineConfig) -> type[Iterable[str]]:
+    try:
+        return import_class(config.video_path_iterator)
+    except ValueError as error:
+        raise ConfigError("video_path_iterator", str(error)) from None
+
+
+def _list_videos(iterator: type[Iterable[str]], args: argparse.Namespace) -> list[str]:
     """A video for each request: the list of the config's iterator, repeated until there are enough."""
     try:
-        cls = import_class(config.video_path_iterator)
-        paths: Iterable[str] = cls(**accepted(cls.__init__, {"root": args.data}))
+        paths = iterator(**accepted(iterator.__init__, {"root": args.data}))
         found = list(itertools.islice(paths, args.videos))
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
     if not found:
-        raise UsageError(f"{config.video_path_iterator} gives no videos")
+        raise UsageError(f"{iterator.__module__}.{iterator.__qualname__} gives no videos")
     return list(itertools.islice(itertools.cycle(found), args.videos))
 
 

@@ -132,6 +132,7 @@ class _Builder:
             raise ConfigError(f"pipeline[{index}].model", str(error)) from None
         for number, group in enumerate(self.config.pipeline[index].queue_groups):
             _check_options(cls, index, number, group, self.config.pipeline[index])
+            _check_selector(f"pipeline[{index}].queue_groups[{number}]", group)
         return cls
 
     def _check_batching(self, classes: list[type[Any]]) -> None:
@@ -308,10 +309,15 @@ def _check_options(cls: type[Any], index: int, number: int, group: QueueGroup, s
         for name in options:
             if name not in known:
                 raise unknown_option(place, name, (known | reserved) - {"queue_groups", "gpus"})
+
+
+def _check_selector(place: str, group: QueueGroup) -> None:
     try:
-        import_class(group.queue_selector)
+        selector = import_class(group.queue_selector)
+        if group.out_queues:
+            selector(len(group.out_queues), **accepted(selector.__init__, {"queues": ()}))
     except ValueError as error:
-        raise ConfigError(f"pipeline[{index}].queue_groups[{number}].queue_selector", str(error)) from None
+        raise ConfigError(f"{place}.queue_selector", str(error)) from None
 
 
 def _output_dtype(cls: type[Any], options: dict[str, Any]) -> torch.dtype:

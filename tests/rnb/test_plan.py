@@ -8,6 +8,7 @@ import torch
 
 from rnb.config import ConfigError, parse_config
 from rnb.plan import Plan, describe, make_plan
+from rnb.selectors import DEFAULT_SELECTOR
 
 TINY = "tests.support.tiny_steps"
 
@@ -146,3 +147,18 @@ def test_the_description_names_processes_queues_and_bytes() -> None:
     assert "step 1.0: Classify on GPU 0 (mapped to the CPU), 2 workers, batches of 4" in text
     assert "filename queue: 7 messages, 1 writers, 1 readers" in text
     assert re.search(r"step 0.0: 10 of 11x2 float32 on cpu, 5,120 bytes\n  in all: 5,120 bytes$", text)
+
+
+def test_a_step_that_takes_any_option_still_needs_a_selector_that_exists() -> None:
+    config = [
+        {
+            "model": "tests.support.tiny_steps.TakesAnything",
+            "gpus": [0],
+            "colour": "blue",
+            "queue_selector": "rnb.selectors.Nothing",
+        },
+        step("Nothing"),
+    ]
+    with pytest.raises(ConfigError, match=r"queue_groups\[0\]\.queue_selector: .* has no 'Nothing'"):
+        plan_of(config)
+    assert plan_of([{**config[0], "queue_selector": DEFAULT_SELECTOR}, config[1]]).num_steps == 2

@@ -149,6 +149,13 @@ class Nothing(Step):
         return None, 0, time_card
 
 
+class TakesAnything(Nothing):
+    """Does nothing, with any options."""
+
+    def __init__(self, device: torch.device, **options: Any) -> None:
+        super().__init__(device)
+
+
 class Misbehave(Step):
     """Fails in the way that the config says, at the request that it says (-1: in the constructor)."""
 
