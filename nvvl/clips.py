@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from torch import Tensor
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 
 class MissingFrames(Exception):
@@ -22,27 +20,25 @@ class Places:
     """For each frame that is wanted, the (clip, frame of the clip) places that it fills."""
 
     of_frame: dict[int, list[tuple[int, int]]]
-
-    @property
-    def wanted(self) -> list[int]:
-        """The frames still missing, in order."""
-        return sorted(self.of_frame)
+    arrived: set[int] = field(default_factory=set)
 
     def take(self, frame: int) -> list[tuple[int, int]]:
-        """The places of a frame that has come; none for one that was not asked for, or came before."""
-        return self.of_frame.pop(frame, [])
+        """The places of a frame that has come; none for one that was not asked for."""
+        self.arrived.add(frame)
+        return self.of_frame.get(frame, [])
 
-    def fill(self, frame: int, picture: Tensor, out: Tensor) -> None:
-        """Copy a (3, height, width) picture to its places in (clips, 3, frames, height, width)."""
-        for clip, place in self.take(frame):
-            out[clip, :, place].copy_(picture)
+    def forget(self, frames: Iterable[int]) -> None:
+        """These frames have to come again."""
+        self.arrived.difference_update(frames)
 
     def check_complete(self) -> None:
-        if self.of_frame:
-            raise MissingFrames(self.wanted)
+        missing = sorted(self.of_frame.keys() - self.arrived)
+        if missing:
+            raise MissingFrames(missing)
 
 
 def places_of(starts: Sequence[int], frames_per_clip: int) -> Places:
+    """Clip `i` begins at frame `starts[i]`; clips may overlap."""
     places: dict[int, list[tuple[int, int]]] = {}
     for clip, start in enumerate(starts):
         for place in range(frames_per_clip):

@@ -10,6 +10,7 @@ modification time.
 from __future__ import annotations
 
 import bisect
+import mmap
 import os
 import threading
 from collections import OrderedDict
@@ -27,10 +28,14 @@ PLAIN_CODECS = ("h264", "hevc", "vp9", "av1")
 NAL_CODECS = ("h264", "hevc")
 HIDDEN = -1
 MAX_CACHED = 1024
+# Enough of a NAL unit for its header and for a recovery point message that comes first.
+UNIT_HEAD = 64
 # Draining and refilling the decoder at a jump costs about as much as decoding this many packets.
 MIN_PACKETS_SAVED = 4
 
 Stamp = tuple[int | None, int | None]
+# Position and size in bytes.
+Extent = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class VideoIndex:
     `stamps` are each packet's (pts, dts), and `packet_of_stamp` tells by them where a seek has landed.
     `frame_of_packet` is `HIDDEN` for packets that show nothing. `starts` are the packets from which decoding
     is exact. `counted` says that timestamps identify nothing, so that frames are counted from the first one
-    on.
+    on. `extents` say where in the file each packet is, if the file holds them all as they are.
     """
 
     filename: str
@@ -77,6 +82,7 @@ class VideoIndex:
     starts: Sequence[int]
     frame_of_pts: dict[int, int]
     counted: bool
+    extents: Sequence[Extent] | None
 
     def plan(self, frames: Iterable[int]) -> list[Run]:
         """The fewest packets, in order, that give these frames exactly."""
@@ -93,6 +99,14 @@ class VideoIndex:
                 runs.append((start, packet, {frame}))
         return [Run(first, last, frozenset(members)) for first, last, members in runs]
 
+    def needed(self, run: Run) -> list[int]:
+        """The packets of a run that must be decoded, in decoding order."""
+        return [packet for packet in range(run.first, run.last + 1) if self.is_needed(packet, run)]
+
+    def displayed(self, packets: Iterable[int]) -> list[int]:
+        """The frames of these packets in the order of display, `HIDDEN` for those that are cut off."""
+        return [self.frame_of_packet[packet] for packet in sorted(packets, key=self._pts)]
+
     def is_needed(self, packet: int, run: Run) -> bool:
         """Whether the packet must be decoded: others may refer to it, or its frame is wanted."""
         if self.frame_of_packet[packet] in run.frames:
@@ -100,8 +114,10 @@ class VideoIndex:
         return not self.unreferenced[packet] and not self._is_skipped_leading(packet, run)
 
     def _is_skipped_leading(self, packet: int, run: Run) -> bool:
-        """Whether the picture is stored behind the run's start but displayed before it, in HEVC, where none that
-        is displayed later may refer to such (H.265, 3.79) and decoders leave some of them out."""
+        """Whether the picture is stored behind the run's start but displayed before it, in HEVC.
+
+        None that is displayed later may refer to such (H.265, 3.79), and decoders leave some of them out.
+        """
         if self.info.codec != "hevc" or run.first == 0:
             return False
         return self._pts(packet) < self._pts(run.first)
@@ -147,6 +163,7 @@ class _Packet:
     displayed: bool
     is_start: bool
     unreferenced: bool
+    extent: Extent
 
 
 def _read(file: VideoFile, by_decoding: bool) -> VideoIndex:
@@ -161,36 +178,47 @@ def _read(file: VideoFile, by_decoding: bool) -> VideoIndex:
         raise VideoError(file.filename, f"cannot be decoded: no frame of its {file.codec} stream is intact")
     info = _stream_info(file, scan.first_frame, nal_format)
     if by_decoding or not _is_plain(info, scan.packets):
-        return _index_by_decoding(file, info, scan.packets)
-    return _index_by_timestamps(file.filename, info, scan.packets)
+        return _index_by_decoding(file, info, scan)
+    return _index_by_timestamps(file.filename, info, scan)
 
 
 @dataclass
 class _Scan:
     packets: list[_Packet]
     first_frame: Any
+    as_stored: bool
 
 
 def _scan(file: VideoFile, nal_format: NalFormat | None) -> _Scan:
     """Read the whole file once, decoding no more of it than its first frame."""
-    packets, all_units = [], []
+    packets, all_units, as_stored = [], [], True
     frames: list[Any] = []
-    for packet in file.demux():
-        units = _unit_heads(packet, nal_format)
-        is_start = packet.is_keyframe and (nal_format is None or is_exact_start(units, file.codec))
-        packets.append(_Packet(packet.pts, packet.dts, not packet.is_discard, is_start, False))
-        all_units.append(units)
-        frames = frames or file.decode(packet)
-    top_layer = max(map(temporal_layer, all_units), default=0) if file.codec == "hevc" else 0
-    for entry, units in zip(packets, all_units, strict=True):
-        entry.unreferenced = nal_format is not None and is_unreferenced(units, file.codec, top_layer)
+    with _mapped(file.filename) as content:
+        for packet in file.demux():
+            data = bytes(packet)
+            position = packet.pos or 0
+            as_stored = as_stored and content[position : position + len(data)] == data
+            units = [] if nal_format is None else [unit[:UNIT_HEAD] for unit in nal_format.units(data)]
+            is_start = packet.is_keyframe and (nal_format is None or is_exact_start(units, file.codec))
+            extent = position, len(data)
+            packets.append(_Packet(packet.pts, packet.dts, not packet.is_discard, is_start, False, extent))
+            all_units.append(units)
+            frames = frames or file.decode(packet)
+    if nal_format is not None:
+        _mark_unreferenced(packets, all_units, file.codec)
     frames = frames or file.decode(None)
-    return _Scan(packets, frames[0] if frames else None)
+    return _Scan(packets, frames[0] if frames else None, as_stored)
 
 
-def _unit_heads(packet: Any, nal_format: NalFormat | None) -> list[bytes]:
-    """The beginning of each NAL unit: enough for its header and for a recovery point message."""
-    return [] if nal_format is None else [unit[:64] for unit in nal_format.units(bytes(packet))]
+def _mapped(filename: str) -> mmap.mmap:
+    with open(filename, "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _mark_unreferenced(packets: Sequence[_Packet], all_units: Sequence[list[bytes]], codec: str) -> None:
+    top_layer = max(map(temporal_layer, all_units), default=0) if codec == "hevc" else 0
+    for packet, units in zip(packets, all_units, strict=True):
+        packet.unreferenced = is_unreferenced(units, codec, top_layer)
 
 
 def _is_plain(info: StreamInfo, packets: Sequence[_Packet]) -> bool:
@@ -219,17 +247,17 @@ def _stream_info(file: VideoFile, frame: Any, nal_format: NalFormat | None) -> S
     )
 
 
-def _index_by_timestamps(filename: str, info: StreamInfo, packets: Sequence[_Packet]) -> VideoIndex:
-    shown = sorted(packet.pts for packet in packets if packet.displayed and packet.pts is not None)
-    return _build(filename, info, packets, {pts: frame for frame, pts in enumerate(shown)})
+def _index_by_timestamps(filename: str, info: StreamInfo, scan: _Scan) -> VideoIndex:
+    shown = sorted(packet.pts for packet in scan.packets if packet.displayed and packet.pts is not None)
+    return _build(filename, info, scan, {pts: frame for frame, pts in enumerate(shown)})
 
 
-def _index_by_decoding(file: VideoFile, info: StreamInfo, packets: Sequence[_Packet]) -> VideoIndex:
+def _index_by_decoding(file: VideoFile, info: StreamInfo, scan: _Scan) -> VideoIndex:
     stamps = [frame.pts for frame in _all_frames(file)]
-    known = {packet.pts for packet in packets} - {None}
-    if len(known) < len(packets) or len(set(stamps)) < len(stamps) or not known.issuperset(stamps):
-        return _build_counted(file.filename, info, packets, len(stamps))
-    return _build(file.filename, info, packets, {pts: frame for frame, pts in enumerate(stamps)})
+    known = {packet.pts for packet in scan.packets} - {None}
+    if len(known) < len(scan.packets) or len(set(stamps)) < len(stamps) or not known.issuperset(stamps):
+        return _build_counted(file.filename, info, scan.packets, len(stamps))
+    return _build(file.filename, info, scan, {pts: frame for frame, pts in enumerate(stamps)})
 
 
 def _all_frames(file: VideoFile) -> Iterable[Any]:
@@ -239,9 +267,8 @@ def _all_frames(file: VideoFile) -> Iterable[Any]:
     yield from file.decode(None)
 
 
-def _build(
-    filename: str, info: StreamInfo, packets: Sequence[_Packet], frame_of_pts: dict[int, int]
-) -> VideoIndex:
+def _build(filename: str, info: StreamInfo, scan: _Scan, frame_of_pts: dict[int, int]) -> VideoIndex:
+    packets = scan.packets
     frame_of_packet = [HIDDEN if p.pts is None else frame_of_pts.get(p.pts, HIDDEN) for p in packets]
     packet_of_frame = [0] * len(frame_of_pts)
     for number, frame in enumerate(frame_of_packet):
@@ -261,6 +288,7 @@ def _build(
         starts=starts if starts and starts[0] == 0 else [0, *starts],
         frame_of_pts=frame_of_pts,
         counted=False,
+        extents=[packet.extent for packet in packets] if scan.as_stored else None,
     )
 
 
@@ -280,6 +308,7 @@ def _build_counted(
         starts=[0],
         frame_of_pts={},
         counted=True,
+        extents=None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -11,10 +11,11 @@ from torch import Tensor
 from nvvl import convert
 from nvvl.clips import Places, places_of
 from nvvl.convert import Surfaces, coefficients
+from nvvl.engine_feed import OutOfStep, decoded, decoded_singly
 from nvvl.errors import VideoError
-from nvvl.index import HIDDEN, Run, StreamInfo, VideoIndex
-from nvvl.reader import packets_of
-from nvvl.video_engine import ENGINE_CODECS, EngineError, VideoEngine, capabilities, picture_of, pts_of
+from nvvl.index import StreamInfo, VideoIndex
+from nvvl.reader import payloads_of
+from nvvl.video_engine import ENGINE_CODECS, EngineError, VideoEngine, capabilities, picture_of
 from nvvl.video_file import VideoFile
 
 # FFmpeg's names of the 4:2:0 formats that the engine writes, and their bits.
@@ -132,10 +133,12 @@ class NvdecBackend:
         """Decode, and copy each wanted frame to its surfaces in (clip, frame, rows, width)."""
         engine = self._engine(index.info)
         try:
-            for run in index.plan(places.wanted):
-                for frame in _decoded(engine, file, index, run):
-                    for clip, place in places.take(index.frame_of_pts.get(pts_of(frame), HIDDEN)):
-                        _copy(picture_of(frame), clips[clip, place])
+            for run in index.plan(places.of_frame):
+                try:
+                    _copy(decoded(engine, index, run, payloads_of(file, index, run)), places, clips)
+                except OutOfStep:
+                    places.forget(run.frames)
+                    _copy(decoded_singly(engine, index, run, payloads_of(file, index, run)), places, clips)
         except BaseException:
             self._discard(engine)
             raise
@@ -155,20 +158,13 @@ class NvdecBackend:
         self._engines = {key: kept for key, kept in self._engines.items() if kept is not engine}
 
 
-def _decoded(engine: VideoEngine, file: VideoFile, index: VideoIndex, run: Run) -> Iterator[Any]:
-    nal_format = index.info.nal_format
-    headers = b"" if nal_format is None else nal_format.parameter_sets
-    for _, packet in packets_of(file, index, run):
-        data = bytes(packet) if nal_format is None else headers + nal_format.annexb(bytes(packet))
-        headers = b""
-        yield from engine.decode(data, packet.pts)
-    yield from engine.drain()
-
-
-def _copy(picture: Tensor, surface: Tensor) -> None:
-    if picture.shape != surface.shape:
-        raise UnsupportedVideo("the size of its pictures changes")
-    surface.copy_(picture)
+def _copy(frames: Iterable[tuple[int, Any]], places: Places, clips: Tensor) -> None:
+    for number, frame in frames:
+        for clip, place in places.take(number):
+            picture = picture_of(frame)
+            if picture.shape != clips.shape[2:]:
+                raise UnsupportedVideo("the size of its pictures changes")
+            clips[clip, place].copy_(picture)
 
 
 def _fastest_convert() -> Any:

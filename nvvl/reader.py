@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nvvl.index import Run, VideoIndex
+from nvvl.errors import VideoError
+from nvvl.index import Extent, Run, VideoIndex
 from nvvl.video_file import VideoFile
 
 
@@ -21,6 +23,32 @@ def packets_of(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[tuple[i
             return
         if number >= run.first and index.is_needed(number, run):
             yield number, packet
+
+
+def payloads_of(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[bytes]:
+    """The contents of everything that the run needs, in decoding order, for a decoder that is not FFmpeg's.
+
+    Where the file holds its packets as they are, they come from one read, and no container is parsed again.
+
+    Raises:
+        VideoError: the file cannot be read.
+    """
+    if index.extents is None:
+        return (bytes(packet) for _, packet in packets_of(file, index, run))
+    return _stored_payloads(index.filename, [index.extents[packet] for packet in index.needed(run)])
+
+
+def _stored_payloads(filename: str, extents: Sequence[Extent]) -> Iterator[bytes]:
+    begin = min(position for position, _ in extents)
+    end = max(position + size for position, size in extents)
+    try:
+        with open(filename, "rb", buffering=0) as file:
+            content = os.pread(file.fileno(), end - begin, begin)
+    except OSError as error:
+        raise VideoError(filename, f"cannot be read: {error.strerror}") from error
+    if len(content) < end - begin:
+        raise VideoError(filename, "was cut short while it was read")
+    return (content[position - begin : position - begin + size] for position, size in extents)
 
 
 def _packets_up_to(file: VideoFile, index: VideoIndex, first: int) -> Iterator[tuple[int, Any]]:

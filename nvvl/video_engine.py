@@ -86,11 +86,11 @@ class VideoEngine:
         return width <= self.max_width and height <= self.max_height
 
     def decode(self, data: bytes, pts: int) -> list[Any]:
-        """Feed one packet, H.264 and HEVC in Annex B.
+        """Feed one packet, or several joined ones of H.264 or HEVC, which have to be in Annex B.
 
         Returns:
-            The frames that come out, of earlier packets mostly, for `pts_of` and `picture_of`. They are
-            overwritten by the next call, in stream order.
+            The frames that come out, of earlier packets mostly, for `picture_of`. They are overwritten by
+            the next call, in stream order.
 
         Raises:
             EngineError: the driver refuses the packet.
@@ -101,6 +101,13 @@ class VideoEngine:
         """End the stream: the frames that are still inside. Afterwards any keyframe may follow."""
         return self._feed(0, 0, 0)
 
+    def pts_of(self, frame: Any) -> int:
+        """The timestamp that was fed with the frame's packet, if that was fed alone.
+
+        The driver hands timestamps out in ascending order, so they have to be in the order of display.
+        """
+        return int(frame.getPTS())
+
     def _feed(self, address: int, size: int, pts: int) -> list[Any]:
         packet = self._packet
         packet.bsl_data, packet.bsl, packet.pts = address, size, pts
@@ -108,14 +115,6 @@ class VideoEngine:
             return list(self._decoder.Decode(packet))
         except Exception as error:  # As above.
             raise EngineError(str(error)) from error
-
-
-def pts_of(frame: Any) -> int:
-    """The timestamp that was fed with the frame's packet.
-
-    The driver hands timestamps out in ascending order, so they have to be in the order of display.
-    """
-    return int(frame.getPTS())
 
 
 def picture_of(frame: Any) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -14,16 +15,16 @@ from nvvl.errors import VideoError
 
 
 class VideoFile:
-    """The first video stream of a file, opened with PyAV. Not for use by several threads at once.
+    """The first video stream of a file, read with PyAV and opened when first needed. Not for several threads.
 
-    Raises:
-        VideoError: the file is missing, empty, not a video, or has no video stream.
+    Whatever reads it may raise VideoError: the file is missing, empty, not a video, or has no video stream.
     """
 
     def __init__(self, filename: str, num_threads: int = 1) -> None:
         self.filename = filename
         self._num_threads = num_threads
-        self._open()
+        self._opened: _Opened | None = None
+        self._touched = False
 
     def __enter__(self) -> VideoFile:
         return self
@@ -34,7 +35,14 @@ class VideoFile:
         self.close()
 
     def close(self) -> None:
-        self._container.close()
+        if self._opened is not None:
+            self._opened.container.close()
+        self._opened = None
+
+    @property
+    def decoder(self) -> Any:
+        """PyAV's codec context of the stream."""
+        return self._open().stream.codec_context
 
     @property
     def codec(self) -> str:
@@ -44,13 +52,13 @@ class VideoFile:
     @property
     def num_promised_packets(self) -> int:
         """How many packets the container's own index lists, 0 where it has none."""
-        return len(self._stream.index_entries)
+        return len(self._open().stream.index_entries)
 
     def rewind(self) -> None:
         """Start over with a fresh decoder. Always exact, unlike a seek, but it reads the header again."""
         if self._touched:
-            self._container.close()
-            self._open()
+            self.close()
+        self._touched = False
 
     def restart_decoder(self) -> None:
         """Forget the decoder's pictures, so that packets from another keyframe can follow."""
@@ -62,9 +70,10 @@ class VideoFile:
         Raises:
             VideoError: the file cannot be read on.
         """
+        opened = self._open()
         self._touched = True
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in opened.container.demux(opened.stream):
                 if packet.size:  # The one without content only says that the end was reached.
                     yield packet
         except av.error.FFmpegError as error:
@@ -84,21 +93,35 @@ class VideoFile:
 
     def seek(self, timestamp: int) -> None:
         """Go to a keyframe at or before a time in the stream's time base, as far as the container can."""
+        opened = self._open()
         self._touched = True
-        self._container.seek(timestamp, stream=self._stream, backward=True, any_frame=False)
+        opened.container.seek(timestamp, stream=opened.stream, backward=True, any_frame=False)
 
-    def _open(self) -> None:
-        self._touched = False
-        self._container = open_container(self.filename)
-        if not self._container.streams.video:
-            self._container.close()
-            raise VideoError(self.filename, "has no video stream")
-        self._stream = self._container.streams.video[0]
-        self.decoder = self._stream.codec_context
-        if self.decoder is None:
-            self._container.close()
-            raise VideoError(self.filename, "unsupported codec")
-        self.decoder.thread_count = self._num_threads
+    def _open(self) -> _Opened:
+        if self._opened is None:
+            self._opened = _Opened.of(self.filename)
+            self._opened.stream.codec_context.thread_count = self._num_threads
+        return self._opened
+
+
+@dataclass(frozen=True)
+class _Opened:
+    container: Any
+    stream: Any
+
+    @classmethod
+    def of(cls, filename: str) -> _Opened:
+        container = open_container(filename)
+        try:
+            if not container.streams.video:
+                raise VideoError(filename, "has no video stream")
+            stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise VideoError(filename, "uses a codec that FFmpeg does not know")
+        except VideoError:
+            container.close()
+            raise
+        return cls(container, stream)
 
 
 def open_container(filename: str) -> Any:

@@ -1,0 +1,89 @@
+"""Feeds a run of packets to a video engine and tells which frame each of its pictures is.
+
+A call into the driver gives up Python's lock and has to win it back, so threads that decode packet by packet
+wait for each other most of the time. Therefore many packets go in with one call. Their timestamps are lost on
+the way, but pictures come out in the order of display, so that counting them is enough; should the count be
+wrong in the end, the run is decoded again with a call and a timestamp for each packet.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from nvvl.index import HIDDEN, Run, VideoIndex
+
+# Each call's pictures need memory of their own, 3 MB at 1920x1080.
+PACKETS_PER_CALL = 16
+
+
+class Engine(Protocol):
+    """What is asked of `nvvl.video_engine.VideoEngine`."""
+
+    def decode(self, data: bytes, pts: int) -> list[Any]: ...
+
+    def drain(self) -> list[Any]: ...
+
+    def pts_of(self, picture: Any) -> int: ...
+
+
+class OutOfStep(Exception):
+    """The engine gave another number of pictures than packets were fed."""
+
+
+def decoded(
+    engine: Engine, index: VideoIndex, run: Run, payloads: Iterable[bytes]
+) -> Iterator[tuple[int, Any]]:
+    """(index, picture) of all frames of a run; a picture lives until the next one is asked for.
+
+    Raises:
+        OutOfStep: what has come may be wrong; use `decoded_singly`.
+        EngineError: the driver refuses a packet.
+    """
+    expected = index.displayed(index.needed(run))
+    pictures = _pictures(engine, _annexb(index, payloads), _packets_per_call(index))
+    num_pictures = 0
+    for num_pictures, picture in enumerate(pictures, 1):
+        if num_pictures <= len(expected):
+            yield expected[num_pictures - 1], picture
+    if num_pictures != len(expected):
+        raise OutOfStep
+
+
+def decoded_singly(
+    engine: Engine, index: VideoIndex, run: Run, payloads: Iterable[bytes]
+) -> Iterator[tuple[int, Any]]:
+    """As `decoded`, by timestamps alone; frames that do not come out are left out."""
+    for packet, data in zip(index.needed(run), _annexb(index, payloads), strict=True):
+        pts = index.stamps[packet][0]
+        assert pts is not None, "files without timestamps are not for the engine"
+        yield from _recognised(engine, index, engine.decode(data, pts))
+    yield from _recognised(engine, index, engine.drain())
+
+
+def _recognised(engine: Engine, index: VideoIndex, pictures: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    for picture in pictures:
+        yield index.frame_of_pts.get(engine.pts_of(picture), HIDDEN), picture
+
+
+def _pictures(engine: Engine, payloads: Iterator[bytes], packets_per_call: int) -> Iterator[Any]:
+    while batch := list(itertools.islice(payloads, packets_per_call)):
+        yield from engine.decode(b"".join(batch), 0)
+    yield from engine.drain()
+
+
+def _packets_per_call(index: VideoIndex) -> int:
+    """Only a stream with start codes can be cut into pictures again."""
+    return 1 if index.info.nal_format is None else PACKETS_PER_CALL
+
+
+def _annexb(index: VideoIndex, payloads: Iterable[bytes]) -> Iterator[bytes]:
+    nal_format = index.info.nal_format
+    if nal_format is None:
+        yield from payloads
+        return
+    headers = nal_format.parameter_sets
+    for payload in payloads:
+        yield headers + nal_format.annexb(payload)
+        headers = b""
