@@ -17,8 +17,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     yield Bench(tmp_path)
     left = _shared_files() - before
     # What a living process maps belongs to somebody else's run on this machine.
-    mapped = _mapped_files()
-    assert not (left & _shared_files()) - mapped
+    mapped = _mapped_inodes()
+    assert not {path for path in left if not _is_mapped_or_gone(path, mapped)}
 
 
 def _shared_files() -> set[str]:
@@ -28,9 +28,17 @@ def _shared_files() -> set[str]:
     }
 
 
-def _mapped_files() -> set[str]:
-    paths = set()
+def _mapped_inodes() -> set[int]:
+    # By inode, since a semaphore is mapped under the name that it had before it got its own.
+    inodes = set()
     for maps in Path("/proc").glob("[0-9]*/maps"):
         with contextlib.suppress(OSError):
-            paths |= {line.split()[-1] for line in maps.read_text().splitlines() if "/dev/shm/" in line}
-    return paths
+            inodes |= {int(line.split()[4]) for line in maps.read_text().splitlines() if "/dev/shm/" in line}
+    return inodes
+
+
+def _is_mapped_or_gone(path: str, mapped: set[int]) -> bool:
+    try:
+        return os.stat(path).st_ino in mapped
+    except FileNotFoundError:
+        return True

@@ -17,6 +17,7 @@ from tests.support.videos import write_video
 
 CONFIGS = sorted(path.name for path in (ROOT / "config").glob("*.json"))
 DECODING = [name for name in CONFIGS if name.startswith("r2p1d-") and "inference-only" not in name]
+IN_BATCHES = [f"r2p1d-{name}.json" for name in ("whole", "segment", "nopipeline", "rnb")]
 FLAGS = {"r2p1d-per-gpu.json": ["-p"]}
 TINY_LOADER = {"width": 32, "height": 32, "num_clips_population": [1, 15], "num_clips_weights": [10, 1]}
 TINY_NETWORK = {"layer_sizes": [1, 1, 1, 1], "num_classes": 20}
@@ -69,8 +70,9 @@ def expected(tmp_path_factory: pytest.TempPathFactory, videos: Path) -> dict[str
     return results_of(whole.run(tiny("r2p1d-whole.json"), *flags))
 
 
-@pytest.mark.parametrize("name", DECODING)
-@pytest.mark.parametrize("batch_size", ["1", "4"])
+@pytest.mark.parametrize(
+    ("name", "batch_size"), [*((name, "1") for name in DECODING), *((name, "4") for name in IN_BATCHES)]
+)
 def test_a_config_gives_the_same_results_as_the_whole_network(
     bench: Bench, videos: Path, expected: dict[str, Any], name: str, batch_size: str
 ) -> None:
