@@ -1,7 +1,8 @@
-"""What a video engine is fed, and which frames its pictures are taken for. FFmpeg stands in for the engine."""
+"""What a video engine is fed, and which frames its pictures are taken for; FFmpeg stands in for it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def test_pictures_are_told_by_counting(odd_files: dict[str, Path], kind: str, re
     truth = [odd_videos.content(frame) for frame in odd_videos.sequential(path)]
     file, index = open_index(path)
     if read_container:
-        object.__setattr__(index, "extents", None)
+        index = replace(index, extents=None)
     joined = index.info.nal_format is not None
     engine = SoftwareEngine(index.info.codec, cut_into_pictures=joined)
     with file:
