@@ -7,7 +7,9 @@ import sys
 
 
 def say(line: str = "") -> None:
-    """Print a line at once; once nobody reads, the rest goes nowhere."""
+    """Print a line at once; once nobody reads, the rest goes nowhere. What cannot be shown is escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    line = line.encode(encoding, "backslashreplace").decode(encoding)
     try:
         print(line, flush=True)
     except BrokenPipeError:
