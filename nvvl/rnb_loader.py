@@ -29,10 +29,12 @@ class RnBLoader:
     Two ways to use it: `loadfile` some files and iterate, or `decode_into` a tensor of one's own.
 
     Args:
-        width, height: size of the output in pixels. consecutive_frames: frames in a clip. device_id: the
-            index of a GPU; None or -1 for the CPU. sampler: says where the clips of a video begin. backend:
-            'nvdec' (a GPU's video engine), 'pyav' (FFmpeg on the CPU), 'nvvl' (the original package, where it
-            is installed), or 'auto': nvdec where it can be had, and PyAV for what that cannot decode.
+        width, height: size of the output in pixels.
+        consecutive_frames: frames in a clip.
+        device_id: the index of a GPU; None or -1 for the CPU.
+        sampler: says where the clips of a video begin.
+        backend: 'nvdec' (a GPU's video engine), 'pyav' (FFmpeg on the CPU), 'nvvl' (the original package,
+            where it is installed), or 'auto': nvdec where it can be had, and PyAV for what that cannot decode.
         num_decoder_threads: CPU threads for each file that PyAV decodes.
     """
 
