@@ -34,7 +34,7 @@ class RnBLoader:
         device_id: the index of a GPU; None or -1 for the CPU.
         sampler: says where the clips of a video begin.
         backend: 'nvdec' (a GPU's video engine), 'pyav' (FFmpeg on the CPU), 'nvvl' (the original package,
-            where it is installed), or 'auto': nvdec where it can be had, and PyAV for what that cannot decode.
+            where it is installed), or 'auto': nvdec where it can be had, and PyAV for what it cannot decode.
         num_decoder_threads: CPU threads for each file that PyAV decodes.
     """
 
