@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from models.r2p1d.checkpoint import read_checkpoint
+from models.r2p1d.execution import Execution, ExecutionOptions
 from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS, R2P1DPart
 from models.r2p1d.sampler import R2P1DSampler
 from models.r2p1d.weights import build_part
@@ -126,7 +127,7 @@ class R2P1DLoader(Step):
 
 
 class R2P1DSyntheticLoader(Step):
-    """Hands on random frames without decoding anything, as many clips as R2P1DLoader would: inference only."""
+    """Hands on random frames without decoding anything, as many clips as R2P1DLoader would."""
 
     writes_in_place = True
 
@@ -182,7 +183,8 @@ class R2P1DRunner(Step):
     """Parts `start_index` to `end_index` (1 to 5) of R(2+1)D-18.
 
     Part 1 takes frames from 0 to 255 of any number type and normalizes them; part 5 gives the logits of each
-    clip. Without a checkpoint the weights are random, from the seed.
+    clip. Without a checkpoint the weights are random, from the seed. `precision` to `row_buckets` are
+    ExecutionOptions.
     """
 
     batches_requests = True
@@ -198,12 +200,17 @@ class R2P1DRunner(Step):
         checkpoint: str | None = None,
         seed: int = 0,
         input_shapes: Shapes | None = None,
+        precision: str = "fp32",
+        channels_last: bool = False,
+        fuse: bool = False,
+        compile: bool = False,
+        cuda_graphs: bool = False,
+        autotune: int | None = None,
+        row_buckets: Sequence[int] | None = None,
     ) -> None:
         super().__init__(device)
-        # cuDNN would round the inputs of a float32 convolution to TF32's 10 bits of mantissa.
-        torch.backends.cudnn.allow_tf32 = False
         self._row = (input_shapes or R2P1DLoader.output_shape())[0][1:]
-        self._network = build_part(
+        part = build_part(
             start_index,
             end_index,
             num_classes=num_classes,
@@ -212,12 +219,24 @@ class R2P1DRunner(Step):
             seed=seed,
             device=device,
         )
-        self._takes_frames = start_index == 1
         shapes = self.output_shape(((1, *self._row),), start_index, end_index, num_classes, layer_sizes)
         self._output_row = shapes[0][1:]
-        mean, std = torch.tensor(KINETICS_MEAN), torch.tensor(KINETICS_STD)
-        self._scale = (1 / (255 * std)).view(3, 1, 1, 1).to(device)
-        self._shift = (-mean / std).view(3, 1, 1, 1).to(device)
+        self._execution = Execution(
+            part,
+            row=self._row,
+            mean=KINETICS_MEAN,
+            std=KINETICS_STD,
+            device=device,
+            options=ExecutionOptions(
+                precision=precision,
+                channels_last=channels_last,
+                fuse=fuse,
+                compile=compile,
+                cuda_graphs=cuda_graphs,
+                autotune=autotune,
+                row_buckets=row_buckets,
+            ),
+        )
 
     def input_shape(self) -> Shapes:
         return ((1, *self._row),)
@@ -230,7 +249,23 @@ class R2P1DRunner(Step):
         num_classes: int = 400,
         layer_sizes: Sequence[int] | None = None,
         checkpoint: str | None = None,
+        precision: str = "fp32",
+        channels_last: bool = False,
+        fuse: bool = False,
+        compile: bool = False,
+        cuda_graphs: bool = False,
+        autotune: int | None = None,
+        row_buckets: Sequence[int] | None = None,
     ) -> Shapes:
+        ExecutionOptions(
+            precision=precision,
+            channels_last=channels_last,
+            fuse=fuse,
+            compile=compile,
+            cuda_graphs=cuda_graphs,
+            autotune=autotune,
+            row_buckets=row_buckets,
+        )
         if not input_shapes or len(input_shapes[0]) != 5:
             raise ValueError(
                 "R2P1DRunner takes clips of frames or features, so a loader or a part must come before"
@@ -258,18 +293,13 @@ class R2P1DRunner(Step):
         return (self.infer(tensors[0]),), None, time_card
 
     def infer(self, rows: torch.Tensor) -> torch.Tensor:
-        """The network's output for these rows."""
-        if self._takes_frames:
-            rows = torch.addcmul(self._shift, rows.float(), self._scale)
+        """The network's output for these rows, float32; the tensor is the caller's."""
         if not len(rows):  # an empty segment, of a request with fewer clips than segments
-            return rows.new_zeros(0, *self._output_row)
-        output: torch.Tensor = self._network(rows)
-        return output
+            return torch.zeros(0, *self._output_row, device=self.device)
+        return self._execution(rows)
 
     def warm_up(self, row_counts: Sequence[int]) -> None:
-        # On the CPU a batch size costs nothing extra when it is new; on a GPU cuDNN plans each anew.
-        for num_rows in row_counts if self.device.type == "cuda" else row_counts[:1]:
-            self.infer(torch.zeros(num_rows, *self._row, device=self.device))
+        self._execution.warm_up(row_counts)
 
 
 R2P1DLayerRunner = R2P1DRunner
@@ -298,6 +328,13 @@ class R2P1DSingleStep(Step):
         seed: int = 0,
         sample_videos: Sequence[str] = (),
         batch_size: int = 1,
+        precision: str = "fp32",
+        channels_last: bool = False,
+        fuse: bool = False,
+        compile: bool = False,
+        cuda_graphs: bool = False,
+        autotune: int | None = None,
+        row_buckets: Sequence[int] | None = None,
     ) -> None:
         super().__init__(device)
         clips: dict[str, Any] = {
@@ -317,6 +354,13 @@ class R2P1DSingleStep(Step):
             checkpoint=checkpoint,
             seed=seed,
             input_shapes=shapes,
+            precision=precision,
+            channels_last=channels_last,
+            fuse=fuse,
+            compile=compile,
+            cuda_graphs=cuda_graphs,
+            autotune=autotune,
+            row_buckets=row_buckets,
         )
         self._frames = torch.empty((batch_size * shapes[0][0], *shapes[0][1:]), device=device)
 
@@ -329,7 +373,23 @@ class R2P1DSingleStep(Step):
         num_clips_population: Sequence[int] | None = (1, 15),
         num_clips_weights: Sequence[float] | None = (10, 1),
         num_classes: int = 400,
+        precision: str = "fp32",
+        channels_last: bool = False,
+        fuse: bool = False,
+        compile: bool = False,
+        cuda_graphs: bool = False,
+        autotune: int | None = None,
+        row_buckets: Sequence[int] | None = None,
     ) -> Shapes:
+        ExecutionOptions(
+            precision=precision,
+            channels_last=channels_last,
+            fuse=fuse,
+            compile=compile,
+            cuda_graphs=cuda_graphs,
+            autotune=autotune,
+            row_buckets=row_buckets,
+        )
         clips = R2P1DLoader.output_shape(
             num_clips=num_clips,
             num_clips_population=num_clips_population,

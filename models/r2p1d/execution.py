@@ -1,0 +1,240 @@
+"""How a part of R(2+1)D runs: number type, layout, fused calls, CUDA graphs, sizes of its batches.
+
+rows -> static input (cast, laid out) -> network, eager or as one CUDA graph per size -> float32 rows
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from models.r2p1d.lowered import LoweredPart
+from models.r2p1d.network import R2P1DPart, Stem
+
+PRECISIONS = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+
+# Threads of a process warm up one after the other: timing cuDNN's plans side by side is wrong,
+# compiling side by side is no faster, and a capture must not meet another thread's device-wide synchronise.
+_WARM_UP = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExecutionOptions:
+    """What a config may say about it. The defaults are exact: float32 throughout, PyTorch's own calls."""
+
+    precision: str = "fp32"
+    """fp32: exact; tf32: float32 whose products have 10 bits of mantissa (on the CPU: fp32); bf16; fp16."""
+    channels_last: bool = False
+    """Lay out activations with the channels last. Pays with `compile` alone; `fuse` always does so."""
+    fuse: bool = False
+    """Run the network as `LoweredPart`."""
+    compile: bool = False
+    """Run it through torch.compile, compiled once for all numbers of rows (on the CPU: not)."""
+    cuda_graphs: bool = False
+    """Capture a CUDA graph for each number of rows in the warm-up (on the CPU: not)."""
+    autotune: int | None = None
+    """In the warm-up time this many of cuDNN's plans for each convolution, 0 = all of them, and keep the
+    fastest. None takes cuDNN's own first choice, which is the same in every run."""
+    row_buckets: Sequence[int] | None = None
+    """Pad the rows of a call up to the next of these, so that few sizes need a graph or tuning."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision: '{self.precision}', must be one of {', '.join(PRECISIONS)}")
+        if self.fuse and self.compile:
+            raise ValueError("compile: true, but fuse leaves nothing to compile; set one of them")
+        if self.autotune is not None and self.autotune < 0:
+            raise ValueError(f"autotune: {self.autotune}, must be at least 0 (all plans), or null")
+        if self.row_buckets is not None and (not self.row_buckets or min(self.row_buckets) < 1):
+            raise ValueError(f"row_buckets: {list(self.row_buckets)}, must be numbers of at least 1, or null")
+
+    def bucket(self, num_rows: int) -> int:
+        """How many rows the network is run on for `num_rows`; more than the last bucket are not padded."""
+        return min((size for size in self.row_buckets or () if size >= num_rows), default=num_rows)
+
+
+class Network(Protocol):
+    """What runs: the part as it is, or lowered."""
+
+    def make_input(
+        self, num_rows: int, row: tuple[int, ...], *, dtype: torch.dtype, device: torch.device
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """An input, and the view of it, (num_rows, *row), into which rows are to be copied."""
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits or features, (num_rows, ...)."""
+
+
+class Execution:
+    """Owns a part and runs it on rows of shape `row`.
+
+    Frames are of any number type, from 0 to 255, and are normalized with `mean` and `std` of each colour,
+    which are of frames from 0 to 1. It takes the part over, and changes it. One
+    thread may use it, on any one stream.
+    """
+
+    def __init__(
+        self,
+        part: R2P1DPart,
+        *,
+        row: Sequence[int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device,
+        options: ExecutionOptions,
+    ) -> None:
+        self._row, self._device, self._options = tuple(row), device, options
+        self._on_gpu = device.type == "cuda"
+        self._dtype = PRECISIONS[options.precision]
+        scale, shift = 1 / (255 * torch.tensor(std)), -torch.tensor(mean) / torch.tensor(std)
+        self._network = self._make_network(part.to(device), scale.to(device), shift.to(device))
+        # A static input has one number type and few sizes, whatever the rows have.
+        self._copies_rows = options.fuse or options.compile or options.row_buckets is not None
+        self._static: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._output: torch.Tensor | None = None
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+
+    def _make_network(self, part: R2P1DPart, scale: torch.Tensor, shift: torch.Tensor) -> Network:
+        if self._options.fuse:
+            lowered: Any = LoweredPart(part, scale, shift).to(self._dtype)
+            return lowered  # type: ignore[no-any-return]
+        normalization = (scale, shift) if isinstance(part.res2plus1d[0], Stem) else None
+        layout = torch.channels_last_3d if self._options.channels_last else torch.contiguous_format
+        plain: Any = PlainPart(part, normalization, dtype=self._dtype, layout=layout)
+        if self._options.compile and self._on_gpu:
+            plain.compile()
+        return plain  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        """Float32 logits, or features, of these rows; the tensor is the caller's."""
+        num_rows = len(rows)
+        size = self._options.bucket(num_rows)
+        if graph := self._graphs.get(size):
+            assert self._static is not None
+            assert self._output is not None
+            self._static[1][:num_rows].copy_(rows)
+            graph.replay()
+            return _own(self._output[:num_rows])
+        self._set_math()
+        if not self._copies_rows:
+            return self._network(rows).float().contiguous()
+        x, target = self._input(size)
+        target[:num_rows].copy_(rows)
+        return _own(self._network(x)[:num_rows])
+
+    def _input(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """An input of so many rows: of the static one where that has them."""
+        if self._static is None or len(self._static[0]) < size:
+            return self._network.make_input(size, self._row, dtype=self._dtype, device=self._device)
+        return self._static[0][:size], self._static[1][:size]
+
+    def _set_math(self) -> None:
+        """PyTorch keeps these for the whole process; a graph has them captured."""
+        if not self._on_gpu:
+            return
+        uses_tf32 = self._options.precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = uses_tf32
+        torch.backends.cudnn.benchmark = self._options.autotune is not None
+        if self._options.autotune is not None:
+            torch.backends.cudnn.benchmark_limit = self._options.autotune
+
+    @torch.inference_mode()
+    def warm_up(self, row_counts: Sequence[int]) -> None:
+        """Get ready for calls with these numbers of rows: plans, compiled code, graphs, memory."""
+        sizes = sorted({self._options.bucket(count) for count in row_counts if count}, reverse=True)
+        if not sizes:
+            return
+        if self._copies_rows or self._uses_graphs:
+            self._static = self._network.make_input(
+                sizes[0], self._row, dtype=self._dtype, device=self._device
+            )
+        if not self._on_gpu:  # where a size costs nothing extra when it is new
+            self._run_once(sizes[0])
+            return
+        with _WARM_UP:
+            # Largest first: the graphs share a pool, and the smaller find their memory in it.
+            for size in sizes:
+                self._run_once(size)
+            if self._uses_graphs:
+                self._capture(sizes)
+
+    @property
+    def _uses_graphs(self) -> bool:
+        return self._options.cuda_graphs and self._on_gpu
+
+    def _run_once(self, size: int) -> None:
+        self._set_math()
+        x, _ = self._input(size)
+        if self._options.compile and self._on_gpu:
+            torch._dynamo.maybe_mark_dynamic(x, 0)
+        self._network(x)
+
+    def _capture(self, sizes: Sequence[int]) -> None:
+        pool, stream = torch.cuda.graph_pool_handle(), torch.cuda.Stream(self._device)
+        current = torch.cuda.current_stream(self._device)
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream):
+            for size in sizes:
+                self._capture_one(size, pool, stream)
+        current.wait_stream(stream)
+
+    def _capture_one(self, size: int, pool: Any, stream: torch.cuda.Stream) -> None:
+        assert self._static is not None
+        x = self._static[0][:size]
+        output = self._network(x)  # what a stream needs once, as cuBLAS's workspace, must not be the graph's
+        if self._output is None:
+            self._output = torch.empty_like(output, memory_format=torch.contiguous_format)
+        graph = torch.cuda.CUDAGraph()
+        # Other threads may allocate and copy meanwhile.
+        with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+            self._output[:size].copy_(self._network(x))
+        self._graphs[size] = graph
+
+
+class PlainPart(nn.Module):
+    """The part as it is, with the normalization of frames before it."""
+
+    def __init__(
+        self,
+        part: R2P1DPart,
+        normalization: tuple[torch.Tensor, torch.Tensor] | None,
+        *,
+        dtype: torch.dtype,
+        layout: torch.memory_format,
+    ) -> None:
+        super().__init__()
+        weights: Any = part
+        self.part = weights.to(dtype=dtype, memory_format=layout)
+        self._dtype, self._layout = dtype, layout
+        self._normalization = normalization and tuple(value.view(3, 1, 1, 1) for value in normalization)
+
+    def make_input(
+        self, num_rows: int, row: tuple[int, ...], *, dtype: torch.dtype, device: torch.device
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = torch.zeros(num_rows, *row, device=device)
+        return rows, rows
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        x = rows.float()
+        if self._normalization:
+            scale, shift = self._normalization
+            x = torch.addcmul(shift, x, scale)
+        output: torch.Tensor = self.part(x.to(self._dtype, memory_format=self._layout))
+        return output
+
+
+def _own(rows: torch.Tensor) -> torch.Tensor:
+    """A float32 copy: what is given out must not change with the next call."""
+    return rows.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
