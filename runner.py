@@ -48,7 +48,8 @@ class RunnerTask:
 
 def run_replica(task: RunnerTask) -> None:
     """The main function of a runner process."""
-    run_child(task.control, lambda: _run(task), full=Termination.FRAME_QUEUE_FULL)
+    release = task.out_pool.detach if task.out_pool else None
+    run_child(task.control, lambda: _run(task), full=Termination.FRAME_QUEUE_FULL, release=release)
 
 
 def _run(task: RunnerTask) -> None:

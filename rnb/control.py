@@ -57,8 +57,13 @@ class Control:
         return received
 
 
-def run_child(control: Control, body: Callable[[], None], *, full: Termination) -> None:
-    """Run the body of a child process and report how it ended. `full` is the reason when a queue was full."""
+def run_child(
+    control: Control, body: Callable[[], None], *, full: Termination, release: Callable[[], None] | None = None
+) -> None:
+    """Run the body of a child process and report how it ended.
+
+    `full` is the reason to give when a queue was full; `release` lets go of what others could use until now.
+    """
     exit_code = 0
     _set_title(f"rnb {multiprocessing.current_process().name}")
     try:
@@ -75,6 +80,8 @@ def run_child(control: Control, body: Callable[[], None], *, full: Termination) 
         control.stop.raise_flag(Termination.PROCESS_FAILED)
     control.tell("finished")
     control.wait_for_exit()
+    if release is not None:
+        release()
     if exit_code:
         raise SystemExit(exit_code)
 

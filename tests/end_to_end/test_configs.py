@@ -16,16 +16,18 @@ from tests.support.running import ROOT, Bench, Finished
 from tests.support.videos import write_video
 
 CONFIGS = sorted(path.name for path in (ROOT / "config").glob("*.json"))
-DECODING = [name for name in CONFIGS if name.startswith("r2p1d-") and "inference-only" not in name]
+DECODING = [name for name in CONFIGS if name.startswith("r2p1d-") and "inference" not in name]
 IN_BATCHES = [f"r2p1d-{name}.json" for name in ("whole", "segment", "nopipeline", "rnb")]
 FLAGS = {"r2p1d-per-gpu.json": ["-p"]}
 TINY_LOADER = {"width": 32, "height": 32, "num_clips_population": [1, 15], "num_clips_weights": [10, 1]}
 TINY_NETWORK = {"layer_sizes": [1, 1, 1, 1], "num_classes": 20}
+EXACT = {"dtype": "float32", "precision": "fp32", "fuse": False}
+"""In place of the options of a step that round."""
 NUM_VIDEOS = 24
 
 
 def test_the_named_configs_are_there() -> None:
-    names = ("whole", "nopipeline", "general", "aggressive", "segment", "per-gpu", "rnb", "cpu")
+    names = ("whole", "nopipeline", "general", "aggressive", "segment", "per-gpu", "rnb", "cpu", "fast")
     assert {f"r2p1d-{name}.json" for name in names} <= set(CONFIGS)
 
 
@@ -37,7 +39,7 @@ def test_a_config_loads_and_resolves(name: str) -> None:
 
 
 def tiny(name: str) -> Any:
-    """The config with a small network on small frames, everything else as it is."""
+    """The config with a small exact network on small frames, and at most two replicas a group."""
     config = json.loads((ROOT / "config" / name).read_text())
     for step in config if isinstance(config, list) else config["pipeline"]:
         kind = step["model"].rpartition(".")[2]
@@ -45,6 +47,9 @@ def tiny(name: str) -> Any:
             step.update(TINY_LOADER)
         if kind in ("R2P1DRunner", "R2P1DSingleStep"):
             step.update(TINY_NETWORK)
+        step.update({exact: EXACT[exact] for exact in EXACT if exact in step})
+        for group in step.get("queue_groups", ()):
+            group["gpus"] = group["gpus"][:2]
     return config
 
 

@@ -115,6 +115,7 @@ def test_classes_agree_with_the_exact_network(
     assert num_same >= agreement * 16 * 64
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # its compiler's own imports
 def test_compiled_calls_agree() -> None:
     rows = frames(3)
     expected = runner([3]).infer(rows)
