@@ -20,6 +20,7 @@ from benchmarks.measuring import ROOT, run_pipeline, show, spread
 from models.r2p1d.model import R2P1DLoader, R2P1DRunner
 from rnb.run_folder import Run
 
+FAST_CONFIG, EXACT_CONFIG = "config/r2p1d-inference-fast.json", "config/r2p1d-inference-only.json"
 FUSED: dict[str, Any] = {"fuse": True, "cuda_graphs": True, "autotune": 10}
 VARIANTS: dict[str, dict[str, Any]] = {
     "fp32": {},
@@ -48,8 +49,8 @@ def main() -> None:
     device = torch.device("cpu" if args.device == "cpu" or not torch.cuda.is_available() else "cuda:0")
     on_gpu = device.type == "cuda"
     rows = args.rows or (64 if on_gpu else 2)
-    tuned = options_of(args.config)
-    variants = {**VARIANTS, "config": tuned} if args.variants is None else pick(args.variants, tuned)
+    config = args.config or (FAST_CONFIG if on_gpu else EXACT_CONFIG)
+    variants = pick(args.variants or ([*VARIANTS] if on_gpu else ["fp32", "fp32-fused"]), options_of(config))
     videos = sorted(str(path) for path in args.data.rglob("*.mp4"))
     clips = real_clips(videos, args.clips or (1024 if on_gpu else 4), device)
     with torch.inference_mode():
@@ -60,30 +61,36 @@ def main() -> None:
         }
     if on_gpu:
         torch.cuda.empty_cache()  # the pipeline is another process on the same GPU
-    pipeline = run(args, on_gpu=on_gpu)
-    fastest = max(bare, key=lambda name: bare[name]["clips_per_s"])
-    share = pipeline["median"] / bare["config"]["clips_per_s"] if "config" in bare else None
+    pipeline = run(args, config, on_gpu=on_gpu)
+    share = pipeline["median"] / bare["config"]["clips_per_s"]
     show(
         "inference only",
-        f"{pipeline['median']:.0f} clips/s in the pipeline of {args.config}"
-        + (f", {100 * share:.0f} % of its bare network" if share else "")
-        + f"; bare, {rows} clips at a time: "
-        + ", ".join(f"{name} {figures['clips_per_s']:.0f}" for name, figures in bare.items())
-        + f" (fastest: {fastest}); bound by {'SM' if on_gpu else 'CPU'}",
-        {"device": device_name(device), "rows": rows, "bare": bare, "pipeline_clips_per_s": pipeline},
+        f"{pipeline['median']:.4g} clips/s in the pipeline of {config}, {100 * share:.0f} % of its bare"
+        f" network; bare, {rows} clips at a time: "
+        + ", ".join(f"{name} {figures['clips_per_s']:.4g}" for name, figures in bare.items()),
+        {
+            "device": device_name(device),
+            "rows": rows,
+            "bare": bare,
+            "config": config,
+            "pipeline_clips_per_s": pipeline,
+        },
     )
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-c", "--config", default="config/r2p1d-inference-fast.json", help="(%(default)s)")
+    parser.add_argument("-c", "--config", help=f"({FAST_CONFIG}; on the CPU {EXACT_CONFIG})")
     parser.add_argument("-n", "--repeats", type=int, default=3, help="pipeline runs (%(default)s)")
-    parser.add_argument("-v", "--videos", type=int, help="requests in a run (20000; on the CPU 20)")
+    parser.add_argument("-v", "--videos", type=int, help="requests in a run (20000; on the CPU 6)")
     parser.add_argument("--rows", type=int, help="clips in a bare call (64; on the CPU 2)")
     parser.add_argument("--clips", type=int, help="clips to compare classes on (1024; on the CPU 4)")
     parser.add_argument("--seconds", type=float, default=1.0, help="per bare measurement (%(default)s)")
     parser.add_argument(
-        "--variants", nargs="*", help=f"of {', '.join(VARIANTS)}, config; default all, config = the config's"
+        "--variants",
+        nargs="+",
+        choices=VARIANTS,
+        help="beside the config's; all, on the CPU fp32 and fp32-fused",
     )
     parser.add_argument("--data", type=Path, default=Path("data/videos"), help="videos (%(default)s)")
     parser.add_argument(
@@ -92,8 +99,6 @@ def parse_arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if not any(args.data.rglob("*.mp4")):
         parser.error(f"--data {args.data}: no *.mp4 in it; python -m utils.sample_videos makes some")
-    if unknown := set(args.variants or ()) - {*VARIANTS, "config"}:
-        parser.error(f"--variants {' '.join(sorted(unknown))}: must be of {', '.join(VARIANTS)}, config")
     return args
 
 
@@ -107,7 +112,7 @@ def options_of(config: str) -> dict[str, Any]:
 
 
 def pick(names: Sequence[str], tuned: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: tuned if name == "config" else VARIANTS[name] for name in names}
+    return {**{name: VARIANTS[name] for name in names}, "config": tuned}
 
 
 def real_clips(videos: Sequence[str], num_clips: int, device: torch.device) -> torch.Tensor:
@@ -169,12 +174,12 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def run(args: argparse.Namespace, *, on_gpu: bool) -> dict[str, float]:
+def run(args: argparse.Namespace, config: str, *, on_gpu: bool) -> dict[str, float]:
     """Clips per second of the pipeline: median and range of the runs."""
-    num_videos = args.videos or (20_000 if on_gpu else 20)
+    num_videos = args.videos or (20_000 if on_gpu else 6)
     device = "cuda" if on_gpu else "cpu"
     flags = ("-mi", "0", "-v", str(num_videos), "--data", str(args.data), "--device", device)
-    return spread([clips_per_s(run_pipeline(args.config, *flags)) for _ in range(args.repeats)])
+    return spread([clips_per_s(run_pipeline(config, *flags)) for _ in range(args.repeats)])
 
 
 def clips_per_s(run: Run) -> float:

@@ -161,7 +161,7 @@ class Execution:
                 sizes[0], self._row, dtype=self._dtype, device=self._device
             )
         if not self._on_gpu:  # where a size costs nothing extra when it is new
-            self._run_once(sizes[0])
+            self._run_once(sizes[-1])
             return
         with _WARM_UP:
             # Largest first: the graphs share a pool, and the smaller find their memory in it.
