@@ -58,7 +58,11 @@ class Control:
 
 
 def run_child(
-    control: Control, body: Callable[[], None], *, full: Termination, release: Callable[[], None] | None = None
+    control: Control,
+    body: Callable[[], None],
+    *,
+    full: Termination,
+    release: Callable[[], None] | None = None,
 ) -> None:
     """Run the body of a child process and report how it ended.
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from models.nothing.model import Nothing
 from rnb.step import RequestError, Shapes, Step, StepOutput, Tensors
 from rnb.time_card import TimeCard, TimeCardList, cards_of
 
@@ -135,20 +136,6 @@ class Join(Step):
         return None, int(logits.sum(0).argmax()), TimeCard.merge([card for _, card in segments])
 
 
-class Nothing(Step):
-    """Does nothing: the cost of a pipeline of these is the harness's own."""
-
-    def input_shape(self) -> None:
-        return None
-
-    @staticmethod
-    def output_shape() -> None:
-        return None
-
-    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: TimeCard) -> StepOutput:
-        return None, 0, time_card
-
-
 class TakesAnything(Nothing):
     """Does nothing, with any options."""
 
@@ -156,28 +143,19 @@ class TakesAnything(Nothing):
         super().__init__(device)
 
 
-class Misbehave(Step):
+class Misbehave(Nothing):
     """Fails in the way that the config says, at the request that it says (-1: in the constructor)."""
 
-    def __init__(
-        self, device: torch.device, how: str = "raise", at_request: int = -1, file: str = ""
-    ) -> None:
+    def __init__(self, device: torch.device, how: str = "raise", at_request: int = -1) -> None:
         super().__init__(device)
-        self._how, self._at_request, self._file = how, at_request, file
+        self._how, self._at_request = how, at_request
         if at_request < 0:
             self._misbehave()
-
-    def input_shape(self) -> None:
-        return None
-
-    @staticmethod
-    def output_shape() -> None:
-        return None
 
     def __call__(self, tensors: Tensors, non_tensors: Any, time_card: TimeCard) -> StepOutput:
         if time_card.id == self._at_request:
             self._misbehave()
-        return None, 0, time_card
+        return super().__call__(tensors, non_tensors, time_card)
 
     def _misbehave(self) -> None:
         if self._how == "raise":
