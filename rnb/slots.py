@@ -100,7 +100,7 @@ class SlotPool:
         self._filled = [torch.cuda.Event.from_ipc_handle(self.device, event) for event in handles]
 
     def detach(self) -> None:
-        """Let go of the slots: in a reader when it has read its last one, in the producer after all readers."""
+        """Let go of the slots: a reader when it has read its last one, the producer after all readers."""
         self.storage, self._tensors, self._filled = None, [], []
 
     def pin(self) -> None:
