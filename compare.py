@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from rnb.analysis.statistics import Summary, align, summarize
 from rnb.console import say
 from rnb.run_folder import Run, RunFolderError, read
-from rnb.statistics import Summary, align, summarize
 
 EXIT_OK, EXIT_USAGE = 0, 2
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from rnb.analysis.statistics import describe, stage_durations_ms
 from rnb.run_folder import Run, read
-from rnb.statistics import describe, stage_durations_ms
 
 ROOT = Path(__file__).parents[1]
 

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb import provenance
+from rnb.analysis.statistics import average_lines, summarize, table
 from rnb.clock import epoch_offset_ns, now_ns
 from rnb.console import say
 from rnb.plan import Plan
 from rnb.request_table import STATUS_NAMES, RequestTable
 from rnb.run_folder import RunFolderError, RunMeta, write
-from rnb.statistics import average_lines, summarize, table
 from rnb.stop import Termination
 
 

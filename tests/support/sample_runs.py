@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnb.analysis.statistics import summarize
 from rnb.run_folder import RunMeta, create, write
-from rnb.statistics import summarize
 
 START_NS = 1_795_000_000_123_456_789
 GAP_MS = 10

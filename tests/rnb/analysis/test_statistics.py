@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from rnb.statistics import (
+from rnb.analysis.statistics import (
     MIN_COUNTS,
     Durations,
     Summary,
