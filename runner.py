@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -60,7 +61,9 @@ def _run(task: RunnerTask) -> None:
     with contextlib.ExitStack() as stack:
         # A worker keeps one thread for life: CUDA streams, inference mode and cuDNN's plans are per thread.
         threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(plan.workers)]
-        workers = _on_each(threads, [lambda: Worker(task)] * plan.workers, task.stop)
+        workers = _on_each(
+            threads, [partial(Worker, task, worker) for worker in range(plan.workers)], task.stop
+        )
         task.control.tell("prepared", handle)
         _attach(task, task.control.wait_for("handles"))
         _on_each(threads, [worker.warm_up for worker in workers], task.stop)
@@ -94,8 +97,8 @@ def _attach(task: RunnerTask, handles: dict[int, bytes]) -> None:
 class Worker:
     """One thread's step instance and what is around it."""
 
-    def __init__(self, task: RunnerTask) -> None:
-        self._task, self._plan = task, task.plan
+    def __init__(self, task: RunnerTask, number: int) -> None:
+        self._task, self._plan, self._number = task, task.plan, number
         step = task.plan.step
         self._taken, self._started, self._finished = (
             f"runner{step}_start",
@@ -117,11 +120,6 @@ class Worker:
             most_clips=task.plan.input_shapes[0][0] if task.plan.input_shapes else 0,
         )
         self._delivery = self._make_delivery()
-        self._writes_in_place = (
-            getattr(cls, "writes_in_place", False)
-            and task.out_pool is not None
-            and task.plan.num_segments == task.plan.batch_size == 1
-        )
         self._held_until_ns: int | None = None
 
     def _make_delivery(self) -> Delivery:
@@ -136,7 +134,14 @@ class Worker:
             queues=task.out_queues,
             selector=selector_class(len(task.out_queues), **extra),
             num_segments=self._plan.num_segments,
+            slot_event=self._known(f"slot{self._plan.step}_finish"),
+            handoff_event=f"handoff{self._plan.step}_finish",
         )
+
+    def _known(self, event: str) -> str | None:
+        """The event, if this run records it."""
+        names = (event, f"{event}-0")
+        return event if any(map(self._task.table.has_event, names)) else None
 
     @contextlib.contextmanager
     def _device(self) -> Iterator[None]:
@@ -184,8 +189,9 @@ class Worker:
 
     def _serve_batch(self, pieces: list[Piece]) -> None:
         for piece in pieces:
-            TimeCard(piece.part, self._task.table).record(self._taken, piece.taken_ns)
-            self._task.table.replicas[piece.part.request_id, self._plan.step] = self._plan.replica
+            TimeCard(piece.part, self._task.table).record_taken(
+                self._taken, piece.taken_ns, replica=self._plan.replica, worker=self._number
+            )
         for call in [pieces] if self._batches else [[piece] for piece in pieces]:
             self._serve(call)
         # Only now has everything that reads the input slots run.
@@ -195,7 +201,7 @@ class Worker:
 
     def _serve(self, pieces: list[Piece]) -> None:
         """Call the step once, and again without the requests that it says have failed."""
-        slot = self._task.out_pool.take() if self._writes_in_place and self._task.out_pool else None
+        slot = self._take_slot(pieces) if self._plan.writes_in_place else None
         while pieces:
             try:
                 tensors, values, card = self._call(pieces, slot)
@@ -206,6 +212,12 @@ class Worker:
                 break
         if slot is not None and self._task.out_pool is not None:
             self._task.out_pool.release(slot)
+
+    def _take_slot(self, pieces: list[Piece]) -> int:
+        assert self._task.out_pool is not None
+        for piece in pieces:
+            TimeCard(piece.part, self._task.table).record(f"slot{self._plan.step}_start")
+        return self._task.out_pool.take()
 
     def _call(self, pieces: list[Piece], slot: int | None) -> tuple[Any, Any, Any]:
         tensors = self._inputs.assemble(pieces)

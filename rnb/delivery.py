@@ -93,16 +93,23 @@ class SlotDelivery:
         queues: Sequence[MessageQueue],
         selector: Selector,
         num_segments: int,
+        slot_event: str | None = None,
+        handoff_event: str | None = None,
     ) -> None:
+        """The events, if given, are recorded when there is a free slot and right before the put."""
         self._pool, self._pool_index = pool, pool_index
         self._queues, self._selector, self._num_segments = queues, selector, num_segments
+        self._slot_event, self._handoff_event = slot_event, handoff_event
 
     def deliver(self, output: Output, slot: int | None) -> None:
         card = output.cards[0] if len(output.cards) == 1 else TimeCardList(output.cards)
         value = output.values[0] if len(output.values) == 1 else output.values
         queue = self._queues[self._selector.select(output.tensors, value, card)]
         for segment in range(self._num_segments):
-            queue.put(self._message(output, segment, slot))
+            message = self._message(output, segment, slot)
+            if segment == 0 and self._handoff_event:
+                card.record(self._handoff_event)
+            queue.put(message)
 
     def _message(self, output: Output, segment: int, slot: int | None) -> Message:
         shares = [
@@ -112,10 +119,14 @@ class SlotDelivery:
             self._part(card, value, rows, segment)
             for card, value, rows in zip(output.cards, output.values, shares, strict=True)
         )
-        if output.tensors is None or self._pool is None or self._pool_index is None:
-            return Message(None, parts)
-        if slot is None:
+        is_filled = slot is not None
+        if self._pool is not None and output.tensors is not None and slot is None:
             slot = self._pool.take()
+        if segment == 0 and self._slot_event:
+            TimeCardList(output.cards).record(self._slot_event)
+        if slot is None or self._pool is None or self._pool_index is None:
+            return Message(None, parts)
+        if not is_filled:
             self._fill(slot, output, segment)
         self._pool.mark_filled(slot)
         return Message(SlotRef(self._pool_index, slot), parts)

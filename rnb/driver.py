@@ -144,9 +144,7 @@ class _Processes:
         self._context = multiprocessing.get_context("spawn")
         self.stop = StopFlag()
         self.supervisor = Supervisor(self._context, self.stop)
-        self.table = RequestTable(
-            num_requests=len(self._videos), events=self._plan.events, num_steps=self._plan.num_steps
-        )
+        self.table = RequestTable(num_requests=len(self._videos), events=self._plan.events)
         self.arrivals_ns = schedule.poisson(
             mean_interval_ms=self._args.mean_interval_ms, num_requests=len(self._videos), seed=self._args.seed
         )
@@ -229,6 +227,7 @@ class _Processes:
             mps=mps,
             videos=self._videos,
             arrivals_ns=self.arrivals_ns,
+            num_warmup=0,
             requests=self.table,
             start_ns=start_ns,
             end_ns=end_ns,
@@ -236,6 +235,8 @@ class _Processes:
             failure=self.supervisor.failure,
             traceback=self.supervisor.traceback,
             full_queue=full[0] if full else None,
+            pids={child.name: child.process.pid for child in self.supervisor.children},
+            telemetry=None,
         )
 
     def wait(self, start_ns: int | None) -> int:

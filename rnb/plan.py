@@ -61,6 +61,8 @@ class ReplicaPlan:
     in_pools: tuple[int, ...]
     out_pool: int | None
     num_segments: int
+    writes_in_place: bool
+    """Whether the step writes its output straight into a slot."""
     input_shapes: Shapes | None
     """The largest input of one message."""
 
@@ -101,6 +103,7 @@ class _Builder:
     queues: list[QueuePlan] = field(default_factory=list)
     pools: list[PoolPlan] = field(default_factory=list)
     replicas: list[ReplicaPlan] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
 
     def build(self) -> Plan:
         classes = [self._step_class(index) for index in range(len(self.config.pipeline))]
@@ -116,12 +119,15 @@ class _Builder:
             first_pool = len(self.pools)
             shapes = self._add_step(index, cls, shapes, in_queues, out_queues, in_pools)
             in_queues, in_pools = {**out_queues}, tuple(range(first_pool, len(self.pools)))
+            self.events += _step_events(
+                self.replicas[-1], split[index], joins=getattr(cls, "joins_segments", False)
+            )
         names = tuple(cls.__name__ for cls in classes)
         return Plan(
             queues=self.queues,
             pools=self.pools,
             replicas=self.replicas,
-            events=_events(split, classes),
+            events=("scheduled", "enqueue_filename", *self.events),
             step_names=names,
         )
 
@@ -207,6 +213,9 @@ class _Builder:
                         in_pools=in_pools,
                         out_pool=out_pool,
                         num_segments=step.num_segments,
+                        writes_in_place=getattr(cls, "writes_in_place", False)
+                        and out_pool is not None
+                        and step.num_segments == (self.batch_size if batches else 1) == 1,
                         input_shapes=input_shapes,
                     )
                 )
@@ -378,14 +387,21 @@ def _check_join(index: int, step: StepConfig, cls: type[Any], num_segments: int)
         )
 
 
-def _events(segments: list[int], classes: list[type[Any]]) -> tuple[str, ...]:
-    events = ["scheduled", "enqueue_filename"]
-    for index, (count, cls) in enumerate(zip(segments, classes, strict=True)):
-        finish_count = 1 if getattr(cls, "joins_segments", False) else count
-        events += _per_segment(f"runner{index}_start", count)
-        events += _per_segment(f"inference{index}_start", count)
-        events += _per_segment(f"inference{index}_finish", finish_count)
-    return tuple(events)
+def _step_events(replica: ReplicaPlan, num_segments: int, *, joins: bool) -> list[str]:
+    """What is recorded of a request on its way through a step, in the order in which it happens."""
+    step, has_slots = replica.step, replica.out_pool is not None
+    taken = [f"runner{step}_start"]
+    if replica.writes_in_place:
+        taken.append(f"slot{step}_start")
+    done = [f"inference{step}_finish"]
+    if has_slots and not replica.writes_in_place:
+        done.append(f"slot{step}_finish")
+    if replica.out_queues:
+        done.append(f"handoff{step}_finish")
+    return [
+        *(name for event in (*taken, f"inference{step}_start") for name in _per_segment(event, num_segments)),
+        *(name for event in done for name in _per_segment(event, 1 if joins else num_segments)),
+    ]
 
 
 def _per_segment(event: str, count: int) -> list[str]:

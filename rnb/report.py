@@ -19,7 +19,7 @@ from rnb.clock import epoch_offset_ns, now_ns
 from rnb.console import say
 from rnb.plan import Plan
 from rnb.request_table import STATUS_NAMES, RequestTable
-from rnb.run_folder import RunFolderError, RunMeta, write
+from rnb.run_folder import Run, RunFolderError, RunMeta, write
 from rnb.stop import Termination
 
 
@@ -33,6 +33,8 @@ class Ending:
     mps: str
     videos: list[str]
     arrivals_ns: NDArray[np.int64]
+    num_warmup: int
+    """How many requests, the first ones, do not count."""
     requests: RequestTable
     start_ns: int | None
     """None when the start barrier was never passed."""
@@ -42,6 +44,10 @@ class Ending:
     """Which process failed and how, in one line."""
     traceback: str
     full_queue: str | None
+    pids: dict[str, int | None]
+    """By the name of the process."""
+    telemetry: dict[str, NDArray[Any]] | None
+    """The columns of telemetry.parquet."""
 
 
 def announce_end(table: RequestTable, start_ns: int, *, is_complete: bool) -> int:
@@ -94,23 +100,39 @@ def _failed_requests(ending: Ending, num_failed: int) -> str:
 
 def _write_and_print(ending: Ending, folder: Path, problem: str) -> str:
     """Returns the problem, which may be that the folder cannot be written."""
-    offset_ns = epoch_offset_ns()
-    meta = _meta(ending, offset_ns, problem)
-    times = np.where(ending.requests.times, ending.requests.times + offset_ns, 0)
-    by_event = {event: times[:, index] for index, event in enumerate(meta.events)}
-    requests = _request_columns(ending)
-    seconds = 0.0 if ending.start_ns is None else (ending.end_ns - ending.start_ns) / 1e9
-    summary = summarize(meta.events, by_event, requests, seconds=seconds, step_names=meta.step_names)
+    run = _run(ending, folder, problem)
+    assert run.meta
+    summary = summarize(
+        run.events, run.times, run.requests, seconds=run.seconds, step_names=run.meta.step_names
+    )
     try:
-        write(folder, meta, times, requests, summary.to_json())
+        write(run, summary.to_json())
     except RunFolderError as error:
         problem = problem or f"the run folder is not complete: {error}"
     if ending.start_ns is not None:
-        finished = requests["status"] == "finished"
-        averages = average_lines(meta.events, {event: column[finished] for event, column in by_event.items()})
+        counts = run.is_measured & (run.requests["status"] == "finished")
+        averages = average_lines(run.events, {event: column[counts] for event, column in run.times.items()})
         say("\n".join([*averages, "", table(summary)]))
     say(f"run folder: {folder}")
     return problem
+
+
+def _run(ending: Ending, folder: Path, problem: str) -> Run:
+    offset_ns = epoch_offset_ns()
+    times = np.where(ending.requests.times, ending.requests.times + offset_ns, 0)
+    meta = _meta(ending, offset_ns, problem)
+    return Run(
+        folder=folder,
+        meta=meta,
+        args=meta.args,
+        config=meta.config,
+        start_ns=meta.start_epoch_ns or meta.end_epoch_ns,
+        end_ns=meta.end_epoch_ns,
+        events=meta.events,
+        times={event: times[:, index] for index, event in enumerate(meta.events)},
+        requests=_request_columns(ending),
+        telemetry=ending.telemetry,
+    )
 
 
 def _meta(ending: Ending, offset_ns: int, problem: str) -> RunMeta:
@@ -139,6 +161,7 @@ def _meta(ending: Ending, offset_ns: int, problem: str) -> RunMeta:
                 "replica_on_gpu": replica.replica_on_gpu,
                 "device": str(replica.device),
                 "workers": replica.workers,
+                "pid": ending.pids.get(replica.name),
             }
             for replica in ending.plan.replicas
         ],
@@ -152,6 +175,7 @@ def _request_columns(ending: Ending) -> dict[str, Any]:
         "request_id": np.arange(len(outcomes)),
         "video": np.array(ending.videos, dtype=object),
         "arrival_ns": ending.arrivals_ns,
+        "is_warmup": np.arange(len(outcomes)) < ending.num_warmup,
         "status": np.array(STATUS_NAMES, dtype=object)[outcomes["status"]],
         "reason": np.array(
             [reason.decode(errors="replace") for reason in outcomes["reason"].tolist()], dtype=object
@@ -159,8 +183,5 @@ def _request_columns(ending: Ending) -> dict[str, Any]:
         "num_clips": outcomes["num_clips"].copy(),
         "label": outcomes["label"].copy(),
         "score": outcomes["score"].copy(),
-        **{
-            f"replica{step}": ending.requests.replicas[:, step].copy()
-            for step in range(ending.plan.num_steps)
-        },
+        **{name: column.copy() for name, column in ending.requests.served_by_columns().items()},
     }

@@ -1,5 +1,6 @@
 """What happened to each request, in memory that outlives the process that writes it."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -18,28 +19,30 @@ class RequestTable:
 
     `times`: int64 (num_requests, len(events)), `now_ns` readings, 0 = not reached.
     `outcomes`: a structured array with status, label (-1 = none), score (NaN = none), num_clips and reason.
-    `replicas`: int32 (num_requests, num_steps), which replica of each step had it, -1 = none.
+    `served_by`: int32 (num_requests, number of runner<i>_start events, 2), the replica of the step and the
+    worker of the replica that took it from the queue, -1 = none.
     """
 
-    def __init__(self, *, num_requests: int, events: tuple[str, ...], num_steps: int) -> None:
-        self.num_requests, self.events, self.num_steps = num_requests, events, num_steps
+    def __init__(self, *, num_requests: int, events: tuple[str, ...]) -> None:
+        self.num_requests, self.events = num_requests, events
+        self._takings = {event: column for column, event in enumerate(filter(_TAKING.fullmatch, events))}
         self._times_memory = SharedMemory(num_requests * len(events) * 8)
         self._outcomes_memory = SharedMemory(num_requests * _OUTCOME.itemsize)
-        self._replicas_memory = SharedMemory(num_requests * num_steps * 4)
+        self._served_by_memory = SharedMemory(num_requests * len(self._takings) * 2 * 4)
         self._map()
         self.outcomes["label"] = -1
         self.outcomes["score"] = np.nan
-        self.replicas[:] = -1
+        self.served_by[:] = -1
 
     def _map(self) -> None:
         self._columns = {name: column for column, name in enumerate(self.events)}
         self.times = self._times_memory.array("int64", (self.num_requests, len(self.events)))
         self.outcomes = self._outcomes_memory.array(_OUTCOME, (self.num_requests,))
-        self.replicas = self._replicas_memory.array("int32", (self.num_requests, self.num_steps))
+        self.served_by = self._served_by_memory.array("int32", (self.num_requests, len(self._takings), 2))
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("num_requests", "events", "num_steps")
-        memories = ("_times_memory", "_outcomes_memory", "_replicas_memory")
+        kept = ("num_requests", "events", "_takings")
+        memories = ("_times_memory", "_outcomes_memory", "_served_by_memory")
         return {key: self.__dict__[key] for key in kept + memories}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -52,6 +55,19 @@ class RequestTable:
     def record(self, request_id: int, event: str, time_ns: int | None = None) -> None:
         """Set the time of an event, now unless told."""
         self.times[request_id, self._columns[event]] = now_ns() if time_ns is None else time_ns
+
+    def take(self, request_id: int, event: str, time_ns: int, *, replica: int, worker: int) -> None:
+        """Set the time at which a worker took the request from a queue, and who that was."""
+        self.record(request_id, event, time_ns)
+        self.served_by[request_id, self._takings[event]] = replica, worker
+
+    def served_by_columns(self) -> dict[str, NDArray[np.int32]]:
+        """Who took each request: replica<i> and worker<i>, with -<segment> where it came in segments."""
+        return {
+            event.replace("runner", who).replace("_start", ""): self.served_by[:, column, index]
+            for event, column in self._takings.items()
+            for index, who in enumerate(("replica", "worker"))
+        }
 
     def column(self, event: str) -> NDArray[np.int64]:
         return self.times[:, self._columns[event]]
@@ -71,6 +87,7 @@ class RequestTable:
         return int(np.count_nonzero(self.outcomes["status"] == status))
 
 
+_TAKING = re.compile(r"runner\d+_start(-\d+)?")
 _OUTCOME = np.dtype(
     [
         ("status", "i4"),

@@ -5,6 +5,7 @@ g<gpu>-r<replica>.txt timestamps of each request, per last-step replica    }
 <config>.json         a copy of the pipeline's config                      }
 run.json              everything about the run (RunMeta), versioned
 requests.parquet      a row a request: outcome, replicas, timestamps in epoch ns
+telemetry.parquet     what the GPUs and CPUs did beside the run, a row a sample
 schedule.csv          when each request was to arrive, in ns from the start
 summary.json          the statistics that the run printed, versioned
 
@@ -32,12 +33,18 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 EVENT_PREFIX = "time_"
 """Of the timestamp columns in requests.parquet."""
-REQUEST_COLUMNS = ("request_id", "video", "arrival_ns", "status", "reason", "num_clips", "label", "score")
+REQUEST_COLUMNS = (
+    "request_id", "video", "arrival_ns", "is_warmup", "status", "reason", "num_clips", "label", "score"
+)  # fmt: skip
 """arrival_ns: when it was to arrive, from the start; label -1 and score NaN: none."""
-OWN_NAMES = ("run.json", "summary.json", "schedule.csv", "requests.parquet", "log-meta.txt")
+OWN_NAMES = (
+    "run.json", "summary.json", "schedule.csv", "requests.parquet", "telemetry.parquet", "log-meta.txt"
+)  # fmt: skip
+SEED_EVENT = re.compile(r"enqueue_filename|(runner|inference)\d+_(start|finish)(-\d+)?")
+"""The events that the seed's files have; its readers know no others."""
 
 _NS_PER_S = 1_000_000_000
 _ROWS_AT_ONCE = 65_536
@@ -79,19 +86,64 @@ class RunMeta(BaseModel):
 
 @dataclass(kw_only=True)
 class Run:
-    """A run as read back. Timestamps are int64 epoch ns, 0 = not reached."""
+    """A run, as it ends or as read back. Timestamps are int64 epoch ns, 0 = not reached."""
 
     folder: Path
     meta: RunMeta | None
     """None for a folder in snuspl/rnb's own format."""
     args: dict[str, Any]
     config: Any
-    seconds: float
-    """From the start to the end."""
+    start_ns: int
+    end_ns: int
+    """When the run ended, in epoch ns like its start."""
     events: list[str]
     times: dict[str, NDArray[np.int64]]
     requests: dict[str, NDArray[Any]]
-    """REQUEST_COLUMNS and replica<i>; of a run in the seed's format only status."""
+    """REQUEST_COLUMNS, replica<i> and worker<i>; of a run in the seed's format only status and is_warmup."""
+    telemetry: dict[str, NDArray[Any]] | None = None
+    """By column, a row a sample; None when there was none."""
+
+    @property
+    def num_warmup(self) -> int:
+        return int(np.count_nonzero(self.requests["is_warmup"]))
+
+    @property
+    def is_measured(self) -> NDArray[np.bool_]:
+        """Which requests count."""
+        measured: NDArray[np.bool_] = ~self.requests["is_warmup"].astype(bool)
+        return measured
+
+    @property
+    def ends_ns(self) -> NDArray[np.int64]:
+        """The last timestamp of each request, (num_requests,)."""
+        ends = np.zeros(len(self.requests["status"]), dtype=np.int64)
+        for event in self.events:
+            np.maximum(ends, self.times[event], out=ends)
+        return ends
+
+    @property
+    def window_ns(self) -> tuple[int, int]:
+        """The measured phase, in epoch ns: the whole run, or what follows the warm-up.
+
+        It begins when the first measured request is due; where that is the same time for all, when as many
+        requests were done as were to warm up. It ends when the last measured request was done.
+        """
+        if not self.num_warmup:
+            return self.start_ns, self.end_ns
+        measured, ends_ns, scheduled_ns = self.is_measured, self.ends_ns, self.times["scheduled"]
+        status = self.requests["status"]
+        is_done = (status == "finished") | (status == "failed")
+        start_ns = int(scheduled_ns[measured].min())
+        if start_ns == scheduled_ns[~measured].max() and np.count_nonzero(is_done) >= self.num_warmup:
+            start_ns = int(np.sort(ends_ns[is_done])[self.num_warmup - 1])
+        end_ns = int(ends_ns[measured].max()) if is_done[measured].all() else self.end_ns
+        return start_ns, max(start_ns, end_ns)
+
+    @property
+    def seconds(self) -> float:
+        """The length of the measured phase."""
+        start_ns, end_ns = self.window_ns
+        return (end_ns - start_ns) / _NS_PER_S
 
 
 def create(logs: str | Path, args: Any) -> Path:
@@ -115,25 +167,36 @@ def create(logs: str | Path, args: Any) -> Path:
     raise RunFolderError(f"--logs {logs}: a thousand runs in this second")
 
 
-def write(
-    folder: Path, meta: RunMeta, times: NDArray[np.int64], requests: dict[str, Any], summary: dict[str, Any]
-) -> None:
-    """Write all files of a run. `times`: epoch ns (num_requests, len(meta.events)). Raises RunFolderError."""
-    requests = {name: _storable(values) for name, values in requests.items()}
+def write(run: Run, summary: dict[str, Any]) -> None:
+    """Write all files of a run into its folder. Raises RunFolderError."""
+    assert run.meta is not None
+    meta, folder = run.meta, run.folder
+    requests = {name: _storable(values) for name, values in run.requests.items()}
     writers: dict[str, Callable[[Path], object]] = {
         "log-meta.txt": partial(_write_text, _log_meta(meta)),
         _config_copy_name(meta): partial(_write_text, _json(meta.config)),
-        "requests.parquet": partial(_write_parquet, meta, times, requests),
+        "requests.parquet": partial(_write_requests, run.times, requests),
         "schedule.csv": partial(_write_schedule, requests),
         "summary.json": partial(_write_text, _json(summary)),
     }
+    if run.telemetry is not None:
+        writers["telemetry.parquet"] = partial(_write_parquet, run.telemetry)
     for replica in meta.replicas:
         if replica["step"] == len(meta.step_names) - 1:
             name = f"g{replica['gpu']}-r{replica['replica_on_gpu']}.txt"
-            writers[name] = partial(_write_timings, meta, times, requests, replica["replica"])
+            rows = _served_by(run, replica["replica"])
+            writers[name] = partial(_write_timings, run, rows)
     writers["run.json"] = partial(_write_text, _json(meta.model_dump()))
     for name, writer in writers.items():
         _write_whole(folder / name, writer)
+
+
+def _served_by(run: Run, replica: int) -> NDArray[np.int64]:
+    """The finished requests of a replica of the last step."""
+    assert run.meta is not None
+    last = f"replica{len(run.meta.step_names) - 1}"
+    took = run.requests[last if last in run.requests else f"{last}-0"]
+    return np.flatnonzero((run.requests["status"] == "finished") & (took == replica))
 
 
 def _storable(values: Any) -> Any:
@@ -180,18 +243,14 @@ def _log_meta(meta: RunMeta) -> str:
     )
 
 
-def _write_timings(
-    meta: RunMeta, times: NDArray[np.int64], requests: dict[str, Any], replica: int, path: Path
-) -> None:
-    """The seed's log: no 'scheduled' column, since its readers do not know it."""
-    served_by = requests[f"replica{len(meta.step_names) - 1}"]
-    rows = np.flatnonzero((requests["status"] == "finished") & (served_by == replica))
-    columns = [index for index, event in enumerate(meta.events) if event != "scheduled"]
+def _write_timings(run: Run, rows: NDArray[np.int64], path: Path) -> None:
+    """The seed's log: only the columns that its readers know."""
+    events = [event for event in run.events if SEED_EVENT.fullmatch(event)]
     with path.open("w", encoding="utf-8") as file:
-        file.write(" ".join(meta.events[index] for index in columns) + "\n")
+        file.write(" ".join(events) + "\n")
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             some = rows[start : start + _ROWS_AT_ONCE]
-            file.writelines(_as_seconds(times[some][:, columns]))
+            file.writelines(_as_seconds(np.stack([run.times[event][some] for event in events], axis=1)))
 
 
 def _as_seconds(times: NDArray[np.int64]) -> Iterator[str]:
@@ -201,11 +260,15 @@ def _as_seconds(times: NDArray[np.int64]) -> Iterator[str]:
     return (line % tuple(row) for row in parts.tolist())
 
 
-def _write_parquet(meta: RunMeta, times: NDArray[np.int64], requests: dict[str, Any], path: Path) -> None:
+def _write_requests(times: dict[str, NDArray[np.int64]], requests: dict[str, Any], path: Path) -> None:
     columns: dict[str, Any] = {name: pa.array(values) for name, values in requests.items()}
-    for index, event in enumerate(meta.events):
-        columns[EVENT_PREFIX + event] = pa.array(times[:, index], mask=times[:, index] == 0)
+    for event, column in times.items():
+        columns[EVENT_PREFIX + event] = pa.array(column, mask=column == 0)
     pq.write_table(pa.table(columns), path)
+
+
+def _write_parquet(columns: dict[str, Any], path: Path) -> None:
+    pq.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), path)
 
 
 def _write_schedule(requests: dict[str, Any], path: Path) -> None:
@@ -252,17 +315,25 @@ def _read_run(folder: Path) -> Run:
     requests = {
         name: column.to_numpy() for name, column in columns.items() if not name.startswith(EVENT_PREFIX)
     }
-    start = meta.start_epoch_ns or meta.end_epoch_ns
     return Run(
         folder=folder,
         meta=meta,
         args=meta.args,
         config=meta.config,
-        seconds=(meta.end_epoch_ns - start) / 1e9,
+        start_ns=meta.start_epoch_ns or meta.end_epoch_ns,
+        end_ns=meta.end_epoch_ns,
         events=meta.events,
         times=times,
         requests=requests,
+        telemetry=_read_parquet(folder / "telemetry.parquet"),
     )
+
+
+def _read_parquet(path: Path) -> dict[str, NDArray[Any]] | None:
+    if not path.exists():
+        return None
+    table = pq.read_table(path)
+    return {name: table[name].to_numpy() for name in table.column_names}
 
 
 def _read_meta(folder: Path) -> RunMeta:
@@ -280,7 +351,7 @@ def _read_meta(folder: Path) -> RunMeta:
 
 
 def _read_seed_run(folder: Path) -> Run:
-    args, seconds = _read_log_meta(folder / "log-meta.txt")
+    args, start_ns, end_ns = _read_log_meta(folder / "log-meta.txt")
     events, times = _read_timings(folder)
     configs = sorted(path for path in folder.glob("*.json") if path.name not in OWN_NAMES)
     return Run(
@@ -288,21 +359,25 @@ def _read_seed_run(folder: Path) -> Run:
         meta=None,
         args=args,
         config=json.loads(configs[0].read_text(encoding="utf-8")) if configs else None,
-        seconds=seconds,
+        start_ns=start_ns,
+        end_ns=end_ns,
         events=events,
         times={event: times[:, index] for index, event in enumerate(events)},
-        requests={"status": np.full(len(times), "finished", dtype=object)},
+        requests={
+            "status": np.full(len(times), "finished", dtype=object),
+            "is_warmup": np.zeros(len(times), dtype=bool),
+        },
     )
 
 
-def _read_log_meta(path: Path) -> tuple[dict[str, Any], float]:
-    """The arguments, and the seconds from the start to the end."""
+def _read_log_meta(path: Path) -> tuple[dict[str, Any], int, int]:
+    """The arguments, and the start and the end in epoch ns."""
     lines = path.read_text(encoding="utf-8").splitlines()
     try:
-        start, end = map(float, lines[1].split())
+        start_ns, end_ns = map(_to_ns, lines[1].split())
     except (IndexError, ValueError):
         raise ValueError("log-meta.txt: its second line must be the start and the end in seconds") from None
-    return parse_args_line(lines[0]), end - start
+    return parse_args_line(lines[0]), start_ns, end_ns
 
 
 def _read_timings(folder: Path) -> tuple[list[str], NDArray[np.int64]]:

@@ -26,8 +26,14 @@ class TimeCard:
 
     def record(self, event: str, time_ns: int | None = None) -> None:
         """Note that `event` happened, now unless told. Raises KeyError for an event the run does not have."""
-        name = f"{event}-{self.sub_id}" if self.num_segments > 1 else event
-        self._table.record(self.id, name, time_ns)
+        self._table.record(self.id, self._name(event), time_ns)
+
+    def record_taken(self, event: str, time_ns: int, *, replica: int, worker: int) -> None:
+        """Note when, and by whom, the request was taken from a queue."""
+        self._table.take(self.id, self._name(event), time_ns, replica=replica, worker=worker)
+
+    def _name(self, event: str) -> str:
+        return f"{event}-{self.sub_id}" if self.num_segments > 1 else event
 
     @staticmethod
     def merge(cards: Sequence[TimeCard]) -> TimeCard:

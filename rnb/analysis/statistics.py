@@ -138,12 +138,16 @@ def _mean(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def _stage_name(before: str, after: str, step_names: Sequence[str]) -> str:
-    match = re.fullmatch(r"(runner|inference)(\d+)_(start|finish)", after)
+    match = re.fullmatch(r"(runner|slot|inference|handoff)(\d+)_(start|finish)", after)
     if match is None:
         return f"{before} to {after}"
     step = int(match[2])
     if match[1] == "runner":
         return f"wait for step {step}"
+    if match[1] == "handoff":
+        return f"hand-off after step {step}"
+    if f"slot{step}_finish" == after or before == f"slot{step}_start":
+        return f"slot for step {step}"
     if match[3] == "start":
         return f"gather for step {step}"
     return f"step {step}" + (f" {step_names[step]}" if step < len(step_names) else "")

@@ -9,7 +9,7 @@ from rnb.message import Part
 from rnb.request_table import RequestTable
 from rnb.time_card import TimeCard, TimeCardList
 
-TABLE = RequestTable(num_requests=5, events=("scheduled",), num_steps=1)
+TABLE = RequestTable(num_requests=5, events=("scheduled",))
 
 
 def card(request_id: int) -> TimeCard:

@@ -75,8 +75,22 @@ def test_segments_have_slots_and_events_of_their_own() -> None:
     assert plan.events[:5] == (
         "scheduled", "enqueue_filename", "runner0_start", "inference0_start", "inference0_finish",
     )  # fmt: skip
-    assert plan.events[5:8] == ("runner1_start-0", "runner1_start-1", "runner1_start-2")
+    assert plan.events[5:10] == (
+        "slot0_finish", "handoff0_finish", "runner1_start-0", "runner1_start-1", "runner1_start-2",
+    )  # fmt: skip
+    assert plan.events[16:22] == (
+        "slot1_finish-0", "slot1_finish-1", "slot1_finish-2",
+        "handoff1_finish-0", "handoff1_finish-1", "handoff1_finish-2",
+    )  # fmt: skip
     assert plan.events[-1] == "inference2_finish"
+
+
+def test_a_step_that_writes_in_place_waits_for_its_slot_before_it_starts() -> None:
+    assert plan_of([step("LoadInPlace"), step("Classify")]).events == (
+        "scheduled", "enqueue_filename",
+        "runner0_start", "slot0_start", "inference0_start", "inference0_finish", "handoff0_finish",
+        "runner1_start", "inference1_start", "inference1_finish",
+    )  # fmt: skip
 
 
 def test_options_reach_the_replicas_that_name_them() -> None:

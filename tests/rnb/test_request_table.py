@@ -17,7 +17,7 @@ def test_a_new_table_is_empty() -> None:
     assert table.count(UNFINISHED) == 3
     assert table.outcomes["label"].tolist() == [-1] * 3
     assert np.isnan(table.outcomes["score"]).all()
-    assert table.replicas.tolist() == [[-1, -1]] * 3
+    assert all((column == -1).all() for column in table.served_by_columns().values())
 
 
 def test_events_are_recorded_now_or_as_told() -> None:
@@ -58,7 +58,7 @@ def test_a_reason_may_name_a_file_that_is_not_utf8() -> None:
 
 def write_and_die(table: RequestTable) -> None:
     table.record(1, "scheduled", 123)
-    table.replicas[1, 0] = 4
+    table.take(1, "runner0_start", 200, replica=4, worker=2)
     table.finish(1, label=3, score=0.25)
     table.fail(2, "broken")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -74,4 +74,17 @@ def test_what_a_killed_process_wrote_is_kept() -> None:
     assert table.outcomes["status"].tolist() == [UNFINISHED, FINISHED, FAILED]
     assert (table.outcomes["label"][1], table.outcomes["score"][1]) == (3, 0.25)
     assert table.outcomes["reason"][2] == b"broken"
-    assert table.replicas[1].tolist() == [4, -1]
+    assert table.column("runner0_start").tolist() == [0, 200, 0]
+    assert table.served_by_columns()["replica0"].tolist() == [-1, 4, -1]
+    assert table.served_by_columns()["worker0"].tolist() == [-1, 2, -1]
+
+
+def test_segments_are_taken_one_by_one() -> None:
+    table = make_table(1)
+    table.take(0, "runner1_start-1", 5, replica=3, worker=1)
+    columns = {name: column.tolist() for name, column in table.served_by_columns().items()}
+    assert columns == {
+        "replica0": [-1], "worker0": [-1],
+        "replica1-0": [-1], "worker1-0": [-1],
+        "replica1-1": [3], "worker1-1": [1],
+    }  # fmt: skip

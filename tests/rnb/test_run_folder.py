@@ -16,10 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from rnb import run_folder
-from rnb.run_folder import RunFolderError, create, parse_args_line, read
+from rnb.analysis.statistics import SUMMARY_VERSION
+from rnb.run_folder import Run, RunFolderError, create, parse_args_line, read
 from tests.support.sample_runs import (
     CONFIG,
+    END_TO_END_MS,
     EVENTS,
+    GAP_MS,
     SEED_EVENTS,
     SEED_TIMINGS,
     arguments,
@@ -107,9 +110,9 @@ def test_the_files_of_a_run(tmp_path: Path) -> None:
         "summary.json",
     ]
     assert json.loads((folder / "r2p1d-whole.json").read_text()) == CONFIG
-    assert json.loads((folder / "run.json").read_text())["schema_version"] == 1
+    assert json.loads((folder / "run.json").read_text())["schema_version"] == run_folder.SCHEMA_VERSION
     summary = json.loads((folder / "summary.json").read_text())
-    assert (summary["schema_version"], summary["num_finished"]) == (1, 100)
+    assert (summary["schema_version"], summary["num_finished"]) == (SUMMARY_VERSION, 100)
 
 
 def test_the_seeds_files_are_kept(tmp_path: Path) -> None:
@@ -152,8 +155,8 @@ def test_a_request_that_did_not_finish_is_only_in_the_table(tmp_path: Path) -> N
     folder = write_run(tmp_path, num_requests=3, columns=columns)
     times[1, 3:] = 0
     run = read(folder)
-    assert run.meta is not None
-    run_folder.write(folder, run.meta, times, columns, {})
+    run.times["inference0_start"] = times[:, 3]
+    run_folder.write(run, {})
     again = read(folder)
     assert again.requests["status"].tolist() == ["finished", "failed", "finished"]
     assert again.requests["reason"][1] == "1.mp4: not a video, 'moov' is missing"
@@ -200,21 +203,19 @@ def test_a_write_that_fails_is_one_error_and_leaves_no_half_file(
 ) -> None:
     folder = write_run(tmp_path)
     run = read(folder)
-    assert run.meta is not None
     before = (folder / name).read_bytes()
     with no_file_over(limit_bytes), pytest.raises(RunFolderError) as caught:
-        run_folder.write(folder, run.meta, event_times(100), request_columns(100), {})
+        run_folder.write(run, {})
     assert str(caught.value) == f"{folder / name}: cannot be written: File too large"
     assert (folder / name).read_bytes() == before
     assert not list(folder.glob("*.partial"))
 
 
 def test_a_folder_that_went_away_is_one_error(tmp_path: Path) -> None:
-    folder = write_run(tmp_path)
-    run = read(folder)
-    assert run.meta is not None
+    run = read(write_run(tmp_path))
+    run.folder = tmp_path / "gone"
     with pytest.raises(RunFolderError, match=r"log-meta\.txt: cannot be written: No such file or directory$"):
-        run_folder.write(tmp_path / "gone", run.meta, event_times(100), request_columns(100), {})
+        run_folder.write(run, {})
 
 
 def test_a_run_of_the_seed(tmp_path: Path) -> None:
@@ -279,13 +280,13 @@ def test_what_is_not_a_run_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "advice"), [(2, "update this RnB"), (0, "run it again"), (None, "run it again")]
+    ("version", "advice"), [(99, "update this RnB"), (1, "run it again"), (None, "run it again")]
 )
 def test_another_schema_version_is_refused(tmp_path: Path, version: int | None, advice: str) -> None:
     folder = write_run(tmp_path)
     edit_json(folder / "run.json", lambda data: data.update(schema_version=version))
     message = refusal(folder)
-    assert f"schema version {version}, this RnB reads 1" in message
+    assert f"schema version {version}, this RnB reads {run_folder.SCHEMA_VERSION}" in message
     assert advice in message
 
 
@@ -345,3 +346,41 @@ def test_an_args_line_is_read_as_python_prints_it() -> None:
         "f": "it's",
         "g": "PosixPath('p')",
     }
+
+
+def warmed_up(tmp_path: Path, **columns: object) -> Run:
+    """100 requests of which the first 40 are to warm up."""
+    return read(write_run(tmp_path, columns={"is_warmup": np.arange(100) < 40, **columns}))
+
+
+def test_the_measured_phase_follows_the_warm_up(tmp_path: Path) -> None:
+    run = warmed_up(tmp_path)
+    scheduled = run.times["scheduled"]
+    assert run.num_warmup == 40
+    assert run.is_measured.tolist() == [False] * 40 + [True] * 60
+    assert run.window_ns == (scheduled[40], scheduled[99] + END_TO_END_MS * 1_000_000)
+    assert run.seconds == pytest.approx((59 * GAP_MS + END_TO_END_MS) / 1e3)
+
+
+def test_where_all_are_due_at_once_the_measured_phase_follows_as_many_as_warm_up(tmp_path: Path) -> None:
+    run = warmed_up(tmp_path)
+    run.times["scheduled"][:] = run.times["scheduled"][0]
+    ends = np.sort(run.ends_ns)
+    assert run.window_ns == (ends[39], ends[99])
+
+
+def test_the_measured_phase_of_a_stopped_run_ends_with_the_run(tmp_path: Path) -> None:
+    status = np.array(["finished"] * 99 + ["unfinished"], dtype=object)
+    run = warmed_up(tmp_path, status=status)
+    assert run.window_ns == (run.times["scheduled"][40], run.end_ns)
+
+
+def test_telemetry_is_written_and_read(tmp_path: Path) -> None:
+    run = read(write_run(tmp_path))
+    assert run.telemetry is None
+    run.telemetry = {"time_ns": np.arange(3), "cpu.percent": np.array([1.5, np.nan, 99.0])}
+    run_folder.write(run, {})
+    again = read(run.folder)
+    assert again.telemetry is not None
+    assert again.telemetry["time_ns"].tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(again.telemetry["cpu.percent"], [1.5, np.nan, 99.0])

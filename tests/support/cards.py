@@ -20,8 +20,11 @@ CONTEXT = multiprocessing.get_context("spawn")
 CPU = torch.device("cpu")
 
 
+EVENTS = ("scheduled", "enqueue_filename", "runner0_start", "runner1_start-0", "runner1_start-1")
+
+
 def make_table(num_requests: int = 10) -> RequestTable:
-    return RequestTable(num_requests=num_requests, events=("scheduled", "enqueue_filename"), num_steps=2)
+    return RequestTable(num_requests=num_requests, events=EVENTS)
 
 
 def part(request_id: int, *num_rows: int, value: Any = None) -> Part:

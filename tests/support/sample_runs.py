@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.analysis.statistics import summarize
-from rnb.run_folder import RunMeta, create, write
+from rnb.run_folder import Run, RunMeta, create, write
 
 START_NS = 1_795_000_000_123_456_789
 GAP_MS = 10
@@ -62,13 +62,16 @@ def request_columns(num_requests: int) -> dict[str, Any]:
         "request_id": ids,
         "video": np.array([f"videos/{request % 3}.mp4" for request in ids], dtype=object),
         "arrival_ns": ids * GAP_MS * 1_000_000,
+        "is_warmup": np.zeros(num_requests, dtype=bool),
         "status": np.full(num_requests, "finished", dtype=object),
         "reason": np.full(num_requests, "", dtype=object),
         "num_clips": np.ones(num_requests, dtype=np.int32),
         "label": (ids % 7).astype(np.int32),
         "score": np.full(num_requests, 0.5, dtype=np.float32),
         "replica0": np.zeros(num_requests, dtype=np.int32),
+        "worker0": np.zeros(num_requests, dtype=np.int32),
         "replica1": (ids % 2).astype(np.int32),
+        "worker1": np.zeros(num_requests, dtype=np.int32),
     }
 
 
@@ -115,9 +118,19 @@ def write_run(
     times = event_times(num_requests, factor)
     folder = create(logs, args)
     by_event = {event: times[:, index] for index, event in enumerate(meta.events)}
-    seconds = (meta.end_epoch_ns - (meta.start_epoch_ns or meta.end_epoch_ns)) / 1e9
-    summary = summarize(meta.events, by_event, requests, seconds=seconds, step_names=meta.step_names)
-    write(folder, meta, times, requests, summary.to_json())
+    run = Run(
+        folder=folder,
+        meta=meta,
+        args=meta.args,
+        config=meta.config,
+        start_ns=meta.start_epoch_ns or meta.end_epoch_ns,
+        end_ns=meta.end_epoch_ns,
+        events=meta.events,
+        times=by_event,
+        requests=requests,
+    )
+    summary = summarize(run.events, run.times, run.requests, seconds=run.seconds, step_names=meta.step_names)
+    write(run, summary.to_json())
     return folder
 
 
