@@ -2,8 +2,13 @@
 
 import enum
 import multiprocessing
+from typing import Any
 
+from rnb.clock import now_ns
 from rnb.shared_memory import SharedMemory
+
+PARENT_CHECK_NS = 100_000_000
+"""Asking whether the driver lives takes a system call, too much for each request."""
 
 
 class Termination(enum.IntEnum):
@@ -26,20 +31,37 @@ class StopFlag:
 
     def __init__(self) -> None:
         self._memory = SharedMemory(8)
-        self._memory.array("int64", (1,))[0] = Termination.UNSET
+        self._map()
+        self._reason[0] = Termination.UNSET
+
+    def _map(self) -> None:
+        self._reason = memoryview(self._memory.buffer).cast("q")
+        self._parent_checked_ns = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_memory": self._memory}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._map()
 
     @property
     def reason(self) -> Termination:
-        return Termination(int(self._memory.array("int64", (1,))[0]))
+        return Termination(self._reason[0])
 
     def raise_flag(self, reason: Termination) -> None:
         if self.reason is Termination.UNSET:
-            self._memory.array("int64", (1,))[0] = reason
+            self._reason[0] = reason
 
     def check(self) -> None:
         """Raise Stopped when the run is over, or when the driver has died without saying so."""
-        if self.reason is not Termination.UNSET:
+        if self._reason[0] != _UNSET:
             raise Stopped
-        parent = multiprocessing.parent_process()
-        if parent is not None and not parent.is_alive():
-            raise Stopped
+        if now_ns() - self._parent_checked_ns > PARENT_CHECK_NS:
+            self._parent_checked_ns = now_ns()
+            parent = multiprocessing.parent_process()
+            if parent is not None and not parent.is_alive():
+                raise Stopped
+
+
+_UNSET = int(Termination.UNSET)

@@ -30,6 +30,7 @@ def make_task(capacity: int = NUM_REQUESTS) -> tuple[ClientTask, Connection]:
         stop=stop,
         table=make_table(NUM_REQUESTS),
         queue=make_queue("filename queue", capacity),
+        request_ids=range(NUM_REQUESTS),
         videos=[f"{number}.mp4" for number in range(NUM_REQUESTS)],
         arrivals_ns=np.arange(1, NUM_REQUESTS + 1) * 2_000_000,
     )
