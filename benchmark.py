@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.check:
             print(describe(benchmark.plan))
             return EXIT_OK
-        return EXIT_OK if benchmark.run() else EXIT_FAILED
+        return EXIT_OK if benchmark.run().is_success else EXIT_FAILED
     except UsageError as error:
         print(f"benchmark.py: error: {error}", file=sys.stderr)
         return EXIT_USAGE

@@ -23,7 +23,7 @@ from rnb.mps import shared_gpus
 from rnb.plan import Plan, ReplicaPlan, make_plan
 from rnb.progress import Progress
 from rnb.queues import MessageQueue
-from rnb.report import Ending, announce_end, report
+from rnb.report import Ending, Result, announce_end, report
 from rnb.request_table import FAILED, FINISHED, RequestTable
 from rnb.run_folder import RunFolderError, create
 from rnb.slots import SlotPool
@@ -53,8 +53,8 @@ class Benchmark:
     videos: list[str]
     """The video of each request."""
 
-    def run(self) -> bool:
-        """Run it and write its folder; True when all went as asked. Raises UsageError before it starts."""
+    def run(self) -> Result:
+        """Run it and write its folder. Raises UsageError before it starts."""
         processes = _Processes(self)
         start_ns = None
         try:
@@ -186,6 +186,7 @@ class _Processes:
             stop=self.stop,
             table=self.table,
             queue=self._queues[0],
+            request_ids=range(len(self._videos)),
             videos=self._videos,
             arrivals_ns=self.arrivals_ns,
         )

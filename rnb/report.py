@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb import provenance
-from rnb.analysis.statistics import average_lines, summarize, table
+from rnb.analysis.statistics import Summary, average_lines, summarize, table
 from rnb.clock import epoch_offset_ns, now_ns
 from rnb.console import say
 from rnb.plan import Plan
 from rnb.request_table import STATUS_NAMES, RequestTable
-from rnb.run_folder import Run, RunFolderError, RunMeta, write
+from rnb.run_folder import SEED_EVENT, Run, RunFolderError, RunMeta, write
 from rnb.stop import Termination
 
 
@@ -50,6 +50,20 @@ class Ending:
     """The columns of telemetry.parquet."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a run gave."""
+
+    run: Run
+    summary: Summary
+    problem: str
+    """What went wrong, in one line; empty when nothing did."""
+
+    @property
+    def is_success(self) -> bool:
+        return not self.problem
+
+
 def announce_end(table: RequestTable, start_ns: int, *, is_complete: bool) -> int:
     """Print the seed's lines about the end of the timed part; returns that time.
 
@@ -64,14 +78,23 @@ def announce_end(table: RequestTable, start_ns: int, *, is_complete: bool) -> in
     return end_ns
 
 
-def report(ending: Ending, folder: Path) -> bool:
-    """Print the figures, write the run folder, say what went wrong; True when nothing did."""
-    problem = _write_and_print(ending, folder, _problem(ending))
+def report(ending: Ending, folder: Path) -> Result:
+    """Print the figures, write the run folder, say what went wrong."""
+    run = _run(ending, folder, _problem(ending))
+    summary = _summarize(run)
+    problem = run.meta.message if run.meta else ""
+    try:
+        write(run, summary.to_json())
+    except RunFolderError as error:
+        problem = problem or f"the run folder is not complete: {error}"
+    if ending.start_ns is not None:
+        _print_figures(run, summary)
+    say(f"run folder: {folder}")
     if problem:
         if ending.traceback:
             print(ending.traceback, file=sys.stderr, end="")
         print(f"benchmark.py: {problem}", file=sys.stderr)
-    return not problem
+    return Result(run=run, summary=summary, problem=problem)
 
 
 def _problem(ending: Ending) -> str:
@@ -98,23 +121,16 @@ def _failed_requests(ending: Ending, num_failed: int) -> str:
     )
 
 
-def _write_and_print(ending: Ending, folder: Path, problem: str) -> str:
-    """Returns the problem, which may be that the folder cannot be written."""
-    run = _run(ending, folder, problem)
-    assert run.meta
-    summary = summarize(
-        run.events, run.times, run.requests, seconds=run.seconds, step_names=run.meta.step_names
-    )
-    try:
-        write(run, summary.to_json())
-    except RunFolderError as error:
-        problem = problem or f"the run folder is not complete: {error}"
-    if ending.start_ns is not None:
-        counts = run.is_measured & (run.requests["status"] == "finished")
-        averages = average_lines(run.events, {event: column[counts] for event, column in run.times.items()})
-        say("\n".join([*averages, "", table(summary)]))
-    say(f"run folder: {folder}")
-    return problem
+def _summarize(run: Run) -> Summary:
+    step_names = run.meta.step_names if run.meta else ()
+    return summarize(run.events, run.times, run.requests, seconds=run.seconds, step_names=step_names)
+
+
+def _print_figures(run: Run, summary: Summary) -> None:
+    counts = run.is_measured & (run.requests["status"] == "finished")
+    events = [event for event in run.events if SEED_EVENT.fullmatch(event)]
+    averages = average_lines(events, {event: run.times[event][counts] for event in events})
+    say("\n".join([*averages, "", table(summary)]))
 
 
 def _run(ending: Ending, folder: Path, problem: str) -> Run:
