@@ -1,0 +1,98 @@
+"""How many requests prove a bound on a percentile: MLPerf LoadGen's early-stopping test.
+
+If exactly p % of requests met the bound, the number over it would be binomial. When so few are over it that
+the chance of as few or fewer is at most 1 %, more than p % meet the bound, with 99 % confidence. The test takes
+the requests as independent of each other.
+
+Source: mlcommons/inference, loadgen/early_stopping.cc and results.cc, and the appendix on early stopping of
+MLPerf's inference rules.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+CONFIDENCE = 0.99
+
+
+@dataclass(frozen=True, kw_only=True)
+class TailBound:
+    """The outcome of the test: is the percentile under the bound?"""
+
+    percentile: float
+    bound_ms: float
+    num_requests: int
+    num_over: int
+    """Requests over the bound, or without a result."""
+    num_needed: int
+    """The fewest requests that pass the test with as many over the bound."""
+
+    @property
+    def is_met(self) -> bool:
+        return self.num_requests >= self.num_needed
+
+    @property
+    def num_missing(self) -> int:
+        """How many more requests the test needs, if each of them meets the bound."""
+        return max(0, self.num_needed - self.num_requests)
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether the run's own percentile is over the bound, so that more of the same proves nothing."""
+        share_over = self.num_over / max(1, self.num_requests)
+        return share_over > (1 - self.percentile / 100) * (1 + 1e-9)
+
+
+def judge_bound(*, num_requests: int, num_over: int, percentile: float, bound_ms: float) -> TailBound:
+    """The test for `num_over` of `num_requests` over the bound; `percentile` from 0 to 100, both excluded."""
+    return TailBound(
+        percentile=percentile,
+        bound_ms=bound_ms,
+        num_requests=num_requests,
+        num_over=num_over,
+        num_needed=min_requests(num_over, percentile),
+    )
+
+
+def min_requests(num_over: int, percentile: float, confidence: float = CONFIDENCE) -> int:
+    """The fewest requests that prove the percentile's bound when `num_over` of them are over it."""
+    share_over = 1 - percentile / 100
+    # With so many requests the expected number over the bound is num_over, and the chance about a half.
+    too_few = max(num_over, math.floor(num_over / share_over))
+    step = 1
+    while binomial_cdf(num_over, too_few + step, share_over) > 1 - confidence:
+        step *= 2
+    enough = too_few + step
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        if binomial_cdf(num_over, middle, share_over) > 1 - confidence:
+            too_few = middle
+        else:
+            enough = middle
+    return enough
+
+
+def binomial_cdf(count: int, num_trials: int, chance: float) -> float:
+    """The chance of at most `count` successes; `chance` is that of each trial, 0 < chance < 1.
+
+    Summed from the last term backwards, each from the one after it (LoadGen's series, too), until no term can
+    change the sum.
+    """
+    if count >= num_trials:
+        return 1.0
+    log_first = (
+        math.lgamma(num_trials + 1)
+        - math.lgamma(count + 1)
+        - math.lgamma(num_trials - count + 1)
+        + count * math.log(chance)
+        + (num_trials - count) * math.log1p(-chance)
+    )
+    term = total = 1.0
+    odds_against = (1 - chance) / chance
+    for successes in range(count, 0, -1):
+        term *= successes * odds_against / (num_trials - successes + 1)
+        total += term
+        if term < total * 1e-17:
+            break
+    return math.exp(log_first + math.log(total))
