@@ -1,8 +1,8 @@
 """How many requests prove a bound on a percentile: MLPerf LoadGen's early-stopping test.
 
 If exactly p % of requests met the bound, the number over it would be binomial. When so few are over it that
-the chance of as few or fewer is at most 1 %, more than p % meet the bound, with 99 % confidence. The test takes
-the requests as independent of each other.
+the chance of as few or fewer is at most 1 %, more than p % meet the bound, with 99 % confidence. The test
+takes the requests as independent of each other.
 
 Source: mlcommons/inference, loadgen/early_stopping.cc and results.cc, and the appendix on early stopping of
 MLPerf's inference rules.
