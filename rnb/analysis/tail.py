@@ -29,7 +29,7 @@ class StageInTail:
     median_ms: float
     slowest_ms: float
     share: float
-    """Of the difference between the groups; those of all stages add up to 1. Negative: the slow were faster."""
+    """Of the difference between the groups; those of all stages add up to 1. Below 0: the slow were faster."""
 
     @property
     def difference_ms(self) -> float:

@@ -27,9 +27,9 @@ def timed_run(
     By default a request is due every 10 ms, and all finish.
     """
     num_requests = len(next(iter(stages_ms.values())))
-    arrivals_ms = 10.0 * np.arange(num_requests) if arrivals_ms is None else arrivals_ms
+    due_ms = np.arange(0.0, 10.0 * num_requests, 10.0) if arrivals_ms is None else arrivals_ms
     flags = {**vars(arguments()), **(args or {})}
-    times = {"scheduled": START_NS + np.round(arrivals_ms * 1e6).astype(np.int64)}
+    times = {"scheduled": START_NS + np.round(due_ms * 1e6).astype(np.int64)}
     time_ns = times["scheduled"]
     for event, duration_ms in stages_ms.items():
         time_ns = times[event] = time_ns + np.round(duration_ms * 1e6).astype(np.int64)
