@@ -8,6 +8,7 @@ plays the schedule           step 0: the loader        steps 1…n: the network,
 import sys
 from collections.abc import Sequence
 
+from rnb import console
 from rnb.arguments import parse_args
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
@@ -15,6 +16,7 @@ EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    console.configure(quiet=args.quiet, json=args.json)
     # Imported here because every spawned process imports this file, and the client needs no torch.
     from rnb.driver import UsageError, prepare
     from rnb.plan import describe
@@ -24,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.check:
             print(describe(benchmark.plan))
             return EXIT_OK
-        return EXIT_OK if benchmark.run().is_success else EXIT_FAILED
+        result = benchmark.run()
+        console.emit(result.to_json())
+        return EXIT_OK if result.is_success else EXIT_FAILED
     except UsageError as error:
         print(f"benchmark.py: error: {error}", file=sys.stderr)
         return EXIT_USAGE

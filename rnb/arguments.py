@@ -95,6 +95,14 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
         "--max-failures", type=_integer(0), default=0, metavar="N",
         help="how many requests may fail, say for a bad video, before the run does (default %(default)s)",
     )  # fmt: skip
+    run.add_argument(
+        "--no-telemetry", dest="telemetry", action="store_false",
+        help="do not sample the use of GPUs, CPUs and memory beside the run",
+    )  # fmt: skip
+    run.add_argument(
+        "--quiet", action="store_true", help="print only the result's essentials, and errors; no progress"
+    )
+    run.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
     run.add_argument("--check", action="store_true", help="print the resolved plan and stop")
 
 

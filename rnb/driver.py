@@ -20,8 +20,8 @@ from rnb.control import Control
 from rnb.devices import resolve_mode
 from rnb.importer import accepted, import_class
 from rnb.mps import shared_gpus
+from rnb.observer import Observer
 from rnb.plan import Plan, ReplicaPlan, make_plan
-from rnb.progress import Progress
 from rnb.queues import MessageQueue
 from rnb.report import Ending, Result, announce_end, report
 from rnb.request_table import FAILED, FINISHED, RequestTable
@@ -164,6 +164,9 @@ class _Processes:
             )
             for pool in self._plan.pools
         ]
+        self.observer = Observer(
+            self._plan, self.table, self._queues, num_warmup=0, has_telemetry=self._args.telemetry
+        )
 
     def start(self) -> int | None:
         """Start all processes and pass the start barrier; the start time, or None when that failed."""
@@ -171,6 +174,7 @@ class _Processes:
         for replica in self._plan.replicas:
             make_task = partial(self._runner_task, replica)
             self.supervisor.spawn(replica.name, runner.run_replica, make_task, rank=replica.step + 1)
+        self.observer.prepare()
         if not self.supervisor.wait_for("prepared"):
             return None
         self.supervisor.send_all("handles", self._slot_handles())
@@ -236,18 +240,25 @@ class _Processes:
             failure=self.supervisor.failure,
             traceback=self.supervisor.traceback,
             full_queue=full[0] if full else None,
-            pids={child.name: child.process.pid for child in self.supervisor.children},
-            telemetry=None,
+            pids=self._pids(),
+            telemetry=self.observer.telemetry,
+            gpu_states=self.observer.gpu_states,
         )
+
+    def _pids(self) -> dict[str, int]:
+        return {child.name: child.process.pid or 0 for child in self.supervisor.children}
 
     def wait(self, start_ns: int | None) -> int:
         """Wait for the end of the stream, or of the run, and announce it; returns when it was."""
-        with Progress(self.table) as progress:
-            self.supervisor.wait_until_over(progress.update)
+        if start_ns is None:
+            self.supervisor.wait_until_over(lambda: None)
+            return now_ns()
+        with self.observer.watch(self._pids()) as update:
+            self.supervisor.wait_until_over(update)
         is_complete = self.table.count(FINISHED) + self.table.count(FAILED) == self.table.num_requests
         if is_complete:
             self.stop.raise_flag(Termination.TARGET_NUM_VIDEOS_REACHED)
-        return now_ns() if start_ns is None else announce_end(self.table, start_ns, is_complete=is_complete)
+        return announce_end(self.table, start_ns, is_complete=is_complete)
 
 
 def _threads_per_worker(plan: Plan) -> int:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import math
 import os
 import platform
 import subprocess
-import warnings
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+from rnb import nvml
 
 PACKAGES = ("torch", "numpy", "av", "PyNvVideoCodec", "opencv-python-headless", "triton", "pyarrow")
 GIT_TIMEOUT_S = 5.0
+CPU_FOLDER = Path("/sys/devices/system/cpu")
+STATE_READINGS = ("sm_clock_mhz", "memory_clock_mhz", "power_w", "temperature_c", "throttle_reasons")
 
 
-def collect() -> dict[str, Any]:
-    """Facts about this machine and this code, as JSON types. What cannot be found out is None or left out."""
+def collect(gpu_states: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({})) -> dict[str, Any]:
+    """Facts about this machine and this code, as JSON types. What cannot be found out is None or left out.
+
+    `gpu_states`: what the function of that name gave, by when that was.
+    """
     return {
         "python": platform.python_version(),
         "packages": _package_versions(),
@@ -27,8 +35,10 @@ def collect() -> dict[str, Any]:
         "cpu": _cpu_model(),
         "num_cpus": len(os.sched_getaffinity(0)),
         "cpu_affinity": sorted(os.sched_getaffinity(0)),
+        "cpu_governors": _cpu_governors(),
         "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
-        **_gpus(),
+        "driver": nvml.machine().driver,
+        "gpus": _gpus(gpu_states),
     }
 
 
@@ -73,36 +83,43 @@ def _cpu_model() -> str | None:
     return None
 
 
-def _gpus() -> dict[str, Any]:
-    """Driver, and name, UUID, memory, power cap and clocks of each GPU, through NVML."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from py3nvml import py3nvml as nvml
-        nvml.nvmlInit()
-    except Exception:  # no py3nvml, no driver, or one too old: there is an exception for each
-        return {"driver": None, "gpus": []}
-    try:
-        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-        return {
-            "driver": nvml.nvmlSystemGetDriverVersion(),
-            "gpus": [_gpu(nvml, handle) for handle in handles],
+def _cpu_governors() -> list[str] | None:
+    """How the clocks of the CPUs that the run may use are chosen; None where the kernel does not say."""
+    governors = set()
+    for cpu in os.sched_getaffinity(0):
+        with contextlib.suppress(OSError):
+            governors.add((CPU_FOLDER / f"cpu{cpu}" / "cpufreq" / "scaling_governor").read_text().strip())
+    return sorted(governors) or None
+
+
+def gpu_states() -> list[dict[str, Any]]:
+    """Clocks, power, temperature and throttle reasons of each GPU now, in NVML's order."""
+    return [_state(gpu) for gpu in nvml.machine().gpus]
+
+
+def _state(gpu: nvml.Gpu) -> dict[str, Any]:
+    known = _readings(gpu, STATE_READINGS)
+    if "throttle_reasons" in known:
+        known["throttle_reasons"] = nvml.throttle_names(known["throttle_reasons"])
+    return known
+
+
+def _readings(gpu: nvml.Gpu, names: Sequence[str]) -> dict[str, Any]:
+    """What the GPU tells of these."""
+    values = {name: gpu.read(name) for name in names}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+def _gpus(states: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    machine = nvml.machine()
+    by_cuda_index = machine.by_cuda_index()
+    return [
+        {
+            "name": gpu.name,
+            "uuid": gpu.uuid,
+            "cuda_index": by_cuda_index.index(gpu) if gpu in by_cuda_index else None,
+            **_readings(gpu, ("total_memory_bytes", "power_cap_w")),
+            **{when: of_gpus[index] for when, of_gpus in states.items()},
         }
-    finally:
-        nvml.nvmlShutdown()
-
-
-def _gpu(nvml: Any, handle: Any) -> dict[str, Any]:
-    readings: dict[str, Callable[[], Any]] = {
-        "name": lambda: nvml.nvmlDeviceGetName(handle),
-        "uuid": lambda: nvml.nvmlDeviceGetUUID(handle),
-        "memory_bytes": lambda: nvml.nvmlDeviceGetMemoryInfo(handle).total,
-        "power_cap_w": lambda: nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000,
-        "sm_clock_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
-        "memory_clock_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
-    }
-    found: dict[str, Any] = {}
-    for name, reading in readings.items():
-        with contextlib.suppress(nvml.NVMLError):  # not every GPU has every reading
-            found[name] = reading()
-    return found
+        for index, gpu in enumerate(machine.gpus)
+    ]

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from rnb import provenance
 from rnb.analysis.statistics import Summary, average_lines, summarize, table
 from rnb.clock import epoch_offset_ns, now_ns
-from rnb.console import say
+from rnb.console import conclude, is_quiet, say, warn
+from rnb.input_set import describe_inputs
 from rnb.plan import Plan
 from rnb.request_table import STATUS_NAMES, RequestTable
 from rnb.run_folder import SEED_EVENT, Run, RunFolderError, RunMeta, write
@@ -44,10 +45,12 @@ class Ending:
     """Which process failed and how, in one line."""
     traceback: str
     full_queue: str | None
-    pids: dict[str, int | None]
+    pids: dict[str, int]
     """By the name of the process."""
     telemetry: dict[str, NDArray[Any]] | None
     """The columns of telemetry.parquet."""
+    gpu_states: dict[str, list[dict[str, Any]]]
+    """What each GPU said 'at_start' and 'at_end' of the timed part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +65,11 @@ class Result:
     @property
     def is_success(self) -> bool:
         return not self.problem
+
+    def to_json(self) -> dict[str, Any]:
+        """What --json prints: summary.json, and where the rest is."""
+        outcome = {"folder": str(self.run.folder), "is_success": self.is_success, "message": self.problem}
+        return {**self.summary.to_json(), **outcome}
 
 
 def announce_end(table: RequestTable, start_ns: int, *, is_complete: bool) -> int:
@@ -89,11 +97,13 @@ def report(ending: Ending, folder: Path) -> Result:
         problem = problem or f"the run folder is not complete: {error}"
     if ending.start_ns is not None:
         _print_figures(run, summary)
-    say(f"run folder: {folder}")
+        if is_quiet():  # else the table says so
+            conclude(f"{summary.videos_per_s:.2f} videos/s over {summary.seconds:.2f} s")
+    conclude(f"run folder: {folder}")
     if problem:
         if ending.traceback:
-            print(ending.traceback, file=sys.stderr, end="")
-        print(f"benchmark.py: {problem}", file=sys.stderr)
+            warn(ending.traceback)
+        warn(f"benchmark.py: {problem}")
     return Result(run=run, summary=summary, problem=problem)
 
 
@@ -181,7 +191,10 @@ def _meta(ending: Ending, offset_ns: int, problem: str) -> RunMeta:
             }
             for replica in ending.plan.replicas
         ],
-        provenance=provenance.collect(),
+        provenance={
+            **provenance.collect(ending.gpu_states),
+            "inputs": describe_inputs(ending.videos, ending.args.data),
+        },
     )
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 
 from rnb import provenance
+from tests.support.fake_nvml import FakeGpu, install, use_package
 
 MODULE = Path(provenance.__file__)
 
@@ -92,42 +93,44 @@ def test_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_py3nvml(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "py3nvml", None)
-    facts = provenance.collect()
+    use_package(monkeypatch, None)
+    facts = provenance.collect({"at_start": provenance.gpu_states()})
     assert (facts["driver"], facts["gpus"]) == (None, [])
 
 
-class FakeNVMLError(Exception):
-    pass
-
-
-def fake_nvml() -> ModuleType:
-    """A driver with one GPU that does not tell its clocks."""
-
-    def refuse(*_: object) -> None:
-        raise FakeNVMLError
-
-    nvml = ModuleType("py3nvml")
-    functions = {
-        "nvmlInit": lambda: None,
-        "nvmlShutdown": lambda: None,
-        "nvmlDeviceGetCount": lambda: 1,
-        "nvmlDeviceGetHandleByIndex": lambda index: index,
-        "nvmlSystemGetDriverVersion": lambda: "570.1",
-        "nvmlDeviceGetName": lambda handle: "A GPU",
-        "nvmlDeviceGetUUID": lambda handle: "GPU-1",
-        "nvmlDeviceGetMemoryInfo": lambda handle: type("Info", (), {"total": 1024}),
-        "nvmlDeviceGetEnforcedPowerLimit": lambda handle: 700_000,
-        "nvmlDeviceGetClockInfo": refuse,
-    }
-    nvml.__dict__.update(functions, NVMLError=FakeNVMLError, NVML_CLOCK_SM=1, NVML_CLOCK_MEM=2)
-    return nvml
-
-
-def test_a_reading_that_a_gpu_lacks_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    package = ModuleType("py3nvml")
-    package.py3nvml = fake_nvml()  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "py3nvml", package)
-    facts = provenance.collect()
+def test_the_gpus_and_their_states_at_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    idle = FakeGpu("A GPU", "GPU-0", lacks=["nvmlDeviceGetClockInfo", "nvmlDeviceGetEnforcedPowerLimit"])
+    install(monkeypatch, [idle, FakeGpu("A GPU", "GPU-1")])
+    facts = provenance.collect({"at_start": provenance.gpu_states(), "at_end": provenance.gpu_states()})
     assert facts["driver"] == "570.1"
-    assert facts["gpus"] == [{"name": "A GPU", "uuid": "GPU-1", "memory_bytes": 1024, "power_cap_w": 700.0}]
+    state = {
+        "power_w": 312.5,
+        "temperature_c": 44,
+        "throttle_reasons": ["sw_power_cap", "sw_thermal_slowdown"],
+    }
+    clocks = {"sm_clock_mhz": 1980, "memory_clock_mhz": 2619}
+    of_idle = {"name": "A GPU", "uuid": "GPU-0", "cuda_index": None, "total_memory_bytes": 1024}
+    of_used = {
+        "name": "A GPU",
+        "uuid": "GPU-1",
+        "cuda_index": 0,
+        "total_memory_bytes": 1024,
+        "power_cap_w": 700,
+    }
+    assert facts["gpus"] == [
+        {**of_idle, "at_start": state, "at_end": state},
+        {**of_used, "at_start": {**clocks, **state}, "at_end": {**clocks, **state}},
+    ]
+
+
+def test_cpu_governors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+    for cpu, governor in enumerate(["performance", "powersave"]):
+        folder = tmp_path / f"cpu{cpu}" / "cpufreq"
+        folder.mkdir(parents=True)
+        (folder / "scaling_governor").write_text(governor + "\n")
+    monkeypatch.setattr(provenance, "CPU_FOLDER", tmp_path)
+    assert provenance.collect()["cpu_governors"] == ["performance", "powersave"]
+    monkeypatch.setattr(provenance, "CPU_FOLDER", tmp_path / "none")
+    assert provenance.collect()["cpu_governors"] is None
