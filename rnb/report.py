@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb import provenance
-from rnb.analysis.statistics import Summary, average_lines, summarize, table
+from rnb.analysis.statistics import average_lines
+from rnb.analysis.summary import Summary, summarize
+from rnb.analysis.summary_text import table
 from rnb.clock import epoch_offset_ns, now_ns
 from rnb.console import conclude, is_quiet, say, warn
 from rnb.input_set import describe_inputs
@@ -89,7 +91,7 @@ def announce_end(table: RequestTable, start_ns: int, *, is_complete: bool) -> in
 def report(ending: Ending, folder: Path) -> Result:
     """Print the figures, write the run folder, say what went wrong."""
     run = _run(ending, folder, _problem(ending))
-    summary = _summarize(run)
+    summary = summarize(run)
     problem = run.meta.message if run.meta else ""
     try:
         write(run, summary.to_json())
@@ -129,11 +131,6 @@ def _failed_requests(ending: Ending, num_failed: int) -> str:
         f"{num_failed} of {ending.requests.num_requests} requests failed, more than --max-failures"
         f" {ending.args.max_failures}; the first: {first}"
     )
-
-
-def _summarize(run: Run) -> Summary:
-    step_names = run.meta.step_names if run.meta else ()
-    return summarize(run.events, run.times, run.requests, seconds=run.seconds, step_names=step_names)
 
 
 def _print_figures(run: Run, summary: Summary) -> None:

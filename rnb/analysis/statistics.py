@@ -1,4 +1,4 @@
-"""What the timestamps of a run say: throughput, latency, and where the time went.
+"""How long things took: each stage of each request, and the distribution of each stage.
 
 Latency counts from when a request was scheduled, so a late client hides nothing. A stage's duration is the
 difference of two timestamps of a request; where the request is split into segments, their mean.
@@ -7,21 +7,23 @@ difference of two timestamps of a request; where the request is split into segme
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-SUMMARY_VERSION = 1
-PERCENTILES = (50, 90, 99)
-MIN_COUNTS = {50: 1, 90: 64, 99: 662}
-"""Fewest requests for a percentile. For 90 and 99 they are LoadGen's: the fewest with which one request over
-a bound still shows, with 99 % confidence, that the percentile is under it."""
+from rnb.analysis.intervals import Interval, mean_interval, percentile_interval
+
+PERCENTILES = (50, 90, 95, 99, 99.9)
+MIN_COUNTS = {50: 1, 90: 64, 95: 130, 99: 662, 99.9: 6636}
+"""Fewest requests for a percentile. All but the first are LoadGen's: the fewest with which one request over a
+bound still shows, with 99 % confidence, that the percentile is under it."""
 NUM_SUMMARY_SKIPS = 10
 """The seed leaves the first requests out of its averages."""
+LATENESS, SERVICE, END_TO_END = "lateness of the client", "service (from sending)", "end to end"
 
 _EVENT = re.compile(r"(?P<name>.+?)(-(?P<segment>\d+))?")
 
@@ -34,88 +36,71 @@ class Durations:
     count: int
     mean_ms: float | None
     percentiles_ms: dict[str, float | None]
-    """By 'p50'; None where there are too few requests for the percentile."""
+    """By 'p50' …; None where there are too few requests for the percentile."""
     max_ms: float | None
+    intervals_ms: dict[str, Interval | None]
+    """95 % intervals, by 'mean' and 'p50' …; None where there are too few requests."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    num_scheduled: int
-    num_sent: int
-    num_refused: int
-    num_failed: int
-    num_finished: int
-    seconds: float
-    videos_per_s: float
-    clips_per_s: float | None
-    durations: list[Durations]
-    """Each stage in order, then lateness, service time and end-to-end latency."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {"schema_version": SUMMARY_VERSION, **asdict(self)}
-
-
-def summarize(
-    events: Sequence[str],
-    times: Mapping[str, NDArray[np.int64]],
-    requests: Mapping[str, Any],
-    *,
-    seconds: float,
-    step_names: Sequence[str] = (),
-) -> Summary:
-    """Statistics of a run; `times` in ns by event, `seconds` from its start to its end."""
-    status = np.asarray(requests["status"])
-    finished = status == "finished"
-    stages = stage_durations_ms(events, {event: times[event][finished] for event in events}, step_names)
-    sent = times["enqueue_filename"] if "enqueue_filename" in times else next(iter(times.values()))
-    num_clips = int(np.asarray(requests["num_clips"])[finished].sum()) if "num_clips" in requests else None
-    return Summary(
-        num_scheduled=len(status),
-        num_sent=int(np.count_nonzero(sent)),
-        num_refused=int(np.count_nonzero(status == "refused")),
-        num_failed=int(np.count_nonzero(status == "failed")),
-        num_finished=int(np.count_nonzero(finished)),
-        seconds=seconds,
-        videos_per_s=float(np.count_nonzero(finished)) / seconds if seconds > 0 else 0.0,
-        clips_per_s=None if num_clips is None or seconds <= 0 else num_clips / seconds,
-        durations=[describe(name, values) for name, values in stages.items()],
-    )
+def percentile_name(percent: float) -> str:
+    return f"p{percent:g}"
 
 
 def describe(name: str, values_ms: NDArray[np.float64]) -> Durations:
-    """Mean, maximum, and the nearest-rank percentiles: the smallest value that p % do not exceed."""
-    count = len(values_ms)
-    enough = [p for p in PERCENTILES if count >= MIN_COUNTS[p]]
-    found = np.percentile(values_ms, enough, method="inverted_cdf") if enough else ()
-    by_percentile = dict(zip(enough, map(float, found), strict=True))
+    """Of a series in order of arrival; NaN: the request has none.
+
+    A percentile is the nearest rank: the smallest value that p % do not exceed.
+    """
+    values_ms = values_ms[~np.isnan(values_ms)]
+    in_order, count = np.sort(values_ms), len(values_ms)
+    percentiles: dict[str, float | None] = {percentile_name(percent): None for percent in PERCENTILES}
+    intervals = {"mean": mean_interval(values_ms), **dict.fromkeys(percentiles)}
+    for percent in PERCENTILES:
+        if count >= MIN_COUNTS[percent]:
+            key, value = percentile_name(percent), nearest_rank(in_order, percent)
+            percentiles[key] = value
+            intervals[key] = percentile_interval(values_ms, in_order, percent, value)
     return Durations(
         name=name,
         count=count,
         mean_ms=float(values_ms.mean()) if count else None,
-        percentiles_ms={f"p{p}": by_percentile.get(p) for p in PERCENTILES},
-        max_ms=float(values_ms.max()) if count else None,
+        percentiles_ms=percentiles,
+        max_ms=float(in_order[-1]) if count else None,
+        intervals_ms=intervals,
     )
+
+
+def nearest_rank(in_order: NDArray[np.float64], percent: float) -> float:
+    """The smallest of the sorted values that `percent` % do not exceed."""
+    rank = math.ceil(round(percent * len(in_order) / 100, 9))  # 99.9 % of 1000 is 999, not 999.0000000001
+    return float(in_order[max(rank, 1) - 1])
 
 
 def stage_durations_ms(
     events: Sequence[str], times: Mapping[str, NDArray[np.int64]], step_names: Sequence[str] = ()
 ) -> dict[str, NDArray[np.float64]]:
-    """The duration of each stage of each request, and of the whole."""
+    """The duration of each stage of each request, and of the whole; NaN where it did not get there."""
     merged = merge_segments(events, times)
     names = list(merged)
     stages = {
-        _stage_name(before, after, step_names): (merged[after] - merged[before]) / 1e6
+        stage_name(before, after, step_names): _between_ms(merged[before], merged[after])
         for before, after in itertools.pairwise(names)
         if before != "scheduled"
     }
     last = np.max([times[event] for event in events], axis=0) if events else np.zeros(0)
     if "scheduled" in merged:
-        stages["lateness of the client"] = (merged["enqueue_filename"] - merged["scheduled"]) / 1e6
+        stages[LATENESS] = _between_ms(merged["scheduled"], merged["enqueue_filename"])
     if "enqueue_filename" in merged:
-        stages["service (from sending)"] = (last - merged["enqueue_filename"]) / 1e6
+        stages[SERVICE] = _between_ms(merged["enqueue_filename"], last)
     if names:
-        stages["end to end"] = (last - merged[names[0]]) / 1e6
+        stages[END_TO_END] = _between_ms(merged[names[0]], last)
     return stages
+
+
+def _between_ms(before_ns: NDArray[np.int64], after_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+    between_ms: NDArray[np.float64] = (after_ns - before_ns) / 1e6
+    between_ms[(before_ns == 0) | (after_ns == 0)] = np.nan
+    return between_ms
 
 
 def merge_segments(
@@ -137,7 +122,8 @@ def _mean(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return mean
 
 
-def _stage_name(before: str, after: str, step_names: Sequence[str]) -> str:
+def stage_name(before: str, after: str, step_names: Sequence[str]) -> str:
+    """What happens to a request between two events, of which the names are without a segment."""
     match = re.fullmatch(r"(runner|slot|inference|handoff)(\d+)_(start|finish)", after)
     if match is None:
         return f"{before} to {after}"
@@ -166,28 +152,6 @@ def average_lines(events: Sequence[str], times: Mapping[str, NDArray[np.int64]])
         f" {float((merged[after] - merged[before])[skips:].mean()) / 1e6:f} ms"
         for before, after in itertools.pairwise(names)
     ]
-
-
-def table(summary: Summary) -> str:
-    """The summary as a text table."""
-    header = ["", "mean", *(f"p{p}" for p in PERCENTILES), "max ms"]
-    rows = [header]
-    for entry in summary.durations:
-        values = [entry.mean_ms, *entry.percentiles_ms.values(), entry.max_ms]
-        rows.append([entry.name, *("-" if value is None else f"{value:.3f}" for value in values)])
-    lines = align(rows)
-    if any(None in entry.percentiles_ms.values() for entry in summary.durations):
-        lines.append(
-            "- : too few requests for this percentile; "
-            + ", ".join(f"p{p} needs {MIN_COUNTS[p]}" for p in PERCENTILES if MIN_COUNTS[p] > 1)
-        )
-    clips = "" if summary.clips_per_s is None else f", {summary.clips_per_s:.1f} clips/s"
-    lines.append(f"{summary.videos_per_s:.2f} videos/s{clips} over {summary.seconds:.2f} s")
-    lines.append(
-        f"requests: {summary.num_scheduled} scheduled, {summary.num_sent} sent,"
-        f" {summary.num_refused} refused, {summary.num_failed} failed, {summary.num_finished} finished"
-    )
-    return "\n".join(lines)
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:

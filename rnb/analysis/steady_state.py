@@ -23,7 +23,7 @@ and the rest is tested once more.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from rnb.analysis.events import arrivals_ns, num_steps, segments
 from rnb.analysis.queue_depth import in_system
-from rnb.analysis.utilization import Utilization, busiest_step
+from rnb.analysis.utilization import busiest_step, worker_utilizations
 from rnb.run_folder import Run
 
 NUM_SPANS = 40
@@ -92,15 +92,15 @@ def is_bulk(run: Run) -> bool:
     return len(due_ns) > 1 and float(np.ptp(due_ns)) < BULK_SHARE * run.seconds * 1e9
 
 
-def find_steady_state(run: Run, workers: Sequence[Utilization]) -> SteadyState:
-    """Test a run; `workers`: its utilization, which tells where a bulk run ramps down.
+def find_steady_state(run: Run) -> SteadyState:
+    """Test a run.
 
     What is tested ends with the last arrival: after it, queues only drain. Of a bulk run it is from the first
     request that finishes until the busiest step takes its last one, and only throughput is tested.
     """
     is_finished = run.requests["status"] == "finished"
     ends_s = np.sort((run.ends_ns[is_finished] - run.window_ns[0]) / 1e9)
-    stretch = _bulk_stretch(run, ends_s, workers) if is_bulk(run) else _open_stretch(run)
+    stretch = _bulk_stretch(run, ends_s) if is_bulk(run) else _open_stretch(run)
     num_finished = int(np.diff(np.searchsorted(ends_s, stretch))[0])
     if num_finished < MIN_REQUESTS or stretch[1] <= stretch[0]:
         return _untold(
@@ -139,8 +139,8 @@ def _open_stretch(run: Run) -> Stretch:
     return 0.0, (int(due_ns.max()) - run.window_ns[0]) / 1e9 if len(due_ns) else 0.0
 
 
-def _bulk_stretch(run: Run, ends_s: Series, workers: Sequence[Utilization]) -> Stretch:
-    step = busiest_step(workers)
+def _bulk_stretch(run: Run, ends_s: Series) -> Stretch:
+    step = busiest_step(worker_utilizations(run))
     taken = segments(run, f"runner{num_steps(run) - 1 if step is None else step}_start").values()
     last_ns = max((int(column.max()) for column in taken), default=0)
     in_phase = ends_s[ends_s >= 0]

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rnb import run_folder
-from rnb.analysis.statistics import SUMMARY_VERSION
+from rnb.analysis.summary import SUMMARY_VERSION
 from rnb.run_folder import Run, RunFolderError, create, parse_args_line, read
 from tests.support.sample_runs import (
     CONFIG,

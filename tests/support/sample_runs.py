@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.analysis.statistics import summarize
+from rnb.analysis.summary import summarize
 from rnb.run_folder import Run, RunMeta, create, write
 
 START_NS = 1_795_000_000_123_456_789
@@ -129,8 +129,7 @@ def write_run(
         times=by_event,
         requests=requests,
     )
-    summary = summarize(run.events, run.times, run.requests, seconds=run.seconds, step_names=meta.step_names)
-    write(run, summary.to_json())
+    write(run, summarize(run).to_json())
     return folder
 
 
