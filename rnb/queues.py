@@ -1,12 +1,17 @@
 """Bounded queues between processes, for the small messages that say which slot holds what.
 
-A queue is a ring of bytes in shared memory with one lock and one semaphore: no feeder thread, no pipe whose
-size bounds what fits, an exact capacity, and a depth that anybody can read. One hop costs a lock, a memory
-copy and a wake-up.
+A queue is a ring of bytes in shared memory with two locks and one semaphore: no feeder thread, no pipe whose
+size bounds what fits, an exact capacity, and a depth that anybody can read. One hop costs a lock on either
+side, a memory copy and a wake-up.
+
+Writers and readers have a lock each (M. M. Michael and M. L. Scott, Simple, fast, and practical non-blocking
+and blocking concurrent queue algorithms, PODC 1996): with one for both, a client had to wait milliseconds for
+a reader that the kernel had put aside while it held the lock.
 """
 
 import pickle
 from multiprocessing.context import BaseContext
+from multiprocessing.synchronize import Lock
 from typing import Any
 
 from rnb.shared_memory import SharedMemory
@@ -18,6 +23,12 @@ LOCK_TIMEOUT_S = 5.0
 """The lock is held for microseconds, so waiting this long means that its holder was killed."""
 
 _LENGTH_BYTES = 8
+
+# What the header holds. Positions count bytes since the start and never wrap; their remainder is the place in
+# the ring. Each side's words are on a cache line of their own, and only that side writes them.
+_WRITTEN, _NUM_PUT, _NUM_WRITERS, _KNOWN_FREE = range(4)
+_READ, _NUM_TAKEN = 8, 9
+_HEADER_WORDS = 16
 
 
 class QueueFull(Exception):
@@ -43,23 +54,20 @@ class MessageQueue:
         """Make a queue of at most `capacity` messages, named as error messages should name it."""
         self.name = name
         self.capacity = capacity
-        self._lock = context.Lock()
+        self._put_lock, self._get_lock = context.Lock(), context.Lock()
         self._wakeups = context.Semaphore(0)
-        self._header_memory = SharedMemory(4 * 8)
+        self._header_memory = SharedMemory(_HEADER_WORDS * 8)
         self._ring_memory = SharedMemory(max(1 << 20, capacity * BYTES_PER_MESSAGE))
         self._map()
-        self._header[3] = num_writers
+        self._header[_NUM_WRITERS] = num_writers
 
     def _map(self) -> None:
-        # Positions count bytes since the start and never wrap; their remainder is the place in the ring.
-        self._header = self._header_memory.array(
-            "int64", (4,)
-        )  # read position, write position, depth, writers
+        self._header = memoryview(self._header_memory.buffer).cast("q")
         self._ring = memoryview(self._ring_memory.buffer)
         self._ring_bytes = self._ring_memory.num_bytes
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("name", "capacity", "_lock", "_wakeups", "_header_memory", "_ring_memory")
+        kept = ("name", "capacity", "_put_lock", "_get_lock", "_wakeups", "_header_memory", "_ring_memory")
         return {key: self.__dict__[key] for key in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -68,7 +76,8 @@ class MessageQueue:
 
     def depth(self) -> int:
         """How many messages wait now."""
-        return int(self._header[2])
+        num_taken: int = self._header[_NUM_TAKEN]  # first, or it could pass the other one
+        return self._header[_NUM_PUT] - num_taken
 
     def put(self, message: Any) -> None:
         """Append a message, or raise QueueFull at once."""
@@ -76,50 +85,60 @@ class MessageQueue:
         needed = len(data) + _LENGTH_BYTES
         if needed > self._ring_bytes:
             raise ValueError(f"{self.name}: a message of {len(data)} bytes; the queue has {self._ring_bytes}")
-        self._acquire()
+        self._acquire(self._put_lock)
         try:
-            read, write, depth, _ = self._header.tolist()
-            if depth >= self.capacity or write + needed - read > self._ring_bytes:
+            if self.depth() >= self.capacity or not self._has_room(needed):
                 raise QueueFull(self.name)
-            self._write(write, len(data).to_bytes(_LENGTH_BYTES, "little"))
-            self._write(write + _LENGTH_BYTES, data)
-            self._header[1] = write + needed
-            self._header[2] = depth + 1
+            written = self._header[_WRITTEN]
+            self._write(written, len(data).to_bytes(_LENGTH_BYTES, "little"))
+            self._write(written + _LENGTH_BYTES, data)
+            self._header[_WRITTEN] = written + needed
+            self._header[_NUM_PUT] += 1
         finally:
-            self._lock.release()
+            self._put_lock.release()
         self._wakeups.release()
+
+    def _has_room(self, num_bytes: int) -> bool:
+        """Whether the ring has so much room; the caller holds the writers' lock."""
+        end = self._header[_WRITTEN] + num_bytes - self._ring_bytes
+        if end > self._header[_KNOWN_FREE]:
+            # Only the readers' lock orders their copying before the writing that will follow.
+            self._acquire(self._get_lock)
+            self._header[_KNOWN_FREE] = self._header[_READ]
+            self._get_lock.release()
+        return bool(end <= self._header[_KNOWN_FREE])
 
     def get(self, timeout_s: float) -> Any:
         """Take the oldest message; raise TimeoutError after `timeout_s`, EndOfStream at the end."""
         if not self._wakeups.acquire(True, timeout_s):
             raise TimeoutError
-        self._acquire()
+        self._acquire(self._get_lock)
         try:
-            read, _, depth, _ = self._header.tolist()
-            if depth == 0:
+            if self.depth() == 0:
                 # Only the last close wakes a reader without a message: pass the news on to the next reader.
                 self._wakeups.release()
                 raise EndOfStream
+            read = self._header[_READ]
             length = int.from_bytes(self._read(read, _LENGTH_BYTES), "little")
             data = self._read(read + _LENGTH_BYTES, length)
-            self._header[0] = read + _LENGTH_BYTES + length
-            self._header[2] = depth - 1
+            self._header[_READ] = read + _LENGTH_BYTES + length
+            self._header[_NUM_TAKEN] += 1
         finally:
-            self._lock.release()
+            self._get_lock.release()
         return pickle.loads(data)
 
     def close(self) -> None:
         """Say that this writer will put nothing more."""
-        self._acquire()
+        self._acquire(self._put_lock)
         try:
-            self._header[3] -= 1
-            if self._header[3] == 0:
+            self._header[_NUM_WRITERS] -= 1
+            if self._header[_NUM_WRITERS] == 0:
                 self._wakeups.release()
         finally:
-            self._lock.release()
+            self._put_lock.release()
 
-    def _acquire(self) -> None:
-        if not self._lock.acquire(True, LOCK_TIMEOUT_S):
+    def _acquire(self, lock: Lock) -> None:
+        if not lock.acquire(True, LOCK_TIMEOUT_S):
             raise QueueBroken(f"{self.name}: a process was killed while it held the lock")
 
     def _write(self, position: int, data: bytes) -> None:

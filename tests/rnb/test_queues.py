@@ -48,6 +48,34 @@ def test_a_ring_without_room_is_full_before_its_capacity() -> None:
         queue.put(bytes(100_000))
 
 
+def test_the_room_of_a_taken_message_is_free_at_once() -> None:
+    queue = make_queue(capacity=1)
+    for letter in (b"a", b"b", b"c"):  # two do not fit into a ring of 1 MiB
+        queue.put(letter * 700_000)
+        assert queue.get(0) == letter * 700_000
+
+
+def test_a_put_does_not_wait_for_a_reader_that_was_put_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, is_reading, may_go_on = make_queue(), threading.Event(), threading.Event()
+    queue.put("first")
+
+    def read_slowly(position: int, num_bytes: int) -> bytes:
+        is_reading.set()
+        assert may_go_on.wait(30)
+        return MessageQueue._read(queue, position, num_bytes)
+
+    monkeypatch.setattr(queue, "_read", read_slowly)
+    taken: list[str] = []
+    reader = threading.Thread(target=lambda: taken.append(queue.get(0)))
+    reader.start()
+    assert is_reading.wait(30)
+    queue.put("second")
+    assert taken == []
+    may_go_on.set()
+    reader.join(30)
+    assert (taken, queue.get(0)) == (["first"], "second")
+
+
 def test_a_message_larger_than_the_ring_says_so() -> None:
     with pytest.raises(ValueError, match=r"test queue: a message of 2\d* bytes"):
         make_queue().put(bytes(2_000_000))
