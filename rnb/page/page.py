@@ -1,0 +1,87 @@
+"""The whole page: all sections one below the other, with their style, script and colours inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from rnb.page import palette
+from rnb.page.fills import definitions
+from rnb.page.markup import Markup, join, tag
+from rnb.page.sections import (
+    breakdown,
+    comparison,
+    devices,
+    latency,
+    load,
+    overview,
+    provenance,
+    queues,
+    replicas,
+    tail,
+    verdict,
+)
+from rnb.page.subject import Subject
+
+Section: TypeAlias = Callable[[Sequence[Subject]], Markup | None]
+
+SECTIONS: tuple[Section, ...] = (
+    verdict.section,
+    overview.section,
+    comparison.section,
+    latency.section,
+    load.section,
+    breakdown.section,
+    tail.section,
+    queues.section,
+    replicas.section,
+    devices.section,
+    provenance.section,
+)
+"""From top to bottom. A section that returns None is left out."""
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+"""The page asks nothing of the network, and a browser would not let it."""
+
+
+def render(subjects: Sequence[Subject]) -> str:
+    """The page as one text."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("link", rel="icon", href="data:,"),
+        tag("title", _title(subjects)),
+        tag("style", Markup(_style())),
+    )
+    sections = [section(subjects) for section in SECTIONS]
+    body = tag(
+        "body",
+        definitions(),
+        tag("header", tag("h1", _title(subjects))),
+        tag("main", *sections),
+        tag("script", Markup(_own_file("script.js"))),
+    )
+    return join(Markup("<!doctype html>\n"), tag("html", head, body, lang="en"), "\n")
+
+
+def write_page(path: str | Path, subjects: Sequence[Subject]) -> None:
+    """Raises OSError."""
+    Path(path).write_text(render(subjects), encoding="utf-8", errors="backslashreplace")
+
+
+def _title(subjects: Sequence[Subject]) -> str:
+    return f"RnB: {subjects[0].name}" if len(subjects) == 1 else f"RnB: {len(subjects)} runs"
+
+
+def _style() -> str:
+    light = palette.variables(palette.LIGHT, palette.LIGHT_BACKGROUND)
+    dark = palette.variables(palette.DARK, palette.DARK_BACKGROUND)
+    themes = f":root{{{light}}}\n@media (prefers-color-scheme: dark){{:root{{{dark}}}}}\n"
+    return themes + _own_file("style.css")
+
+
+def _own_file(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")

@@ -1,0 +1,163 @@
+"""How busy GPUs and CPUs were beside the run, over time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnb.page.charts import Chart, Line, legend
+from rnb.page.markup import Content, Markup, tag
+from rnb.page.palette import run_colour
+from rnb.page.scales import exactly, linear
+from rnb.page.subject import Subject
+from rnb.page.tables import details, table
+from rnb.page.wording import number, share, size
+
+KNOWN = {"sm_percent": "SM", "nvdec_percent": "NVDEC", "percent": "CPU"}
+_PERCENT = re.compile(r"(?P<device>gpu\d+|cpu)\.(?P<reading>(?:\w+_)?percent)")
+_PROCESS = re.compile(r"process\.(?P<name>.+)\.cpu_percent")
+_HEIGHT_PX, _MAX_POINTS = 150, 600
+MAX_OPEN = 6
+
+Telemetry = Mapping[str, NDArray[Any]]
+
+
+def section(runs: Sequence[Subject]) -> Markup | None:
+    shown = [(run, run.findings.telemetry) for run in runs if run.findings.telemetry]
+    shown = [(run, telemetry) for run, telemetry in shown if _readings(telemetry)]
+    if not shown:
+        return None
+    charts = [
+        chart for run, telemetry in shown for chart in _charts(run, telemetry, is_alone=len(shown) == 1)
+    ]
+    grid = tag("div", charts, class_="grid-of-charts")
+    processes = [
+        details(["Processes", *([" of ", run.badge] if len(shown) > 1 else [])], _processes(telemetry))
+        for run, telemetry in shown
+    ]
+    return tag(
+        "section",
+        tag("h2", "GPUs and CPUs"),
+        tag(
+            "p",
+            "The GPUs' multiprocessors (SM) and video engines (NVDEC), and the CPUs that the run may use.",
+            class_="note",
+        ),
+        _table(shown),
+        legend([(name, colour, "", "") for name, colour in _names(shown).items()]),
+        grid if len(shown) <= MAX_OPEN else details(f"Over time, {len(shown)} runs", grid),
+        processes,
+    )
+
+
+def _readings(telemetry: Telemetry) -> dict[str, dict[str, NDArray[Any]]]:
+    """Per cent by device and reading, without those that were not to be had."""
+    found: dict[str, dict[str, NDArray[Any]]] = {}
+    for column, values in telemetry.items():
+        match = _PERCENT.fullmatch(column)
+        if match and np.isfinite(values).any():
+            found.setdefault(match["device"], {})[match["reading"]] = values
+    return found
+
+
+def _name(reading: str) -> str:
+    return KNOWN.get(reading, reading.removesuffix("_percent").replace("_", " "))
+
+
+def _names(shown: Sequence[tuple[Subject, Telemetry]]) -> dict[str, str]:
+    """The colour of each reading: the known ones always have the same."""
+    found = [
+        reading
+        for _, telemetry in shown
+        for readings in _readings(telemetry).values()
+        for reading in readings
+    ]
+    names = list(dict.fromkeys([*KNOWN.values(), *map(_name, found)]))
+    return {name: run_colour(index + 2) for index, name in enumerate(names) if name in map(_name, found)}
+
+
+def _charts(run: Subject, telemetry: Telemetry, *, is_alone: bool) -> list[Content]:
+    colours = _names([(run, telemetry)])
+    start_ns, end_ns = run.findings.window_ns
+    at_s = (telemetry["time_ns"] - start_ns) / 1e9
+    inside = (at_s >= 0) & (telemetry["time_ns"] <= end_ns)
+    return [
+        Chart(
+            title=f"{_device(device)} over time, {run.name}",
+            caption=_device(device) if is_alone else [run.badge, f" {_device(device)}"],
+            run="" if is_alone else run.letter,
+            x=exactly(0.0, run.findings.seconds, "s"),
+            y=linear(100.0, "%"),
+            x_name="of the measured phase",
+            lines=[
+                Line(name=_name(reading), x=at_s[inside], y=values[inside], colour=colours[_name(reading)])
+                for reading, values in readings.items()
+            ],
+            height_px=_HEIGHT_PX,
+            max_points=_MAX_POINTS,
+        ).draw()
+        for device, readings in _readings(telemetry).items()
+    ]
+
+
+def _device(device: str) -> str:
+    return "CPUs" if device == "cpu" else f"GPU {device.removeprefix('gpu')}"
+
+
+def _table(shown: Sequence[tuple[Subject, Telemetry]]) -> Markup:
+    rows = [
+        [
+            [run.badge, f" {_device(device)}"] if len(shown) > 1 else _device(device),
+            *(
+                _mean(run, telemetry, f"{device}.{reading}", share_of=100)
+                for reading in ("sm_percent", "nvdec_percent")
+            ),
+            _mean(run, telemetry, "cpu.percent", share_of=100) if device == "cpu" else "",
+            size(_most(telemetry, f"{device}.memory_bytes")) if device != "cpu" else "",
+            _mean(run, telemetry, f"{device}.power_w", unit=" W"),
+            _mean(run, telemetry, f"{device}.sm_clock_mhz", unit=" MHz"),
+        ]
+        for run, telemetry in shown
+        for device in _readings(telemetry)
+    ]
+    return table(["mean", "SM", "NVDEC", "CPU", "most memory", "power", "SM clock"], rows)
+
+
+def _mean(run: Subject, telemetry: Telemetry, column: str, *, share_of: float = 0.0, unit: str = "") -> str:
+    """Over the measured phase; empty where there is no such column."""
+    if column not in telemetry:
+        return ""
+    start_ns, end_ns = run.findings.window_ns
+    inside = (telemetry["time_ns"] >= start_ns) & (telemetry["time_ns"] <= end_ns)
+    values = telemetry[column][inside]
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return ""
+    mean = float(values.mean())
+    return share(round(mean / share_of, 3)) if share_of else f"{number(mean)}{unit}"
+
+
+def _most(telemetry: Telemetry, column: str) -> float | None:
+    values = telemetry.get(column, np.zeros(0))
+    values = values[np.isfinite(values)]
+    return float(values.max()) if len(values) else None
+
+
+def _processes(telemetry: Telemetry) -> Markup:
+    names = [match["name"] for column in telemetry if (match := _PROCESS.fullmatch(column))]
+    rows = [
+        [
+            name,
+            f"{number(float(np.nanmean(cpu)))} %"
+            if np.isfinite(cpu := telemetry[f"process.{name}.cpu_percent"]).any()
+            else "",
+            size(_most(telemetry, f"process.{name}.memory_bytes")),
+            size(_most(telemetry, f"process.{name}.gpu_memory_bytes")),
+        ]
+        for name in names
+    ]
+    return table(["", "CPU, 100 % = one core", "most memory", "most GPU memory"], rows)
