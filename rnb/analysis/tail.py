@@ -8,17 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.analysis.statistics import align, stage_durations_ms
+from rnb.analysis.statistics import END_TO_END, LATENESS, MIN_COUNTS, SERVICE, align, stage_durations_ms
 from rnb.run_folder import Run
 
 SLOWEST_SHARE = 0.01
 MEDIAN_SHARES = (0.45, 0.55)
 """The median request stands for those around it: from here to there in the order of latency."""
-MIN_REQUESTS = 662
-"""As for the p99: below, the slowest 1 % are too few to tell anything."""
-LATENESS = "lateness of the client"
-TOTALS = ("service (from sending)", "end to end")
-"""What the stages add up to."""
+MIN_REQUESTS = MIN_COUNTS[99]
+"""Fewer have no p99 either."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +26,7 @@ class StageInTail:
     median_ms: float
     slowest_ms: float
     share: float
-    """Of the difference between the groups; those of all stages add up to 1. Below 0: the slow were faster."""
+    """Of the difference between the groups; those of all stages add up to 1. Below 0: the slow were fast."""
 
     @property
     def difference_ms(self) -> float:
@@ -58,7 +55,8 @@ class Tail:
 
 def attribute_tail(run: Run) -> Tail | None:
     """The tail of the measured requests; None where they are too few, or all take as long."""
-    rows = np.flatnonzero(run.is_measured & (run.requests["status"] == "finished"))
+    reached_all = np.minimum.reduce([run.times[event] for event in run.events]) > 0
+    rows = np.flatnonzero(run.is_measured & (run.requests["status"] == "finished") & reached_all)
     if len(rows) < MIN_REQUESTS:
         return None
     latency_ns = run.ends_ns[rows] - run.times[run.events[0]][rows]
@@ -81,9 +79,9 @@ def _mean_stages_ms(run: Run, rows: NDArray[np.intp]) -> dict[str, float]:
     step_names = run.meta.step_names if run.meta else ()
     times = {event: run.times[event][rows] for event in run.events}
     durations = stage_durations_ms(run.events, times, step_names)
-    lateness = {LATENESS: durations.pop(LATENESS)} if LATENESS in durations else {}
-    stages = {**lateness, **durations}
-    return {name: float(values.mean()) for name, values in stages.items() if name not in TOTALS}
+    stages = [name for name in durations if name not in (LATENESS, SERVICE, END_TO_END)]
+    lateness = [LATENESS] if LATENESS in durations else []
+    return {name: float(durations[name].mean()) for name in (*lateness, *stages)}
 
 
 def _compare(median_ms: dict[str, float], slowest_ms: dict[str, float]) -> tuple[StageInTail, ...]:
@@ -103,7 +101,7 @@ def tail_table(tail: Tail) -> str:
     """The tail as a text table."""
     header = ["", "median request ms", "slowest 1 % ms", "difference ms", "share"]
     rows = [_row(stage.stage, stage.median_ms, stage.slowest_ms, stage.share) for stage in tail.stages]
-    total = _row("end to end", tail.median_ms, tail.slowest_ms, 1.0)
+    total = _row(END_TO_END, tail.median_ms, tail.slowest_ms, 1.0)
     title = (
         f"Who made the tail: the slowest 1 % ({tail.num_slowest} requests, from {tail.threshold_ms:.3f} ms)"
         f" against the {tail.num_median} around the median"

@@ -1,0 +1,333 @@
+"""The verdict: a run in order is VALID, and each reason shows in a run that has just that fault."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rnb.analysis.reasons import Reason
+from rnb.analysis.verdict import Verdict, judge, verdict_text
+from rnb.run_folder import Run
+from rnb.stop import Termination
+from tests.support.timed_runs import timed_run
+
+NUM_REQUESTS = 1000
+SERVICE_MS = 20.0
+
+
+def run_of(num_requests: int = NUM_REQUESTS, **changes: Any) -> Run:
+    """A request every 10 ms or so, each served in about 20 ms, without a queue: 10 s in all."""
+    draw = np.random.default_rng(5)
+    stages = {
+        "enqueue_filename": np.full(num_requests, 0.1),
+        "runner0_start": np.full(num_requests, 0.2),
+        "inference0_start": np.zeros(num_requests),
+        "inference0_finish": draw.uniform(SERVICE_MS - 1, SERVICE_MS + 1, num_requests),
+        **changes.pop("stages", {}),
+    }
+    arrivals_ms = changes.pop("arrivals_ms", np.cumsum(draw.uniform(8, 12, num_requests)))
+    args = {"mean_interval_ms": 10, "videos": num_requests, **changes.pop("args", {})}
+    return timed_run(stages, arrivals_ms=arrivals_ms, args=args, **changes)
+
+
+def held_up(num_slow: int, num_requests: int = NUM_REQUESTS) -> dict[str, NDArray[np.float64]]:
+    """Services of which so many, evenly spread, take 50 ms instead of 20."""
+    services_ms = np.full(num_requests, SERVICE_MS)
+    services_ms[np.linspace(0, num_requests - 1, num_slow).astype(int)] = 50
+    return {"inference0_finish": services_ms}
+
+
+def reasons(verdict: Verdict) -> list[Reason]:
+    return [finding.reason for finding in verdict.findings]
+
+
+def only_finding(run: Run, reason: Reason) -> tuple[str, str]:
+    """What was seen and what is advised, in a run that has this one fault."""
+    verdict = judge(run)
+    assert reasons(verdict) == [reason]
+    assert not verdict.is_valid
+    return verdict.findings[0].seen, verdict.findings[0].advice
+
+
+def test_a_run_in_order_is_valid() -> None:
+    verdict = judge(run_of())
+    assert verdict.is_valid
+    assert verdict_text(verdict) == "VALID"
+
+
+def test_a_small_bulk_run_claims_nothing_that_it_cannot_show() -> None:
+    stages = {"inference0_finish": np.arange(1.0, 25) * 700}
+    verdict = judge(run_of(24, stages=stages, arrivals_ms=np.zeros(24), args={"mean_interval_ms": 0}))
+    assert verdict.is_valid
+    assert verdict.notes[0].startswith("not tested for a steady state: 0 requests finished")
+
+
+@pytest.mark.parametrize(
+    ("args", "advice"),
+    [
+        ({}, "-v 2200"),
+        ({"duration": 10}, "--duration 22"),
+        ({"replay": "logs/run"}, "--replay a run with 2200 requests"),
+        ({"arrivals": "trace", "videos": None}, "an --arrivals-file with 2200 times"),
+    ],
+)
+def test_too_short(args: Mapping[str, Any], advice: str) -> None:
+    run = run_of(args={"min_duration": 20, **args}, arrivals_ms=np.arange(10.0, 10_001, 10))
+    run.end_ns = run.start_ns + 10_000_000_000
+    seen, found = only_finding(run, Reason.TOO_SHORT)
+    assert seen == "the measured phase took 10.0 s, at least 20 s are asked for"
+    assert found == advice
+
+
+@pytest.mark.parametrize("claim", [{"slo": 100}, {"percentile": 90}])
+def test_a_claim_about_a_percentile_takes_a_minute(claim: Mapping[str, Any]) -> None:
+    assert reasons(judge(run_of(args=claim))) == [Reason.TOO_SHORT]
+    assert judge(run_of(args={**claim, "min_duration": 5})).is_valid
+
+
+CLAIM = {"slo": 40, "percentile": 99, "min_duration": 0}
+
+
+def test_a_tail_bound_that_is_shown() -> None:
+    verdict = judge(run_of(stages=held_up(2), args=CLAIM))
+    assert verdict.is_valid
+    assert verdict.tail_bound is not None
+    assert verdict.tail_bound.num_over == 2
+    assert verdict.notes == (
+        "p99 is at most 40 ms, with 99 % confidence: 2 of 1000 requests took more than 40 ms, and 838"
+        " requests are enough with as many over it",
+    )
+
+
+def test_a_tail_bound_that_needs_more_requests() -> None:
+    seen, advice = only_finding(run_of(stages=held_up(3), args=CLAIM), Reason.TOO_FEW_REQUESTS)
+    assert seen == (
+        "3 of 1000 requests took more than 40 ms; 1 more within it show with 99 % confidence that p99 is"
+    )
+    assert advice == "-v 1001"
+
+
+def test_a_tail_bound_that_is_missed() -> None:
+    seen, advice = only_finding(run_of(stages=held_up(11), args=CLAIM), Reason.BOUND_MISSED)
+    assert seen == "11 of 1000 requests took more than 40 ms, p99 allows 1 %"
+    assert advice.startswith("-mi 11")
+
+
+def test_without_a_percentile_the_bound_is_of_the_p99() -> None:
+    bound = judge(run_of(args={"slo": 40})).tail_bound
+    assert bound is not None
+    assert bound.percentile == 99
+
+
+def test_a_request_without_a_result_is_over_any_bound() -> None:
+    status = np.full(NUM_REQUESTS, "finished", dtype=object)
+    status[::50] = "failed"
+    verdict = judge(run_of(columns={"status": status}, args={**CLAIM, "max_failures": 20}))
+    assert reasons(verdict) == [Reason.BOUND_MISSED]
+
+
+@pytest.mark.parametrize(("num_requests", "is_enough"), [(129, False), (130, True)])
+def test_too_few_requests_for_a_percentile(num_requests: int, is_enough: bool) -> None:
+    run = run_of(num_requests, args={"percentile": 95, "min_duration": 0})
+    assert judge(run).is_valid == is_enough
+    if not is_enough:
+        assert only_finding(run, Reason.TOO_FEW_REQUESTS) == (
+            "129 requests, and p95 takes at least 130",
+            "-v 130",
+        )
+
+
+@pytest.mark.parametrize(("num_late", "is_valid"), [(10, True), (11, False)])
+def test_a_late_client(num_late: int, is_valid: bool) -> None:
+    lateness_ms = np.full(NUM_REQUESTS, 0.9)
+    lateness_ms[:: NUM_REQUESTS // num_late][:num_late] = 1.1
+    run = run_of(stages={"enqueue_filename": lateness_ms})
+    assert judge(run).is_valid == is_valid
+    if not is_valid:
+        seen, advice = only_finding(run, Reason.CLIENT_LATE)
+        assert seen == "1.1% of the requests were sent more than 1 ms late, 1.1 ms at worst; 1% may be"
+        assert advice.startswith("--clients 2,")
+
+
+def test_more_clients_are_advised_than_there_were() -> None:
+    run = run_of(stages={"enqueue_filename": np.full(NUM_REQUESTS, 2.0)}, args={"clients": 3})
+    assert only_finding(run, Reason.CLIENT_LATE)[1].startswith("--clients 6,")
+
+
+def test_at_once_nobody_can_be_late() -> None:
+    run = run_of(
+        stages={"enqueue_filename": np.arange(1.0, 1001), "runner0_start": np.arange(1.0, 1001) * 20},
+        arrivals_ms=np.zeros(NUM_REQUESTS),
+        args={"mean_interval_ms": 0},
+    )
+    assert judge(run).is_valid
+
+
+def test_a_full_queue() -> None:
+    status = np.full(NUM_REQUESTS, "finished", dtype=object)
+    status[-1] = "refused"
+    run = run_of(
+        columns={"status": status}, termination_flag=Termination.FILENAME_QUEUE_FULL, args={"queue_size": 5}
+    )
+    seen, advice = only_finding(run, Reason.QUEUE_FULL)
+    assert seen == "a queue was full after 999 of 1000 requests"
+    assert advice.startswith("-mi 11")
+
+
+@pytest.mark.parametrize(("max_failures", "is_valid"), [(3, False), (4, True)])
+def test_failed_requests(max_failures: int, is_valid: bool) -> None:
+    status = np.full(NUM_REQUESTS, "finished", dtype=object)
+    status[:4] = "failed"
+    run = run_of(columns={"status": status}, args={"max_failures": max_failures})
+    assert judge(run).is_valid == is_valid
+    if not is_valid:
+        assert only_finding(run, Reason.REQUESTS_FAILED) == (
+            "4 of 1000 requests failed, at most 3 may",
+            "see 'reason' in requests.parquet; --max-failures 4 accepts them",
+        )
+
+
+def test_lost_requests() -> None:
+    status = np.full(NUM_REQUESTS, "finished", dtype=object)
+    status[7] = "unfinished"
+    verdict = judge(run_of(columns={"status": status}))
+    # Who never leaves is in the pipeline for good, so Little's law does not hold either.
+    assert reasons(verdict) == [Reason.REQUESTS_LOST, Reason.LITTLES_LAW]
+    assert verdict.findings[0].seen == "1 of 1000 requests have no outcome"
+
+
+def telemetry(run: Run, bit: int, num_samples: int, *, outside: int = 0) -> dict[str, NDArray[Any]]:
+    """100 samples of two GPUs, of which the second shows the bit in so many, and NaN once."""
+    start_ns, end_ns = run.window_ns
+    masks = np.ones(100)
+    masks[:num_samples] += bit
+    masks[-1] = np.nan
+    return {
+        "time_ns": np.linspace(start_ns, end_ns - 1, 100).astype(np.int64) + outside,
+        "gpu0.throttle_reasons": np.ones(100),
+        "gpu1.throttle_reasons": masks,
+        "gpu2.throttle_reasons": np.full(100, np.nan),
+        "cpu.percent": np.full(100, 50.0),
+    }
+
+
+@pytest.mark.parametrize(
+    ("bit", "name"),
+    [
+        (0x08, "hardware slowdown"),
+        (0x20, "software thermal slowdown"),
+        (0x40, "hardware thermal slowdown"),
+        (0x80, "hardware power brake"),
+    ],
+)
+def test_throttled_clocks(bit: int, name: str) -> None:
+    run = run_of()
+    run.telemetry = telemetry(run, bit, 33)
+    seen, advice = only_finding(run, Reason.CLOCKS_THROTTLED)
+    assert seen == f"the GPU slowed itself down: gpu1 in 33% of the samples ({name})"
+    assert "cooling" in advice
+
+
+def test_what_is_no_throttling() -> None:
+    run = run_of()
+    run.telemetry = telemetry(run, 0x08, 33, outside=3_600_000_000_000)
+    assert judge(run).is_valid
+    run.telemetry = telemetry(run, 0x102, 99)  # application and display clocks: set by the user
+    assert judge(run).notes == ()
+    run.telemetry = telemetry(run, 0x04, 50)
+    assert judge(run).is_valid
+    assert judge(run).notes == ("at its power cap: gpu1 in 50% of the samples",)
+
+
+def overloaded(**changes: Any) -> Run:
+    """One server that takes 15 ms for a request every 10 ms."""
+    arrivals_ms = np.arange(10.0, 10 * NUM_REQUESTS + 1, 10)
+    waits_ms = 5.0 * np.arange(NUM_REQUESTS)
+    return run_of(
+        arrivals_ms=arrivals_ms,
+        stages={
+            "runner0_start": waits_ms,
+            "inference0_finish": np.full(NUM_REQUESTS, 15.0),
+        },
+        **changes,
+    )
+
+
+def test_growing_queues_are_no_steady_state() -> None:
+    verdict = judge(overloaded())
+    assert set(reasons(verdict)) == {Reason.NOT_STEADY, Reason.LITTLES_LAW}
+    steady = next(finding for finding in verdict.findings if finding.reason is Reason.NOT_STEADY)
+    assert "requests in the system: trend of" in steady.seen
+    assert steady.advice == "-mi 16.5, since the queues grow"
+
+
+def test_a_rate_that_changes_is_no_steady_state() -> None:
+    arrivals_ms = np.cumsum(np.concatenate([np.full(500, 20.0), np.full(500, 5.0)]))
+    advice = {}
+    for name, args in {
+        "ramp": {"ramp": "50:200:10"},
+        "nothing": {},
+        "warmup": {"warmup": 100},
+    }.items():
+        verdict = judge(run_of(arrivals_ms=arrivals_ms, args=args))
+        finding = next(finding for finding in verdict.findings if finding.reason is Reason.NOT_STEADY)
+        advice[name] = finding.advice
+    assert advice["ramp"] == "a --warmup in which the --ramp ends"
+    assert "-mi" in advice["nothing"]
+
+
+def test_littles_law_in_a_run_too_short_for_its_latency() -> None:
+    run = run_of(150, stages={"inference0_finish": np.full(150, 1000.0)})
+    seen, advice = only_finding(run, Reason.LITTLES_LAW)
+    assert "rate times latency is 10" in seen
+    assert "-v 450" in advice
+
+
+def test_the_warm_up_does_not_count() -> None:
+    is_warmup = np.arange(NUM_REQUESTS) < 100
+    stages = held_up(0)
+    stages["enqueue_filename"] = np.where(is_warmup, 5.0, 0.1)
+    stages["inference0_finish"] = np.where(is_warmup, 60.0, SERVICE_MS)
+    verdict = judge(run_of(columns={"is_warmup": is_warmup}, stages=stages, args=CLAIM))
+    assert verdict.tail_bound is not None
+    assert (verdict.tail_bound.num_requests, verdict.tail_bound.num_over) == (900, 0)
+    assert verdict.is_valid
+
+
+def test_the_text_says_what_was_seen_and_what_to_do() -> None:
+    status = np.full(NUM_REQUESTS, "finished", dtype=object)
+    status[:20] = "failed"
+    verdict = judge(run_of(columns={"status": status}, args=CLAIM))
+    assert verdict_text(verdict).splitlines() == [
+        "INVALID: requests failed, latency bound missed",
+        "  requests failed: 20 of 1000 requests failed, at most 0 may",
+        "    to do: see 'reason' in requests.parquet; --max-failures 20 accepts them",
+        "  latency bound missed: 20 of 1000 requests took more than 40 ms, p99 allows 1 %",
+        f"    to do: {verdict.findings[1].advice}",
+    ]
+    assert verdict.to_json()["is_valid"] is False
+    assert verdict.to_json()["reasons"][0]["reason"] == "requests failed"
+
+
+def test_a_folder_of_snuspl_rnb_can_be_judged() -> None:
+    run = run_of()
+    run.meta, run.args = None, {"mean_interval_ms": 10}
+    run.events = run.events[1:]
+    del run.times["scheduled"]
+    run.requests = {name: run.requests[name] for name in ("status", "is_warmup")}
+    assert judge(run).is_valid
+
+
+def test_a_million_requests_take_seconds() -> None:
+    draw = np.random.default_rng(2)
+    run = run_of(
+        1_000_000, arrivals_ms=np.cumsum(draw.exponential(10, 1_000_000)), args={"slo": 40, "percentile": 99}
+    )
+    started = time.process_time()
+    judge(run)
+    assert time.process_time() - started < 2
