@@ -1,152 +1,119 @@
-"""Compare runs from their folders: python compare.py logs/A logs/B …"""
+"""Compare runs from their folders: compare.py logs/A logs/B …, or all below a folder: compare.py logs"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-import numpy as np
-
-from rnb.analysis.statistics import Summary, align, summarize
+from rnb.analysis.comparison import THRESHOLD, contrast, group_members, members_of
+from rnb.analysis.comparison_text import comparison_lines
+from rnb.analysis.fail_condition import Unavailable, judge, parse_fail_condition
+from rnb.analysis.run_search import RunSearch, search
+from rnb.analysis.settings import SettingsError, select
 from rnb.console import say
-from rnb.run_folder import Run, RunFolderError, read
+from rnb.run_folder import RunFolderError
 
-EXIT_OK, EXIT_USAGE = 0, 2
+EXIT_OK, EXIT_FIRED, EXIT_USAGE = 0, 1, 2
+EPILOG = (
+    "Exit status: 0 compared; 1 a --fail-if condition fires; 2 a wrong flag or folder, or no figure to judge."
+)
+Parsed = TypeVar("Parsed")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        "compare.py", description="Compare runs; differences are to the first one."
-    )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder, RnB's or snuspl/rnb's")
-    args = parser.parse_args(argv)
+    args = _parser().parse_args(argv)
     try:
-        runs = [read(folder) for folder in args.runs]
-    except RunFolderError as error:
+        return _compare(args)
+    except (RunFolderError, SettingsError, Unavailable) as error:
         print(f"compare.py: error: {error}", file=sys.stderr)
         return EXIT_USAGE
-    say("\n".join([*_legend(runs), "", *_differences(runs), "", *_figures(runs), *_agreement(runs)]))
-    return EXIT_OK
 
 
-def _legend(runs: Sequence[Run]) -> list[str]:
-    return [f"{_letter(index)}  {run.folder}{_status(run)}" for index, run in enumerate(runs)]
+def _compare(args: argparse.Namespace) -> int:
+    found = search(args.runs)
+    # A run is read once, compared, and let go of: whatever else needs its requests takes them from here.
+    runs = select(found.read(), dict(args.filter))
+    members = members_of(runs)
+    if not members:
+        raise SettingsError(f"{_filters(args)}no run matches")
+    groups = group_members(members, args.group_by)
+    contrasts = [contrast(groups[0], group, args.threshold) for group in groups[1:]]
+    say("\n".join([*comparison_lines(groups, contrasts), *_skipped(found)]))
+    judgements = judge(groups, args.fail_if)
+    for judgement in judgements:
+        say(str(judgement))
+    return EXIT_FIRED if any(judgement.fires for judgement in judgements) else EXIT_OK
 
 
-def _letter(index: int) -> str:
-    return chr(ord("A") + index) if index < 26 else f"#{index + 1}"
+def _filters(args: argparse.Namespace) -> str:
+    return "".join(f"--filter {key}={value}: " for key, value in args.filter)
 
 
-def _status(run: Run) -> str:
-    return f"  (failed: {run.meta.message})" if run.meta and not run.meta.is_success else ""
+def _skipped(found: RunSearch) -> list[str]:
+    """The folders below a named one that hold no complete run."""
+    if not found.skipped:
+        return []
+    folders = ", ".join(sorted(map(str, found.skipped)))
+    return ["", f"skipped, since they hold no complete run (name one to see why): {folders}"]
 
 
-def _differences(runs: Sequence[Run]) -> list[str]:
-    """The flags and the config entries in which the runs differ."""
-    described = [{**_flat("", run.args), **_flat("config", run.config)} for run in runs]
-    keys = list(dict.fromkeys(key for settings in described for key in settings))
-    values = {key: [str(settings.get(key, "-")) for settings in described] for key in keys}
-    rows = [[key, *row] for key, row in values.items() if len(set(row)) > 1]
-    if not rows:
-        return ["The flags and the configs are the same."]
-    return align([["differs", *map(_letter, range(len(runs)))], *rows])
-
-
-def _flat(prefix: str, value: Any) -> dict[str, Any]:
-    """Nested JSON as paths like config.pipeline[1].gpus to values."""
-    if isinstance(value, dict) and value:
-        joined = ((f"{prefix}.{key}" if prefix else str(key), inner) for key, inner in value.items())
-        return {path: leaf for key, inner in joined for path, leaf in _flat(key, inner).items()}
-    if isinstance(value, list) and any(isinstance(entry, dict | list) for entry in value):
-        return {
-            path: leaf
-            for i, entry in enumerate(value)
-            for path, leaf in _flat(f"{prefix}[{i}]", entry).items()
-        }
-    return {prefix: value}
-
-
-def _figures(runs: Sequence[Run]) -> list[str]:
-    step_names = _common_step_names(runs)
-    summaries = [
-        summarize(run.events, run.times, run.requests, seconds=run.seconds, step_names=step_names)
-        for run in runs
-    ]
-    header = ["", "A"]
-    for index in range(1, len(runs)):
-        header += [_letter(index), f"Δ {_letter(index)}"]
-    return align([header, *_rows(summaries)])
-
-
-def _common_step_names(runs: Sequence[Run]) -> list[str]:
-    """None where they differ or a run does not know them, so that the steps of the runs share their rows."""
-    names = [run.meta.step_names if run.meta else [] for run in runs]
-    return names[0] if all(other == names[0] for other in names) else []
-
-
-def _rows(summaries: Sequence[Summary]) -> list[list[str]]:
-    figures = [_named_figures(summary) for summary in summaries]
-    names = list(dict.fromkeys(name for figure in figures for name in figure))
-    return [[name, *_cells([figure.get(name) for figure in figures])] for name in names]
-
-
-def _named_figures(summary: Summary) -> dict[str, float | None]:
-    whole = {"finished": float(summary.num_finished), "videos/s": summary.videos_per_s}
-    latency = {
-        f"end to end {percentile} ms": value
-        for entry in summary.durations
-        if entry.name == "end to end"
-        for percentile, value in [("mean", entry.mean_ms), *entry.percentiles_ms.items()]
-    }
-    stages = {
-        f"{entry.name} mean ms": entry.mean_ms for entry in summary.durations if entry.name != "end to end"
-    }
-    return {**whole, **latency, **stages}
-
-
-def _cells(values: Sequence[float | None]) -> list[str]:
-    cells = [_number(values[0])]
-    for value in values[1:]:
-        cells += [_number(value), _change(values[0], value)]
-    return cells
-
-
-def _change(first: float | None, other: float | None) -> str:
-    return "-" if not first or other is None else f"{(other - first) / abs(first):+.1%}"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if value.is_integer() else f"{value:.3f}"
-
-
-def _agreement(runs: Sequence[Run]) -> list[str]:
-    """Whether the runs found the same classes for the same requests, where they have any."""
-    lines = []
-    for index, run in enumerate(runs[1:], 1):
-        num_same, num_both = _count_same(runs[0], run)
-        if num_both:
-            lines.append(f"results of A and {_letter(index)}: {num_same} of {num_both} requests the same")
-    return ["", *lines] if lines else []
-
-
-def _count_same(one: Run, other: Run) -> tuple[int, int]:
-    """Of the requests that have a class in both runs and are the same video: those with equal classes."""
-    if "label" not in one.requests or "label" not in other.requests:
-        return 0, 0
-    _, left, right = np.intersect1d(
-        one.requests["request_id"], other.requests["request_id"], assume_unique=True, return_indices=True
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "compare.py", description="Compare runs; differences are to the first one.", epilog=EPILOG
     )
-    a, b = (
-        {name: run.requests[name][rows] for name in ("label", "status", "video")}
-        for run, rows in ((one, left), (other, right))
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="a run folder, RnB's or snuspl/rnb's, or a folder of such folders",
     )
-    both = (a["status"] == "finished") & (b["status"] == "finished") & (a["video"] == b["video"])
-    both &= (a["label"] >= 0) & (b["label"] >= 0)
-    return int(np.count_nonzero(both & (a["label"] == b["label"]))), int(np.count_nonzero(both))
+    parser.add_argument(
+        "--group-by", type=lambda text: text.split(","), metavar="KEY[,KEY]",
+        help="runs alike in these flags or config entries are repeats (default: those alike in all of them);"
+        " 'folder' tells all runs apart",
+    )  # fmt: skip
+    parser.add_argument(
+        "--filter", type=_checked(_key_value), action="append", default=[], metavar="KEY=VALUE",
+        help="only runs with this flag or config entry; * and ? in VALUE stand for any text and character",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fail-if", type=_checked(parse_fail_condition), action="append", default=[],
+        metavar="FIGURE:±PERCENT%",
+        help="exit with 1 when a figure is worse than the reference's by more: p99:+5%%, throughput:-5%%",
+    )  # fmt: skip
+    parser.add_argument(
+        "--threshold", type=_checked(_percent), default=THRESHOLD, metavar="PERCENT",
+        help=f"a smaller change is neither faster nor slower (default {THRESHOLD * 100:g})",
+    )  # fmt: skip
+    return parser
+
+
+def _checked(parse: Callable[[str], Parsed]) -> Callable[[str], Parsed]:
+    """Shows argparse the message of a ValueError."""
+
+    def checked(text: str) -> Parsed:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return checked
+
+
+def _key_value(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise ValueError(f"{text}: must be KEY=VALUE")
+    return key, value
+
+
+def _percent(text: str) -> float:
+    share = float(text) / 100
+    if not 0 <= share < 1:
+        raise ValueError(f"{text}: must be at least 0 and below 100")
+    return share
 
 
 if __name__ == "__main__":

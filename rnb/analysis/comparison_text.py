@@ -1,0 +1,173 @@
+"""A comparison as text: who is who, what differs, the verdicts, the figures side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rnb.analysis.comparison import INCONCLUSIVE, Contrast, Group
+from rnb.analysis.estimate import Estimate
+from rnb.analysis.figures import MAIN_ROWS, named_row
+from rnb.analysis.settings import UNKNOWN, differing_keys
+from rnb.analysis.statistics import END_TO_END, align
+
+MAX_SIDE_BY_SIDE = 4
+"""With more groups each becomes a row instead of a column."""
+SMALL_MS = 1.0
+"""Of a shorter stage the difference is shown, since percentages would be huge and mean nothing."""
+MISSING = "-"
+
+
+def letter(index: int) -> str:
+    """The name of a group in the text."""
+    return chr(ord("A") + index) if index < 26 else f"#{index + 1}"
+
+
+def comparison_lines(groups: Sequence[Group], contrasts: Sequence[Contrast]) -> list[str]:
+    """All of it; `contrasts` are of the groups but the first with that one."""
+    is_wide = len(groups) <= MAX_SIDE_BY_SIDE
+    differences, figures = _differences(groups), _figures(groups, MAIN_ROWS if not is_wide else None)
+    verdicts = [line for index, one in enumerate(contrasts, 1) for line in _verdict(index, one, is_wide)]
+    blocks = [
+        _legend(groups),
+        align(differences if is_wide else _transposed(differences))
+        if len(differences) > 1
+        else ["The flags, the configs and the machines are the same."],
+        verdicts,
+        align(figures if is_wide else _transposed(figures)),
+        _notes(groups, contrasts),
+    ]
+    return [line for block in blocks if block for line in ["", *block]][1:]
+
+
+def _legend(groups: Sequence[Group]) -> list[str]:
+    return [
+        f"{letter(index)}  {member.found.folder}"
+        + (f"  (failed: {member.failure})" if member.failure else "")
+        for index, group in enumerate(groups)
+        for member in group.members
+    ]
+
+
+def _differences(groups: Sequence[Group]) -> list[list[str]]:
+    """The flags, config entries and facts in which the runs differ: a header, then a row each."""
+    keys = differing_keys([member.settings for group in groups for member in group.members])
+    header = ["differs", *(letter(index) for index in range(len(groups)))]
+    return [header, *([key, *(_setting(group, key) for group in groups)] for key in keys)]
+
+
+def _setting(group: Group, key: str) -> str:
+    values = list(dict.fromkeys(member.settings.get(key, UNKNOWN) for member in group.members))
+    return values[0] if len(values) == 1 else f"{len(values)} values"
+
+
+def _verdict(index: int, contrast: Contrast, is_long: bool) -> list[str]:
+    """Whether a group is faster than A, in one line; and, if asked, what that rests on."""
+    what = "throughput" if contrast.is_bulk else "mean latency"
+    known = f"{what} {_share(contrast.deciding)}" if contrast.deciding else ""
+    reason = f" ({contrast.reason})" if contrast.verdict == INCONCLUSIVE else ""
+    head = f"{letter(index)} against A: {contrast.verdict}{reason}"
+    return [head, *_grounds(contrast)] if is_long else [f"{head}  {known}"]
+
+
+def _grounds(contrast: Contrast) -> list[str]:
+    lines = [f"  results     {_agreement(contrast)}", f"  schedule    {_schedule(contrast)}"]
+    if contrast.effects is None:
+        return lines
+    effects, decides = contrast.effects, " (decides)"
+    latency = f"mean {_share(effects.latency)}, {_milliseconds(effects.mean_ms)}"
+    return [
+        *lines,
+        f"  throughput  {_share(effects.throughput)}{decides if contrast.is_bulk else ''}",
+        f"  latency     {latency}{'' if contrast.is_bulk else decides};"
+        f" median {_milliseconds(effects.median_ms)}",
+    ]
+
+
+def _agreement(contrast: Contrast) -> str:
+    if not contrast.num_compared:
+        return "not to be compared: no request has one in both, or the seeds differ"
+    return f"{contrast.num_agreeing} of {contrast.num_compared} requests have the same as in A"
+
+
+def _schedule(contrast: Contrast) -> str:
+    difference = next((one.schedule_difference for one in contrast.overlaps if not one.is_paired), "")
+    if difference:
+        return f"not the same, so compared unpaired: {difference}"
+    how = "compared run by run" if contrast.is_between_runs else "paired by request"
+    return f"the same videos at the same times, {how}"
+
+
+def _share(estimate: Estimate) -> str:
+    margin = "" if estimate.margin is None else f" ± {estimate.margin * 100:.1f}"
+    return f"{estimate.value * 100:+.1f}{margin} %"
+
+
+def _milliseconds(estimate: Estimate) -> str:
+    margin = "" if estimate.margin is None else f" ± {estimate.margin:.3f}"
+    return f"{estimate.value:+.3f}{margin} ms"
+
+
+def _figures(groups: Sequence[Group], only: Sequence[str] | None) -> list[list[str]]:
+    """A header, then a row for each figure: A's value, and of each other group value and difference."""
+    header = ["", "A"]
+    for index in range(1, len(groups)):
+        header += [letter(index), f"Δ {letter(index)}"]
+    names = dict.fromkeys(name for group in groups for member in group.members for name in member.figures)
+    shown = [name for name in names if only is None or name in only]
+    step_names = _common_step_names(groups)
+    return [
+        header,
+        *(
+            [named_row(name, step_names), *_cells(name, [group.figure(name) for group in groups])]
+            for name in shown
+        ),
+    ]
+
+
+def _common_step_names(groups: Sequence[Group]) -> Sequence[str]:
+    """None where they differ."""
+    all_names = {member.step_names for group in groups for member in group.members}
+    return all_names.pop() if len(all_names) == 1 else ()
+
+
+def _cells(name: str, values: Sequence[Estimate | None]) -> list[str]:
+    cells = [_value(values[0])]
+    for value in values[1:]:
+        cells += [_value(value), _change(name, values[0], value)]
+    return cells
+
+
+def _value(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return MISSING
+    margin = "" if estimate.margin is None else f" ± {_number(estimate.margin)}"
+    return f"{_number(estimate.value)}{margin}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value.is_integer() else f"{value:.3f}"
+
+
+def _change(name: str, first: Estimate | None, other: Estimate | None) -> str:
+    if first is None or other is None:
+        return MISSING
+    is_stage = name.endswith(" ms") and not name.startswith(END_TO_END)
+    if is_stage and abs(first.value) < SMALL_MS:
+        return f"{other.value - first.value:+.3f} ms"
+    return f"{(other.value - first.value) / abs(first.value):+.1%}" if first.value else MISSING
+
+
+def _transposed(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _notes(groups: Sequence[Group], contrasts: Sequence[Contrast]) -> list[str]:
+    notes = []
+    if any(group.is_repeated for group in groups):
+        notes.append("Of repeated runs: the mean over the runs ± its 95 % confidence interval (Student's t).")
+    if any(not one.is_between_runs and one.effects for one in contrasts):
+        notes.append(
+            "One run on each side: the intervals (±, 95 %) hold the noise within these runs, not that from"
+            " run to run; benchmark.py --repeat 5 shows it."
+        )
+    return notes

@@ -1,0 +1,177 @@
+"""Groups of runs, and the rule of the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnb.analysis.comparison import Contrast, Group, contrast, group_members, members_of
+from rnb.analysis.run_search import FoundRun
+from rnb.analysis.settings import SettingsError
+from rnb.run_folder import Run
+from tests.support.simulated_runs import simulate
+
+
+def run(*, num_requests: int = 2000, seed: int = 0, speed: float = 1.0, **flags: Any) -> Run:
+    folder = f"logs/{flags.pop('name', 'run')}"
+    return simulate(
+        folder, num_requests=num_requests, seed=seed, speed=speed, has_telemetry=False, flags=flags
+    )
+
+
+def same_load(*, seed: int, speed: float = 1.0) -> Run:
+    """The schedule of seed 0, with services of their own: a repeat."""
+    made, load = run(seed=seed, speed=speed), run()
+    latency = {event: made.times[event] - made.times["scheduled"] for event in made.events}
+    made.times = {event: load.times["scheduled"] + latency[event] for event in made.events}
+    made.requests["arrival_ns"] = load.requests["arrival_ns"]
+    return made
+
+
+def groups_of(
+    *runs: Run, swept: Sequence[str | None] | None = None, by: list[str] | None = None
+) -> list[Group]:
+    places = swept or [None] * len(runs)
+    found = [FoundRun(folder=Path(one.folder), swept=at) for one, at in zip(runs, places, strict=True)]
+    return group_members(members_of(zip(found, runs, strict=True)), by)
+
+
+def compared(first: Run, other: Run, threshold: float = 0.01) -> Contrast:
+    groups = groups_of(first, other)
+    return contrast(groups[0], groups[1], threshold)
+
+
+def sizes(groups: list[Group]) -> list[int]:
+    return [len(group.members) for group in groups]
+
+
+def test_runs_of_the_same_settings_are_repeats() -> None:
+    runs = [run(batch_size=size, logs=f"logs{index}") for index, size in enumerate((1, 2, 1, 1, 2))]
+    assert sizes(groups_of(*runs)) == [3, 2]
+    assert sizes(groups_of(*runs, by=["folder"])) == [5]
+    assert sizes(groups_of(*runs, by=["batch_size"])) == [3, 2]
+    assert sizes(groups_of(*runs, by=["queue_size"])) == [5]
+    with pytest.raises(SettingsError, match="--group-by nonsense"):
+        groups_of(*runs, by=["nonsense"])
+
+
+def test_runs_that_are_all_alike_are_compared_one_by_one_if_named_so() -> None:
+    runs = [run(), run(), run()]
+    assert sizes(groups_of(*runs)) == [1, 1, 1]
+    assert sizes(groups_of(*runs, swept=["logs"] * 3)) == [3]
+    assert sizes(groups_of(*runs, swept=["before", "after", "after"])) == [1, 2]
+
+
+def test_faster_slower_and_neither() -> None:
+    found = compared(run(), run(speed=1.05))
+    assert (found.verdict, found.reason, found.is_bulk) == ("faster", "", False)
+    assert found.deciding
+    assert found.deciding.value == pytest.approx(-0.105, abs=0.02)
+    assert compared(run(), run(speed=0.95)).verdict == "slower"
+    same = compared(run(), same_load(seed=5))
+    assert (same.verdict, same.reason) == ("inconclusive", "the interval includes no change")
+    assert same.is_paired
+
+
+def test_a_change_below_the_threshold_is_none() -> None:
+    found = compared(run(), run(speed=1.001))
+    assert found.effects
+    assert found.effects.latency.excludes_zero
+    assert (found.verdict, found.reason) == ("inconclusive", "the change is below 1 %")
+    assert compared(run(), run(speed=1.001), threshold=0.0005).verdict == "faster"
+
+
+def test_equal_runs_are_seldom_told_apart() -> None:
+    verdicts = [compared(run(), same_load(seed=seed)).verdict for seed in range(1, 41)]
+    assert verdicts.count("inconclusive") >= 35
+
+
+def test_the_mean_and_the_median_must_not_contradict_each_other() -> None:
+    other = run()
+    last = other.times[other.events[-1]]
+    other.times[other.events[-1]] = last + np.where(np.arange(2000) % 20, -1_000_000, 60_000_000)
+    found = compared(run(), other)
+    assert found.effects
+    assert found.effects.mean_ms.excludes_zero
+    assert found.reason == "the mean and the median moved in opposite directions"
+
+
+def changed(**columns: Any) -> Run:
+    made = run(speed=1.05)
+    made.requests.update(columns)
+    return made
+
+
+def bulk(*, speed: float = 1.0) -> Run:
+    made = run(speed=speed)
+    made.requests["arrival_ns"] = np.zeros(2000, dtype=np.int64)
+    made.times["scheduled"] = np.full(2000, made.start_ns)
+    return made
+
+
+def test_of_bulk_runs_throughput_decides() -> None:
+    first, other = bulk(), bulk()
+    for event in other.events[1:]:
+        other.times[event] = other.start_ns + (other.times[event] - other.start_ns) * 4 // 5
+    other.end_ns = int(other.ends_ns.max())
+    found = compared(first, other)
+    assert (found.verdict, found.is_bulk) == ("faster", True)
+    assert found.deciding
+    assert found.deciding.value == pytest.approx(0.25, abs=0.001)
+
+
+def failed() -> Run:
+    made = run(speed=1.05)
+    assert made.meta
+    made.meta.is_success, made.meta.message = False, "frame queue 0 is full"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        (changed(label=(np.arange(2000) % 5).astype(np.int32)), "the results differ"),
+        (
+            changed(status=np.where(np.arange(2000) % 50, "finished", "failed")),
+            "40 requests finished in only one",
+        ),
+        (changed(status=np.full(2000, "failed")), "2000 requests finished in only one"),
+        (failed(), "a run failed"),
+        (bulk(), "in one all requests come at once"),
+    ],
+)
+def test_what_must_not_be_compared(other: Run, reason: str) -> None:
+    found = compared(run(), other)
+    assert found.verdict == "inconclusive"
+    assert found.reason.startswith(reason)
+
+
+def test_too_few_requests_for_an_interval() -> None:
+    found = compared(run(num_requests=60), run(num_requests=60, speed=2))
+    assert found.verdict == "inconclusive"
+    assert "too few requests for an interval" in found.reason
+
+
+def test_groups_are_compared_by_their_runs() -> None:
+    before = [same_load(seed=seed) for seed in range(5)]
+    after = [same_load(seed=seed, speed=1.3) for seed in range(5)]
+    groups = groups_of(*before, *after, swept=["before"] * 5 + ["after"] * 5)
+    assert sizes(groups) == [5, 5]
+    found = contrast(groups[0], groups[1])
+    assert (found.verdict, found.is_between_runs) == ("faster", True)
+    assert found.num_compared == 5 * 2000
+    assert found.effects
+    assert found.effects.mean_ms.degrees <= 8
+
+
+def test_a_single_run_against_a_group_says_nothing_of_the_spread() -> None:
+    groups = groups_of(run(), run(), run(speed=1.3), swept=["before", "before", "after"])
+    found = contrast(groups[0], groups[1])
+    assert found.verdict == "inconclusive"
+    assert found.reason.startswith("one side has a single run")
+    assert found.deciding
+    assert found.deciding.value < -0.2
