@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from rnb.videos import EXTENSIONS
+from rnb.schedule import LOAD_FLAGS, PROCESSES, Ramp
+from rnb.videos import DEFAULT_FOLDER, EXTENSIONS
 
 DESCRIPTION = "Play a load of videos through a pipeline of replicated steps on GPUs, and measure it."
-EPILOG = "Exit status: 0 all requests were served; 1 the run failed; 2 a wrong flag or config."
+EPILOG = (
+    "Exit status: 0 VALID; 1 the run failed; 2 a wrong flag or config; 3 the run ended well, but is INVALID."
+)
+
+
+DEFAULT_MEAN_INTERVAL_MS, DEFAULT_NUM_VIDEOS = 100, 2000
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; the attributes are sorted, so the printed line is too."""
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        _settle_load(args, _given(parser, argv, vars(args)))
+    except ValueError as error:
+        parser.error(str(error))
     return argparse.Namespace(**dict(sorted(vars(args).items())))
 
 
@@ -22,26 +33,108 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "benchmark.py", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
     )
+    _add_load_group(parser)
+    _add_pipeline_group(parser)
+    _add_figures_group(parser)
+    _add_run_group(parser)
+    return parser
+
+
+def _given(parser: argparse.ArgumentParser, argv: Sequence[str] | None, names: Iterable[str]) -> set[str]:
+    """Which of the flags the command line names, by attribute."""
+    unset = object()
+    args = parser.parse_args(argv, argparse.Namespace(**dict.fromkeys(names, unset)))
+    return {name for name, value in vars(args).items() if value is not unset}
+
+
+_RULES_OUT = {
+    "replay": ("the run says which requests arrive when", set(LOAD_FLAGS) - {"data"}),
+    "arrivals_file": ("it says when requests arrive", ("mean_interval_ms", "burstiness", "ramp")),
+    "ramp": ("it sets the rate", ("mean_interval_ms",)),
+    "duration": ("it says how many requests there are", ("videos",)),
+}
+"""Flags that leave nothing for others to say: why, and which."""
+_SHORT = {"mean_interval_ms": "-mi", "videos": "-v"}
+
+
+def _settle_load(args: argparse.Namespace, given: set[str]) -> None:
+    """Check the flags of the load against each other and fill in defaults. Raises ValueError.
+
+    How many videos and which mean interval a schedule has that is not drawn from them is known when it is
+    made; until then they are None.
+    """
+    for name, (reason, excluded) in _RULES_OUT.items():
+        if name in given and (too_many := sorted(map(_flag, given.intersection(excluded)))):
+            raise ValueError(f"{_flag(name)}: {reason}; leave out {', '.join(too_many)}")
+    for name, process in (("arrivals_file", "trace"), ("burstiness", "gamma")):
+        if name in given and args.arrivals != process:
+            raise ValueError(f"{_flag(name)}: only for --arrivals {process}, not {args.arrivals}")
+    if args.arrivals == "trace" and args.arrivals_file is None:
+        raise ValueError("--arrivals trace: needs --arrivals-file FILE with the times")
+    if args.mean_interval_ms == 0 and args.duration is not None:
+        raise ValueError("--duration: with -mi 0 all requests arrive at once; say with -v how many")
+    is_read = args.replay is not None or args.arrivals == "trace"
+    if args.mean_interval_ms is None and not is_read and args.ramp is None:
+        args.mean_interval_ms = DEFAULT_MEAN_INTERVAL_MS
+    if args.videos is None and not is_read and args.duration is None:
+        args.videos = DEFAULT_NUM_VIDEOS
+
+
+def _flag(name: str) -> str:
+    return _SHORT.get(name, f"--{name.replace('_', '-')}")
+
+
+def _add_load_group(parser: argparse.ArgumentParser) -> None:
     load = parser.add_argument_group("load")
     load.add_argument(
-        "-mi", "--mean_interval_ms", type=_number(0), default=100, metavar="MS",
-        help="mean gap of the Poisson process of requests; 0 = all at once (default %(default)s)",
+        "-mi", "--mean_interval_ms", type=_number(0), metavar="MS",
+        help=f"mean gap between requests; 0 = all at once (default {DEFAULT_MEAN_INTERVAL_MS})",
     )  # fmt: skip
     load.add_argument(
-        "-v", "--videos", type=_integer(1), default=2000, metavar="N",
-        help="how many videos to play; the list is repeated as often as needed (default %(default)s)",
+        "-v", "--videos", type=_integer(1), metavar="N",
+        help="how many videos to play and measure; the list is repeated as often as needed"
+        f" (default {DEFAULT_NUM_VIDEOS})",
     )  # fmt: skip
     load.add_argument(
-        "--data", default="data/videos", metavar="FOLDER",
+        "--duration", type=_more_than_0, metavar="S",
+        help="in the place of -v: play and measure what arrives in so many seconds",
+    )  # fmt: skip
+    load.add_argument(
+        "--warmup", type=_integer(0), default=0, metavar="N",
+        help="requests that are played before those, without a pause, and not measured (default %(default)s)",
+    )  # fmt: skip
+    load.add_argument(
+        "--arrivals", choices=PROCESSES, default="poisson",
+        help="the process of arrivals; trace reads them from --arrivals-file (default %(default)s)",
+    )  # fmt: skip
+    load.add_argument(
+        "--burstiness", type=_more_than_0, metavar="B",
+        help="of gamma: the shape of the gaps' distribution; 1 is Poisson, less is more bursty (default 1)",
+    )  # fmt: skip
+    load.add_argument(
+        "--arrivals-file", metavar="FILE",
+        help="of trace: a CSV with the seconds from the start in its first column, ascending",
+    )  # fmt: skip
+    load.add_argument(
+        "--ramp", type=_ramp, metavar="START:END:SECONDS",
+        help="in the place of -mi: a rate that goes from START to END requests/s in SECONDS and then stays",
+    )  # fmt: skip
+    load.add_argument(
+        "--replay", metavar="RUN",
+        help="a run folder whose load is played again: the same times, videos, warm-up and seed",
+    )  # fmt: skip
+    load.add_argument(
+        "--clients", type=_integer(1), default=1, metavar="N",
+        help="client processes, which send in turn (default %(default)s)",
+    )  # fmt: skip
+    load.add_argument(
+        "--data", default=DEFAULT_FOLDER, metavar="FOLDER",
         help=f"videos ({', '.join(sorted(EXTENSIONS))}) as FOLDER/label/video or flat (default %(default)s)",
     )  # fmt: skip
     load.add_argument(
         "--seed", type=_integer(0), default=0, metavar="N",
         help="draws arrival times, sampled clips and random weights (default %(default)s)",
     )  # fmt: skip
-    _add_pipeline_group(parser)
-    _add_run_group(parser)
-    return parser
 
 
 def _add_pipeline_group(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +176,23 @@ def _add_pipeline_group(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_figures_group(parser: argparse.ArgumentParser) -> None:
+    figures = parser.add_argument_group("figures")
+    figures.add_argument(
+        "--slo", type=_more_than_0, metavar="MS",
+        help="how long a request may take, from when it was due; goodput counts those that take no longer",
+    )  # fmt: skip
+    figures.add_argument(
+        "--percentile", type=_percentile, metavar="P",
+        help="the percentile that --slo is for: VALID only where it is shown to be within it, with 99 %%"
+        " confidence; without --slo: VALID only with enough requests for this percentile (default 99)",
+    )  # fmt: skip
+    figures.add_argument(
+        "--min-duration", type=_number(0), metavar="S",
+        help="how long the measured phase must take to be VALID (default 60 with --slo or --percentile, else 0)",
+    )  # fmt: skip
+
+
 def _add_run_group(parser: argparse.ArgumentParser) -> None:
     run = parser.add_argument_group("run")
     run.add_argument(
@@ -104,6 +214,10 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
     run.add_argument("--check", action="store_true", help="print the resolved plan and stop")
+    run.add_argument(
+        "--self-check", action="store_true",
+        help="play steps with known service times and compare with queueing theory, in about a minute",
+    )  # fmt: skip
 
 
 def _integer(least: int) -> Callable[[str], int]:
@@ -126,3 +240,31 @@ def _number(least: float) -> Callable[[str], float]:
 
     parse.__name__ = "number"
     return parse
+
+
+def _more_than_0(text: str) -> float:
+    value = _number(0)(text)
+    if not value:
+        raise argparse.ArgumentTypeError(f"{text}: must be more than 0")
+    return value
+
+
+_more_than_0.__name__ = "number"
+
+
+def _percentile(text: str) -> float:
+    value = _number(0)(text)
+    if not 0 < value < 100:
+        raise argparse.ArgumentTypeError(f"{text}: must be more than 0 and less than 100")
+    return value
+
+
+_percentile.__name__ = "number"
+
+
+def _ramp(text: str) -> str:
+    try:
+        Ramp.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+    return text

@@ -12,7 +12,6 @@ from functools import partial
 
 import client
 import runner
-from rnb import schedule
 from rnb.clock import epoch_offset_ns, now_ns
 from rnb.config import ConfigError, PipelineConfig, load_config
 from rnb.console import say
@@ -23,9 +22,11 @@ from rnb.mps import shared_gpus
 from rnb.observer import Observer
 from rnb.plan import Plan, ReplicaPlan, make_plan
 from rnb.queues import MessageQueue
+from rnb.replay import replay
 from rnb.report import Ending, Result, announce_end, report
 from rnb.request_table import FAILED, FINISHED, RequestTable
 from rnb.run_folder import RunFolderError, create
+from rnb.schedule import Schedule, ScheduleError, make_schedule, settle
 from rnb.slots import SlotPool
 from rnb.stop import StopFlag, Termination
 from rnb.supervisor import Supervisor, stop_on_signals
@@ -50,6 +51,7 @@ class Benchmark:
     config: PipelineConfig
     plan: Plan
     mode: str
+    schedule: Schedule
     videos: list[str]
     """The video of each request."""
 
@@ -85,15 +87,17 @@ class Benchmark:
 def prepare(args: argparse.Namespace) -> Benchmark:
     """Check everything that can be checked before a process starts. Raises UsageError."""
     try:
+        args, schedule = _schedule(args)
         config = load_config(args.config_file_path, per_gpu_queue=args.per_gpu_queue)
         mode = resolve_mode(args.device, config)
         iterator = _video_path_iterator(config)
-        videos = [] if args.check else _list_videos(iterator, args)
+        videos = [] if args.check else schedule.videos or _list_videos(iterator, args.data, len(schedule))
         plan = make_plan(
             config,
             mode=mode,
             batch_size=args.batch_size,
-            queue_capacity=_queue_capacity(args, config),
+            queue_capacity=_queue_capacity(args, config, len(schedule)),
+            num_clients=args.clients,
             context_options={
                 "seed": args.seed,
                 "checkpoint": args.checkpoint,
@@ -101,15 +105,21 @@ def prepare(args: argparse.Namespace) -> Benchmark:
                 "sample_videos": list(dict.fromkeys(videos))[:NUM_SAMPLE_VIDEOS],
             },
         )
-    except ConfigError as error:
+    except (ConfigError, ScheduleError, RunFolderError) as error:
         raise UsageError(str(error)) from error
-    return Benchmark(args=args, config=config, plan=plan, mode=mode, videos=videos)
+    return Benchmark(args=args, config=config, plan=plan, mode=mode, schedule=schedule, videos=videos)
 
 
-def _queue_capacity(args: argparse.Namespace, config: PipelineConfig) -> int:
+def _schedule(args: argparse.Namespace) -> tuple[argparse.Namespace, Schedule]:
+    """The schedule, and the arguments with what it decided. Raises ScheduleError, RunFolderError."""
+    args, schedule = replay(args) if args.replay is not None else (args, make_schedule(args))
+    return settle(args, schedule), schedule
+
+
+def _queue_capacity(args: argparse.Namespace, config: PipelineConfig, num_requests: int) -> int:
     if args.mean_interval_ms > 0:
         return int(args.queue_size)
-    return int(args.videos) * max(step.num_segments for step in config.pipeline)
+    return num_requests * max(step.num_segments for step in config.pipeline)
 
 
 def _video_path_iterator(config: PipelineConfig) -> type[Iterable[str]]:
@@ -119,16 +129,16 @@ def _video_path_iterator(config: PipelineConfig) -> type[Iterable[str]]:
         raise ConfigError("video_path_iterator", str(error)) from None
 
 
-def _list_videos(iterator: type[Iterable[str]], args: argparse.Namespace) -> list[str]:
+def _list_videos(iterator: type[Iterable[str]], root: str, num_requests: int) -> list[str]:
     """A video for each request: the list of the config's iterator, repeated until there are enough."""
     try:
-        paths = iterator(**accepted(iterator.__init__, {"root": args.data}))
-        found = list(itertools.islice(paths, args.videos))
+        paths = iterator(**accepted(iterator.__init__, {"root": root}))
+        found = list(itertools.islice(paths, num_requests))
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
     if not found:
         raise UsageError(f"{iterator.__module__}.{iterator.__qualname__} gives no videos")
-    return list(itertools.islice(itertools.cycle(found), args.videos))
+    return list(itertools.islice(itertools.cycle(found), num_requests))
 
 
 class _Processes:
@@ -145,9 +155,7 @@ class _Processes:
         self.stop = StopFlag()
         self.supervisor = Supervisor(self._context, self.stop)
         self.table = RequestTable(num_requests=len(self._videos), events=self._plan.events)
-        self.arrivals_ns = schedule.poisson(
-            mean_interval_ms=self._args.mean_interval_ms, num_requests=len(self._videos), seed=self._args.seed
-        )
+        self._schedule = benchmark.schedule
         self._queues = [
             MessageQueue(
                 queue.name, capacity=queue.capacity, num_writers=queue.num_writers, context=self._context
@@ -165,12 +173,18 @@ class _Processes:
             for pool in self._plan.pools
         ]
         self.observer = Observer(
-            self._plan, self.table, self._queues, num_warmup=0, has_telemetry=self._args.telemetry
+            self._plan,
+            self.table,
+            self._queues,
+            num_warmup=self._schedule.num_warmup,
+            has_telemetry=self._args.telemetry,
         )
 
     def start(self) -> int | None:
         """Start all processes and pass the start barrier; the start time, or None when that failed."""
-        self.supervisor.spawn("client", client.run_client, self._client_task)
+        for number in range(self._args.clients):
+            name = "client" if self._args.clients == 1 else f"client {number}"
+            self.supervisor.spawn(name, client.run_client, partial(self._client_task, number))
         for replica in self._plan.replicas:
             make_task = partial(self._runner_task, replica)
             self.supervisor.spawn(replica.name, runner.run_replica, make_task, rank=replica.step + 1)
@@ -184,15 +198,16 @@ class _Processes:
         self.supervisor.send_all("start", start_ns)
         return start_ns
 
-    def _client_task(self, control: Control) -> client.ClientTask:
+    def _client_task(self, number: int, control: Control) -> client.ClientTask:
+        share = slice(number, None, self._args.clients)
         return client.ClientTask(
             control=control,
             stop=self.stop,
             table=self.table,
             queue=self._queues[0],
-            request_ids=range(len(self._videos)),
-            videos=self._videos,
-            arrivals_ns=self.arrivals_ns,
+            request_ids=range(len(self._videos))[share],
+            videos=self._videos[share],
+            arrivals_ns=self._schedule.arrivals_ns[share],
         )
 
     def _runner_task(self, replica: ReplicaPlan, control: Control) -> runner.RunnerTask:
@@ -211,7 +226,7 @@ class _Processes:
 
     def _slot_handles(self) -> dict[int, bytes]:
         """What each replica told about its slots, by pool."""
-        runners = self.supervisor.children[1:]
+        runners = self.supervisor.children[self._args.clients :]
         told = zip(self._plan.replicas, runners, strict=True)
         return {
             replica.out_pool: child.messages["prepared"]
@@ -231,8 +246,8 @@ class _Processes:
             device_mode=self._mode,
             mps=mps,
             videos=self._videos,
-            arrivals_ns=self.arrivals_ns,
-            num_warmup=0,
+            arrivals_ns=self._schedule.arrivals_ns,
+            num_warmup=self._schedule.num_warmup,
             requests=self.table,
             start_ns=start_ns,
             end_ns=end_ns,

@@ -100,6 +100,7 @@ class _Builder:
     context_options: Mapping[str, Any]
     batch_size: int
     queue_capacity: int
+    num_clients: int
     queues: list[QueuePlan] = field(default_factory=list)
     pools: list[PoolPlan] = field(default_factory=list)
     replicas: list[ReplicaPlan] = field(default_factory=list)
@@ -110,7 +111,7 @@ class _Builder:
         split = _segments_before_each_step(self.config, classes)
         self._check_batching(classes)
         num_filename_readers = sum(len(group.gpus) for group in self.config.pipeline[0].queue_groups)
-        self._add_queue("filename queue", num_writers=1, num_readers=num_filename_readers)
+        self._add_queue("filename queue", num_writers=self.num_clients, num_readers=num_filename_readers)
         in_queues: dict[int | None, int] = {None: 0}
         in_pools: tuple[int, ...] = ()
         shapes: Shapes | None = None
@@ -275,6 +276,7 @@ def make_plan(
     mode: str,
     batch_size: int,
     queue_capacity: int,
+    num_clients: int = 1,
     context_options: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Resolve a config. `context_options` go to those steps that name them. Raises ConfigError."""
@@ -284,6 +286,7 @@ def make_plan(
         context_options=context_options or {},
         batch_size=batch_size,
         queue_capacity=queue_capacity,
+        num_clients=num_clients,
     ).build()
 
 
@@ -410,7 +413,9 @@ def _per_segment(event: str, count: int) -> list[str]:
 
 def describe(plan: Plan) -> str:
     """The plan as text, for --check."""
-    lines = [f"processes: 1 driver, 1 client, {len(plan.replicas)} runners"]
+    num_clients = plan.queues[0].num_writers
+    clients = "1 client" if num_clients == 1 else f"{num_clients} clients"
+    lines = [f"processes: 1 driver, {clients}, {len(plan.replicas)} runners"]
     for replica in plan.replicas:
         gpu = "CPU" if replica.gpu < 0 else f"GPU {replica.gpu}"
         where = gpu if replica.device.type == "cuda" or replica.gpu < 0 else f"{gpu} (mapped to the CPU)"

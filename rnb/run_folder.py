@@ -279,6 +279,24 @@ def _write_schedule(requests: dict[str, Any], path: Path) -> None:
         writer.writerows(zip(*columns, strict=True))
 
 
+def read_schedule(folder: Path) -> tuple[dict[str, Any], NDArray[np.int64], list[str]]:
+    """What a run played: its arguments, when each request arrived (ns from the start), and its video.
+
+    Raises RunFolderError for a folder that does not say so.
+    """
+    try:
+        args = _read_meta(folder).args
+        with (folder / "schedule.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        arrivals_ns = np.array([int(row["arrival_ns"]) for row in rows], dtype=np.int64)
+        return args, arrivals_ns, [row["video"] for row in rows]
+    except FileNotFoundError as error:
+        name = Path(error.filename).name
+        raise RunFolderError(f"{folder}: no run to replay: it has no {name}") from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RunFolderError(f"{folder}: a damaged run folder: {_reason(error)}") from None
+
+
 def read(folder: str | Path) -> Run:
     """Read a run folder, RnB's or snuspl/rnb's. Raises RunFolderError for what is neither."""
     folder = Path(folder)

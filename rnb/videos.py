@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+DEFAULT_FOLDER = "data/videos"
 EXTENSIONS = {".mp4", ".m4v", ".mkv", ".webm", ".avi", ".mov"}
 
 
@@ -14,7 +15,7 @@ class VideoPathIterator:
     Raises ValueError when `root` is not a folder or holds no video.
     """
 
-    def __init__(self, root: str = "data/videos") -> None:
+    def __init__(self, root: str = DEFAULT_FOLDER) -> None:
         if not os.path.isdir(root):
             raise ValueError(f"{root}: not a folder of videos; 'make data' prepares samples in data/videos")
         files = [

@@ -88,6 +88,7 @@ PLACEMENTS: dict[str, tuple[Any, list[str]]] = {
 }
 
 
+EXIT_INVALID = 3
 AT_INTERVALS = ("many replicas", "segments in batches", "small and large")
 """Also with requests that come one after the other, so that batches stay incomplete and queues empty."""
 
@@ -99,7 +100,8 @@ AT_INTERVALS = ("many replicas", "segments in batches", "small and large")
 def test_every_request_is_served_once_and_right(bench: Bench, placement: str, mean_interval_ms: str) -> None:
     config, flags = PLACEMENTS[placement]
     finished = bench.run(config, "-v", str(NUM_VIDEOS), "-mi", mean_interval_ms, *flags)
-    assert finished.status == 0, finished.err
+    # Where the machine has other work so short a run may be INVALID; what it gives is the same.
+    assert finished.status in (0, EXIT_INVALID), finished.err
     assert f"Finished processing {NUM_VIDEOS} videos" in finished.out
     assert finished.folder is not None
     requests = read(finished.folder).requests
@@ -113,7 +115,7 @@ def test_requests_arrive_as_the_seed_draws_and_their_events_are_in_order(bench: 
     finished = bench.run(config, "-v", "100", "-mi", "2", "--seed", "3")
     assert finished.folder is not None
     run = read(finished.folder)
-    expected_ns = schedule.poisson(mean_interval_ms=2, num_requests=100, seed=3)
+    expected_ns = schedule.Load(mean_interval_ms=2, seed=3).draw(100)
     assert (run.requests["arrival_ns"] == expected_ns).all()
     times = np.stack([run.times[event] for event in run.events], axis=1)
     assert run.events[0] == "scheduled"
