@@ -1,0 +1,1 @@
+"""What `rnb.perfetto_trace` writes its parts with."""

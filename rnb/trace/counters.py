@@ -1,0 +1,58 @@
+"""Numbers over time: how many requests wait for each step, and telemetry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnb.analysis.calls import Times, Visits
+from rnb.run_folder import Run
+from rnb.trace.events import TraceWriter
+from rnb.trace.processes import RUN, Processes
+
+MOST_POINTS = 20_000
+"""Of one counter. Of more points, the largest of each group of neighbours is written."""
+
+_UNITS = {"percent": "%", "bytes": "bytes", "mhz": "MHz", "w": "W", "c": "°C", "reasons": "(bit mask)"}
+
+
+def write_waiting(writer: TraceWriter, visits: Visits) -> None:
+    """How many requests, or segments, wait before a step; of those that were taken in the end."""
+    time_ns = np.concatenate((visits.put_ns, visits.taken_ns))
+    changes = np.repeat((1, -1), len(visits.put_ns))
+    order = np.argsort(time_ns, kind="stable")
+    _write(
+        writer, f"waiting for step {visits.step}", "requests", RUN, time_ns[order], np.cumsum(changes[order])
+    )
+
+
+def write_telemetry(writer: TraceWriter, run: Run, processes: Processes) -> None:
+    """The columns of the telemetry, each as a counter of the process, GPU or CPU that it is about."""
+    telemetry = run.telemetry or {}
+    since_start = telemetry["time_ns"] >= run.start_ns if telemetry else slice(0)
+    for column, values in telemetry.items():
+        place, _, quantity = column.rpartition(".")
+        pid = processes.of_telemetry(place)
+        if pid is not None:
+            name, _, unit = quantity.rpartition("_")
+            title = name.replace("_", " ") or "use"
+            times_ns = telemetry["time_ns"][since_start]
+            _write(writer, title, _UNITS.get(unit, unit), pid, times_ns, values[since_start])
+
+
+def _write(writer: TraceWriter, name: str, unit: str, pid: int, time_ns: Times, values: NDArray[Any]) -> None:
+    time_ns, values = _thin_out(time_ns, np.asarray(values, dtype=np.float64))
+    writer.counter(name, unit=unit, pid=pid, time_ns=time_ns, values=values)
+
+
+def _thin_out(time_ns: Times, values: NDArray[np.float64]) -> tuple[Times, NDArray[np.float64]]:
+    """Only known values that differ from the last one."""
+    known = np.isfinite(values)
+    time_ns, values = time_ns[known], values[known]
+    if len(values) > MOST_POINTS:
+        groups = np.linspace(0, len(values), MOST_POINTS, endpoint=False).astype(np.int64)
+        time_ns, values = time_ns[groups], np.maximum.reduceat(values, groups)
+    differs = np.diff(values, prepend=np.nan) != 0
+    return time_ns[differs], values[differs]
