@@ -15,9 +15,9 @@ correlation of each span with the next (Zwiers and von Storch, *Taking serial co
 tests of the mean*, Journal of Climate 8(2), 1995). A change that is certain but small does not matter: see
 MIN_CHANGE.
 
-Where the whole phase is not steady, its first part is left out by the rule MSER, on the number in the system
-(White, *An effective truncation heuristic for bias reduction in simulation output*, Simulation 69(6), 1997),
-and the rest is tested once more.
+Where the whole phase is not steady, its first part, at most a third, is left out by the rule MSER, on the
+number in the system (White, *An effective truncation heuristic for bias reduction in simulation output*,
+Simulation 69(6), 1997), and the rest is tested once more.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ def _ratio(value: float, error: float) -> float:
 
 
 def num_transient(values: Series) -> int:
-    """How many of the first values to leave out, at most half: MSER, the least standard error of the rest."""
+    """How many of the first values to leave out, up to a third, for the least standard error of the rest."""
     count = len(values)
-    errors = [float(np.var(values[skipped:])) / (count - skipped) for skipped in range(count // 2 + 1)]
+    errors = [float(np.var(values[skipped:])) / (count - skipped) for skipped in range(count // 3 + 1)]
     return int(np.argmin(errors))

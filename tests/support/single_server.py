@@ -1,4 +1,4 @@
-"""Runs of one step with one worker that serves in order of arrival: a queue of which theory knows everything."""
+"""Runs of one step with one worker that serves in order of arrival, of which theory knows everything."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Seconds = NDArray[np.float64]
 
 
 def waits_s(arrivals_s: Seconds, services_s: Seconds) -> Seconds:
-    """How long each waits: Lindley's recursion, as a running maximum. Also of many queues, along the last axis."""
+    """How long each waits: Lindley's recursion as a running maximum; many queues along the last axis."""
     ends = np.cumsum(services_s, axis=-1)
     starts = ends - services_s
     waits: Seconds = np.maximum.accumulate(arrivals_s - starts, axis=-1) + starts - arrivals_s

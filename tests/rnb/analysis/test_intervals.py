@@ -16,7 +16,7 @@ NORMAL = 1.96
 
 
 def latencies_of_mm1(load: float, seed: int) -> NDArray[np.float64]:
-    """(NUM_SERIES, NUM_REQUESTS), the mean service time being 1; the start, with an empty queue, is left out."""
+    """(NUM_SERIES, NUM_REQUESTS), the mean service time being 1; without the start from an empty queue."""
     random, warm_up = np.random.default_rng(seed), 1000
     shape = (NUM_SERIES, warm_up + NUM_REQUESTS)
     arrivals = np.cumsum(random.exponential(1 / load, shape), axis=1)

@@ -73,7 +73,8 @@ def test_an_interval_is_around_its_value() -> None:
     found = describe("x", values)
     for name, value in {"mean": found.mean_ms, **found.percentiles_ms}.items():
         interval = found.intervals_ms[name]
-        assert interval and interval.high
+        assert interval is not None
+        assert interval.high
         assert value
         assert interval.low < value < interval.high < 1.5 * value
 

@@ -1,0 +1,215 @@
+"""Steady runs are found steady, runs that change are not, and a slow start is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rnb.analysis.steady_state import (
+    IN_SYSTEM,
+    MIN_REQUESTS,
+    NUM_SPANS,
+    THROUGHPUT,
+    Change,
+    SteadyState,
+    describe_change,
+    find_changes,
+    find_steady_state,
+    is_bulk,
+    num_transient,
+)
+from rnb.run_folder import Run
+from tests.support.single_server import single_server_run
+
+NUM_SEEDS = 60
+
+
+def run_of(rate: float | Callable[[Any], Any], num_requests: int = 3000, seed: int = 0) -> Run:
+    """Poisson arrivals, at a rate that may depend on the share of requests before; services of 1 s."""
+    random = np.random.default_rng(seed)
+    share = np.arange(num_requests) / num_requests
+    rates = rate(share) if callable(rate) else rate
+    arrivals = np.cumsum(random.exponential(1, num_requests) / rates)
+    return single_server_run(arrivals, random.exponential(1, num_requests))
+
+
+def share_found_steady(run_of_seed: Callable[[int], Run]) -> float:
+    return float(
+        np.mean([find_steady_state(run_of_seed(seed)).is_steady is True for seed in range(NUM_SEEDS)])
+    )
+
+
+@pytest.mark.parametrize(("load", "num_requests"), [(0.3, 300), (0.5, 300), (0.5, 3000), (0.8, 3000)])
+def test_a_steady_run_is_found_steady(load: float, num_requests: int) -> None:
+    assert share_found_steady(lambda seed: run_of(load, num_requests, seed)) >= 0.93
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        pytest.param(1.2, id="overload"),
+        pytest.param(lambda share: 0.4 + 0.4 * share, id="ramp"),
+        pytest.param(lambda share: np.where(share < 0.7, 0.4, 0.7), id="shift up"),
+        pytest.param(lambda share: np.where(share < 0.7, 0.7, 0.4), id="shift down"),
+    ],
+)
+def test_a_run_that_changes_is_not(rate: Callable[[Any], Any]) -> None:
+    assert share_found_steady(lambda seed: run_of(rate, seed=seed)) <= 0.05
+
+
+def test_a_steady_run_is_steady_from_the_start_to_the_last_arrival() -> None:
+    run = run_of(0.5)
+    found = find_steady_state(run)
+    last_arrival_s = (int(run.times["scheduled"][-1]) - run.start_ns) / 1e9
+    assert (found.is_steady, found.start_s, found.end_s, found.reason) == (True, 0, last_arrival_s, "")
+    assert {(change.series, change.kind) for change in found.changes} == {
+        (series, kind) for series in (THROUGHPUT, IN_SYSTEM) for kind in ("trend", "level shift")
+    }
+
+
+def test_a_slow_start_is_left_out() -> None:
+    """At first the service takes 1.6 s, and a queue builds up that then drains."""
+    random = np.random.default_rng(0)
+    arrivals = np.cumsum(random.exponential(1, 5000) / 0.6)
+    services = random.exponential(1, 5000) * np.where(np.arange(5000) < 500, 2.5, 1)
+    found = find_steady_state(single_server_run(arrivals, services))
+    assert found.is_steady
+    assert found.start_s is not None
+    assert 500 / 0.6 < found.start_s < 5000 / 0.6 / 3
+
+
+def test_the_reason_says_what_changed_and_where() -> None:
+    found = find_steady_state(run_of(lambda share: np.where(share < 0.7, 0.3, 0.6)))
+    shift = next(
+        change for change in found.changes if change.series == THROUGHPUT and change.kind == "level shift"
+    )
+    assert shift.is_found
+    assert shift.change == pytest.approx(0.3 / 0.357, rel=0.25)  # of the mean over the tested part
+    assert shift.at_s == pytest.approx(0.7 * 3000 / 0.3, rel=0.1)
+    assert "throughput: level shift of +" in found.reason
+
+
+def test_the_latency_is_not_looked_at() -> None:
+    """Latency doubles, while throughput and the number in the system keep their level."""
+    count = 4000
+    arrivals = np.arange(count) * 1.0
+    latencies = np.where(np.arange(count) < count // 2, 0.2, 0.4)
+    found = find_steady_state(single_server_run(arrivals, latencies))
+    assert found.is_steady
+
+
+@pytest.mark.parametrize(("change", "is_found"), [(0.03, False), (0.3, True)])
+def test_a_certain_but_small_change_does_not_count(change: float, is_found: bool) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.001, NUM_SPANS)
+    values = 100 * (1 + noise + change * np.linspace(0, 1, NUM_SPANS))
+    trend = find_changes({THROUGHPUT: values}, (0, 1))[0]
+    assert trend.statistic > trend.limit
+    assert trend.change == pytest.approx(change, rel=0.2)
+    assert trend.is_found is is_found
+
+
+def test_a_queue_shorter_than_a_request_may_double() -> None:
+    values = np.where(np.arange(NUM_SPANS) < 20, 0.2, 0.4)
+    assert not any(change.is_found for change in find_changes({IN_SYSTEM: values}, (0, 1)))
+    assert any(change.is_found for change in find_changes({IN_SYSTEM: 10 * values}, (0, 1)))
+
+
+def test_false_alarms_are_rare_also_when_spans_depend_on_each_other() -> None:
+    random = np.random.default_rng(5)
+
+    def false_alarms(correlation: float) -> float:
+        noise = random.normal(0, 1, (500, NUM_SPANS + 50))
+        values = np.empty_like(noise)
+        values[:, 0] = noise[:, 0]
+        for at in range(1, noise.shape[1]):
+            values[:, at] = correlation * values[:, at - 1] + noise[:, at]
+        found = [find_changes({THROUGHPUT: 2 + row}, (0, 1)) for row in values[:, 50:]]
+        return float(np.mean([any(change.is_found for change in changes) for changes in found]))
+
+    assert false_alarms(0.0) < 0.03  # two tests at 1 %
+    assert false_alarms(0.3) < 0.08
+
+
+def bulk_run(services: NDArray[np.float64]) -> Run:
+    return single_server_run(np.zeros(len(services)), services)
+
+
+def test_of_a_bulk_run_only_throughput_is_tested_until_the_last_request_is_taken() -> None:
+    services = np.random.default_rng(0).gamma(4, 0.25, 1000)
+    run = bulk_run(services)
+    found = find_steady_state(run)
+    assert is_bulk(run)
+    assert found.is_steady
+    assert {change.series for change in found.changes} == {THROUGHPUT}
+    assert found.start_s == pytest.approx(services[0])
+    assert found.end_s == pytest.approx(services[:-1].sum())
+
+
+def test_a_bulk_run_that_gets_slower_is_not_steady() -> None:
+    services = np.random.default_rng(0).gamma(4, 0.25, 1000) * np.where(np.arange(1000) < 600, 1, 1.5)
+    found = find_steady_state(bulk_run(services))
+    assert found.is_steady is False
+    assert "throughput: " in found.reason
+
+
+def test_requests_at_a_rate_are_no_bulk() -> None:
+    assert not is_bulk(run_of(0.5))
+    assert not is_bulk(run_of(1.5))
+
+
+def test_warm_up_requests_are_in_the_flow_but_before_the_phase() -> None:
+    """Without them the first spans would lack the requests that finish there."""
+    run = run_of(0.5, 3000)
+    run.requests["is_warmup"] = np.arange(3000) < 500
+    found = find_steady_state(run)
+    assert (found.is_steady, found.start_s) == (True, 0)
+
+
+def untold(reason: str) -> SteadyState:
+    return SteadyState(is_steady=None, start_s=None, end_s=None, changes=[], reason=reason)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, MIN_REQUESTS - 1])
+def test_too_few_requests_to_tell(count: int) -> None:
+    found = find_steady_state(
+        single_server_run(np.arange(float(count)), np.full(count, 0.5)) if count else nothing()
+    )
+    assert found == untold(
+        f"{max(0, count - 1)} requests finished while it could be steady, the test needs {MIN_REQUESTS}"
+    )
+
+
+def nothing() -> Run:
+    run = run_of(0.5, 10)
+    run.requests["status"][:] = "unfinished"
+    return run
+
+
+def test_a_run_that_never_started() -> None:
+    run = nothing()
+    run.end_ns = run.start_ns
+    assert find_steady_state(run).is_steady is None
+
+
+def test_a_series_without_any_noise() -> None:
+    same = find_changes({THROUGHPUT: np.full(NUM_SPANS, 5.0)}, (0, 1))
+    assert [(change.change, change.statistic, change.is_found) for change in same] == [(0, 0, False)] * 2
+    rising = find_changes({THROUGHPUT: np.linspace(1, 2, NUM_SPANS)}, (0, 1))
+    assert rising[0].is_found
+
+
+def test_mser_leaves_out_the_transient() -> None:
+    values = np.concatenate([np.linspace(10, 1, 9), np.ones(31)])
+    assert num_transient(values + np.random.default_rng(0).normal(0, 0.1, 40)) in range(8, 14)
+    assert num_transient(np.linspace(0, 1, 40)) <= 13
+
+
+def test_a_change_as_text() -> None:
+    change = Change(
+        series=THROUGHPUT, kind="level shift", change=-0.234, at_s=12.04, statistic=9, limit=3, is_found=True
+    )
+    assert describe_change(change) == "throughput: level shift of -23% at 12.0 s"

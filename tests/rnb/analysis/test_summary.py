@@ -1,0 +1,203 @@
+"""The figures of a run: counts, rates and latencies of its measured requests."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnb.analysis.statistics import Durations, average_lines
+from rnb.analysis.summary import SUMMARY_VERSION, Goodput, summarize
+from rnb.run_folder import Run, read
+from tests.support.sample_runs import END_TO_END_MS, GAP_MS, write_run, write_seed_run
+from tests.support.simulated_runs import simulate
+from tests.support.single_server import single_server_run
+
+
+def evenly(num_requests: int, latencies_s: float | np.ndarray = 0.5, **changes: Any) -> Run:
+    """A request a second, served one after the other."""
+    services = np.full(num_requests, latencies_s) if isinstance(latencies_s, float) else latencies_s
+    return single_server_run(np.arange(float(num_requests)), services, **changes)
+
+
+def test_the_counts_and_the_throughput() -> None:
+    run = evenly(12)
+    run.requests["status"][7:] = ["failed", "failed", "refused", "unfinished", "unfinished"]
+    run.times["enqueue_filename"][[9, 11]] = 0
+    run.end_ns = run.start_ns + 2_000_000_000
+    found = summarize(run)
+    assert (found.num_scheduled, found.num_sent, found.num_refused) == (12, 10, 1)
+    assert (found.num_failed, found.num_finished, found.seconds) == (2, 7, 2)
+    assert (found.videos_per_s, found.clips_per_s) == (3.5, 7.0)
+
+
+def test_no_figure_counts_the_warm_up() -> None:
+    latencies = np.where(np.arange(1000) < 100, 0.9, 0.5)
+    run = evenly(1000, latencies)
+    run.requests["is_warmup"] = np.arange(1000) < 100
+    run.requests["status"][3] = "failed"
+    found = summarize(run)
+    assert (found.num_warmup, found.num_scheduled, found.num_finished, found.num_failed) == (100, 900, 900, 0)
+    assert found.seconds == pytest.approx(899.5)
+    assert found.videos_per_s == pytest.approx(900 / 899.5)
+    assert (found.end_to_end.count, found.end_to_end.max_ms) == (900, 500)
+
+
+def test_only_finished_requests_have_durations() -> None:
+    run = evenly(3)
+    run.requests["status"][1] = "failed"
+    run.times["inference0_finish"][1] = 0
+    assert summarize(run).end_to_end.count == 2
+    assert summarize(run).end_to_end.mean_ms == pytest.approx(500)
+
+
+def test_goodput_counts_what_finished_within_the_bound() -> None:
+    latencies = np.where(np.arange(400) % 4 == 0, 0.3, 0.1)
+    run = evenly(400, latencies, args={"slo": 200})
+    run.requests["status"][1] = "failed"
+    found = summarize(run)
+    seconds = 399.1
+    assert found.goodput == Goodput(slo_ms=200, per_s=pytest.approx(299 / seconds), share=299 / 400)
+    assert found.steady
+    assert found.steady.goodput
+    assert found.steady.goodput.share == pytest.approx(299 / 400)
+
+
+def test_a_latency_of_just_the_bound_is_within_it() -> None:
+    goodput = summarize(evenly(4, 0.2, args={"slo": 200})).goodput
+    assert goodput
+    assert goodput.share == 1
+
+
+@pytest.mark.parametrize("args", [{}, {"slo": None}])
+def test_no_goodput_without_a_bound(args: dict[str, Any]) -> None:
+    assert summarize(evenly(4, args=args)).goodput is None
+
+
+def test_steady_figures_are_of_the_steady_window_only() -> None:
+    """Slow services at first make a queue and a throughput below the rate: not in the steady figures."""
+    random = np.random.default_rng(0)
+    services = random.exponential(1, 5000) * np.where(np.arange(5000) < 500, 2.5, 1)
+    found = summarize(single_server_run(np.cumsum(random.exponential(1, 5000) / 0.6), services))
+    assert found.steady
+    assert found.steady.end_to_end
+    assert found.steady.end_to_end.mean_ms == pytest.approx(1000 / (1 - 0.6), rel=0.25)  # M/M/1
+    assert found.end_to_end.mean_ms
+    assert found.end_to_end.mean_ms > 10 * found.steady.end_to_end.mean_ms
+    assert found.steady.videos_per_s == pytest.approx(0.6, rel=0.1)
+    assert found.steady.clips_per_s == pytest.approx(2 * found.steady.videos_per_s)
+    assert found.steady.start_s + found.steady.seconds < found.seconds
+    assert found.steady.littles_law
+    assert abs(found.steady.littles_law.relative_deviation) < 0.05
+
+
+def test_an_unsteady_run_has_no_steady_figures() -> None:
+    random = np.random.default_rng(0)
+    run = single_server_run(np.cumsum(random.exponential(0.8, 3000)), random.exponential(1, 3000))
+    found = summarize(run)
+    assert (found.steady_state.is_steady, found.steady) == (False, None)
+
+
+def test_a_bulk_run_has_a_steady_throughput_only() -> None:
+    services = np.random.default_rng(0).gamma(4, 0.25, 1000)
+    found = summarize(single_server_run(np.zeros(1000), services, args={"slo": 100}))
+    assert found.steady
+    assert found.steady.videos_per_s == pytest.approx(1, rel=0.05)
+    assert (found.steady.end_to_end, found.steady.goodput, found.steady.littles_law) == (None, None, None)
+
+
+def test_utilization_and_queues_are_in_it() -> None:
+    found = summarize(simulate(has_telemetry=False))
+    assert [(entry.step, entry.replica) for entry in found.utilizations] == [(0, 0), (1, 0), (1, 1)]
+    assert found.utilizations[0].busy == pytest.approx(4 * 0.180, abs=0.03)  # ms a request, requests a ms
+    assert [depth.step for depth in found.queue_depths] == [0, 1]
+    assert found.littles_law
+    assert found.littles_law.num_in_system > sum(depth.mean for depth in found.queue_depths)
+
+
+def test_a_run_of_one_request() -> None:
+    found = summarize(evenly(1))
+    assert (found.num_finished, found.videos_per_s, found.end_to_end.mean_ms) == (1, 2, 500)
+    assert found.end_to_end.percentiles_ms == {
+        "p50": 500,
+        "p90": None,
+        "p95": None,
+        "p99": None,
+        "p99.9": None,
+    }
+
+
+def test_a_run_in_which_nothing_finished() -> None:
+    run = evenly(3)
+    run.requests["status"][:] = "unfinished"
+    for event in run.events[1:]:
+        run.times[event][:] = 0
+    found = summarize(run)
+    names = ["p50", "p90", "p95", "p99", "p99.9"]
+    assert (found.num_finished, found.num_sent, found.videos_per_s, found.littles_law) == (0, 0, 0, None)
+    assert found.end_to_end == Durations(
+        name="end to end",
+        count=0,
+        mean_ms=None,
+        percentiles_ms=dict.fromkeys(names),
+        max_ms=None,
+        intervals_ms=dict.fromkeys(["mean", *names]),
+    )
+
+
+def test_a_run_that_never_started_has_no_rates() -> None:
+    run = evenly(3)
+    run.end_ns = run.start_ns
+    found = summarize(run)
+    assert (found.videos_per_s, found.clips_per_s, found.goodput, found.littles_law) == (0, None, None, None)
+    assert (found.utilizations, found.queue_depths) == ([], [])
+
+
+def test_a_folder_that_was_read(tmp_path: Path) -> None:
+    run = read(write_run(tmp_path))
+    found = summarize(run)
+    assert found.end_to_end.mean_ms == pytest.approx(END_TO_END_MS)
+    assert found.utilizations[0].busy == pytest.approx(100 * 4 / 10_000)  # 4 ms a request
+    assert found.queue_depths[0].mean == pytest.approx(100 * 1 / 10_000)
+    law = found.littles_law
+    assert law
+    assert law.num_in_system == pytest.approx(END_TO_END_MS / GAP_MS / 10, rel=0.01)
+    assert json.loads((run.folder / "summary.json").read_text()) == json.loads(json.dumps(found.to_json()))
+
+
+def test_a_folder_of_snuspl_rnb(tmp_path: Path) -> None:
+    found = summarize(read(write_seed_run(tmp_path / "seed")))
+    assert (found.num_finished, found.num_scheduled, found.clips_per_s) == (2, 2, None)
+    assert found.end_to_end.mean_ms == pytest.approx(1411.574)
+    assert found.utilizations == []
+    assert [depth.step for depth in found.queue_depths] == [0, 1]
+    assert found.littles_law
+    assert found.littles_law.relative_deviation == pytest.approx(0, abs=1e-6)
+
+
+def test_it_is_json_of_version_2() -> None:
+    data = json.loads(json.dumps(summarize(evenly(300)).to_json(), allow_nan=False))
+    assert (data["schema_version"], SUMMARY_VERSION, data["num_finished"]) == (2, 2, 300)
+    assert data["durations"][-1]["name"] == "end to end"
+    assert data["durations"][-1]["percentiles_ms"]["p95"] == 500
+    assert data["durations"][-1]["intervals_ms"]["p50"] == {"low": 500, "high": 500}
+    assert data["steady_state"]["is_steady"] is True
+
+
+def test_steps_can_be_called_by_other_names() -> None:
+    names = [entry.name for entry in summarize(evenly(3), step_names=()).durations]
+    assert "step 0" in names
+    assert "step 0 A" in [entry.name for entry in summarize(evenly(3)).durations]
+
+
+def test_a_million_requests_take_a_few_seconds() -> None:
+    run = simulate(num_requests=1_000_000, has_telemetry=False)
+    start = time.process_time()
+    found = summarize(run)
+    average_lines(run.events, run.times)
+    assert time.process_time() - start < 6
+    assert found.num_finished == 1_000_000
