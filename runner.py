@@ -26,7 +26,7 @@ from rnb.plan import ReplicaPlan
 from rnb.queues import EndOfStream, MessageQueue
 from rnb.request_table import RequestTable
 from rnb.slots import SlotPool
-from rnb.step import RequestError
+from rnb.step import RequestError, Step
 from rnb.stop import StopFlag, Termination
 from rnb.time_card import TimeCard, TimeCardList, cards_of
 
@@ -67,7 +67,7 @@ def _run(task: RunnerTask) -> None:
         task.control.tell("prepared", handle)
         _attach(task, task.control.wait_for("handles"))
         _on_each(threads, [worker.warm_up for worker in workers], task.stop)
-        task.control.tell("ready")
+        task.control.tell("ready", workers[0].facts())
         task.control.wait_for("start")
         _on_each(threads, [worker.run for worker in workers], task.stop)
         for queue in task.out_queues:
@@ -155,6 +155,9 @@ class Worker:
     def _synchronize(self) -> None:
         if self._stream is not None:
             self._stream.synchronize()
+
+    def facts(self) -> dict[str, Any]:
+        return self._step.facts() if isinstance(self._step, Step) else {}
 
     def warm_up(self) -> None:
         """Make the input buffers, and run every batch size that can occur, before anything is timed."""

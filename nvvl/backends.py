@@ -21,6 +21,9 @@ NAMES = ("auto", "nvdec", "pyav", "nvvl")
 class Backend(Protocol):
     """Decodes the clips of one file into a tensor on its device."""
 
+    name: str
+    """What decodes, as one of NAMES; two where the second takes what the first cannot decode."""
+
     def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> None:
         """Fill `out` (num_clips, 3, frames, height, width), ready for the current stream of its device."""
 
@@ -30,6 +33,8 @@ class Backend(Protocol):
 
 class UploadingBackend:
     """Decodes on the CPU and copies the clips to a GPU, where its video engine cannot be used."""
+
+    name = PyavBackend.name
 
     def __init__(self, decoder: PyavBackend) -> None:
         self._decoder = decoder

@@ -43,6 +43,7 @@ class NvdecBackend:
         torch.cuda.init()
         self._device = device
         self._fallback = fallback
+        self.name = "nvdec, pyav" if fallback else "nvdec"
         # The decoder writes on this stream and the conversion reads on it; callers' streams wait for it.
         self._stream = torch.cuda.Stream(device)
         self._engines: dict[tuple[str, int], VideoEngine] = {}

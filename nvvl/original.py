@@ -27,6 +27,8 @@ class OriginalBackend:
         ImportError: it is not installed, or cannot be imported.
     """
 
+    name = "nvvl"
+
     def __init__(self, device: torch.device, width: int, height: int, consecutive_frames: int) -> None:
         self._sampler = _GivenStarts()
         self._loader: Any = import_original().RnBLoader(

@@ -29,6 +29,8 @@ Plane = npt.NDArray[Any]
 class PyavBackend:
     """Decodes clips into a tensor on the CPU. One instance serves one thread."""
 
+    name = "pyav"
+
     def __init__(self, width: int, height: int) -> None:
         self._scaler = PictureScaler(width, height)
 

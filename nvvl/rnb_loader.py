@@ -57,6 +57,11 @@ class RnBLoader:
         self._backend = backends.choose(backend, self.device, width, height, consecutive_frames)
         self._loaded: deque[tuple[str, list[int]]] = deque()
 
+    @property
+    def decoder(self) -> str:
+        """The backend that was chosen: one of `backends.NAMES`, or 'nvdec, pyav'."""
+        return self._backend.name
+
     def loadfile(self, filename: str | os.PathLike[str]) -> None:
         """Pick the clips of a file; the next iteration decodes them.
 

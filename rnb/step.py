@@ -86,5 +86,9 @@ class Step:
         """Give out what is held back: the batch timeout has passed, or the stream has ended."""
         return None
 
+    def facts(self) -> dict[str, Any]:
+        """What run.json should say that the config leaves open, say the decoder that was chosen, as JSON."""
+        return {}
+
     def close(self) -> None:
         """Let go of what the step holds."""

@@ -122,6 +122,9 @@ class R2P1DLoader(Step):
             except RequestError:
                 continue  # it fails again, and is counted, when its turn comes
 
+    def facts(self) -> dict[str, Any]:
+        return {"decoder": self._loader.decoder}
+
     def close(self) -> None:
         self._loader.close()
 
@@ -416,6 +419,9 @@ class R2P1DSingleStep(Step):
     def warm_up(self, row_counts: Sequence[int]) -> None:
         self._loader.warm_up(())
         self._runner.warm_up(range(1, len(self._frames) + 1))
+
+    def facts(self) -> dict[str, Any]:
+        return self._loader.facts()
 
     def close(self) -> None:
         self._loader.close()

@@ -67,7 +67,9 @@ def test_names_and_devices() -> None:
 
 def test_without_a_video_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video_engine, "is_available", lambda: False)
-    assert isinstance(backends.choose("auto", GPU, 8, 8, 4), backends.UploadingBackend)
+    chosen = backends.choose("auto", GPU, 8, 8, 4)
+    assert isinstance(chosen, backends.UploadingBackend)
+    assert chosen.name == "pyav"
     with pytest.raises(ImportError, match="needs the package PyNvVideoCodec"):
         backends.choose("nvdec", GPU, 8, 8, 4)
 
@@ -80,7 +82,9 @@ def test_the_original_that_is_not_installed() -> None:
 def test_the_original_that_is_installed(installed_original: Path, odd_files: dict[str, Path]) -> None:
     backend = backends.choose("nvvl", GPU, 6, 5, 4)
     with RnBLoader(6, 5, 4, None, FixedSampler()) as loader:
+        assert loader.decoder == "pyav"
         loader._backend = backend
+        assert loader.decoder == "nvvl"
         out = torch.zeros((3, 3, 4, 5, 6))
         assert loader.decode_into(odd_files["b_frames"], out) == 2
     assert out[:, 0, 0, 0, 0].tolist() == [4, 9, 0]
