@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from rnb.schedule import LOAD_FLAGS, PROCESSES, Ramp
+from rnb.trace import MOST_REQUESTS
 from rnb.videos import DEFAULT_FOLDER, EXTENSIONS
 
 DESCRIPTION = "Play a load of videos through a pipeline of replicated steps on GPUs, and measure it."
@@ -36,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_load_group(parser)
     _add_pipeline_group(parser)
     _add_figures_group(parser)
+    _add_campaign_group(parser)
     _add_run_group(parser)
     return parser
 
@@ -52,6 +54,7 @@ _RULES_OUT = {
     "arrivals_file": ("it says when requests arrive", ("mean_interval_ms", "burstiness", "ramp")),
     "ramp": ("it sets the rate", ("mean_interval_ms",)),
     "duration": ("it says how many requests there are", ("videos",)),
+    "find_peak": ("it sets the rate", ("ramp", "arrivals_file", "replay", "repeat")),
 }
 """Flags that leave nothing for others to say: why, and which."""
 _SHORT = {"mean_interval_ms": "-mi", "videos": "-v"}
@@ -73,7 +76,11 @@ def _settle_load(args: argparse.Namespace, given: set[str]) -> None:
         raise ValueError("--arrivals trace: needs --arrivals-file FILE with the times")
     if args.mean_interval_ms == 0 and args.duration is not None:
         raise ValueError("--duration: with -mi 0 all requests arrive at once; say with -v how many")
+    if args.find_peak and args.slo is None:
+        raise ValueError("--find-peak: needs --slo MS, the bound that it searches")
     is_read = args.replay is not None or args.arrivals == "trace"
+    if args.find_peak and args.mean_interval_ms is None and not args.check:
+        args.mean_interval_ms = 0  # a run with all requests at once tells where to begin
     if args.mean_interval_ms is None and not is_read and args.ramp is None:
         args.mean_interval_ms = DEFAULT_MEAN_INTERVAL_MS
     if args.videos is None and not is_read and args.duration is None:
@@ -193,6 +200,19 @@ def _add_figures_group(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _add_campaign_group(parser: argparse.ArgumentParser) -> None:
+    campaign = parser.add_argument_group("several runs")
+    campaign.add_argument(
+        "--find-peak", action="store_true",
+        help="search the highest rate that keeps --slo at --percentile, from the rate of -mi (default: half of"
+        " what a run with all requests at once gives); each probe is a run",
+    )  # fmt: skip
+    campaign.add_argument(
+        "--repeat", type=_integer(1), metavar="N",
+        help="the same run N times, and how far its figures differ from run to run",
+    )  # fmt: skip
+
+
 def _add_run_group(parser: argparse.ArgumentParser) -> None:
     run = parser.add_argument_group("run")
     run.add_argument(
@@ -213,6 +233,11 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
         "--quiet", action="store_true", help="print only the result's essentials, and errors; no progress"
     )
     run.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
+    run.add_argument(
+        "--trace", type=_integer(1), nargs="?", const=MOST_REQUESTS, metavar="N",
+        help="write trace.json.gz for https://ui.perfetto.dev; of more than N requests (default %(const)s) it"
+        " shows the first ones and the slowest ones, half of N each",
+    )  # fmt: skip
     run.add_argument("--check", action="store_true", help="print the resolved plan and stop")
     run.add_argument(
         "--self-check", action="store_true",

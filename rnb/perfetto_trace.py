@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rnb.analysis.calls import visits_of
 from rnb.analysis.events import arrivals_ns, num_steps
 from rnb.run_folder import Run
+from rnb.trace import MOST_REQUESTS
 from rnb.trace.arrows import Served, write_arrows
 from rnb.trace.counters import write_telemetry, write_waiting
 from rnb.trace.events import TraceWriter, quoted
@@ -29,8 +30,6 @@ from rnb.trace.requests import write_requests
 from rnb.trace.workers import CALL, StepTimeline, timeline_of, track_name
 
 FILE_NAME = "trace.json.gz"
-MOST_REQUESTS = 50_000
-"""A trace shows no more requests unless it is told to."""
 
 _ONLY_TRACK = 1
 

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb import provenance
+from rnb import perfetto_trace, provenance
 from rnb.analysis.statistics import average_lines
 from rnb.analysis.summary import Summary, summarize
 from rnb.analysis.summary_text import table
+from rnb.analysis.tail import attribute_tail, tail_table
+from rnb.analysis.verdict import Verdict, judge, verdict_text
 from rnb.clock import epoch_offset_ns, now_ns
 from rnb.console import conclude, is_quiet, say, warn
 from rnb.input_set import describe_inputs
@@ -49,6 +51,8 @@ class Ending:
     full_queue: str | None
     pids: dict[str, int]
     """By the name of the process."""
+    facts: dict[str, dict[str, Any]]
+    """What the step of a replica told of itself, by the name of its process."""
     telemetry: dict[str, NDArray[Any]] | None
     """The columns of telemetry.parquet."""
     gpu_states: dict[str, list[dict[str, Any]]]
@@ -61,6 +65,7 @@ class Result:
 
     run: Run
     summary: Summary
+    verdict: Verdict
     problem: str
     """What went wrong, in one line; empty when nothing did."""
 
@@ -71,7 +76,7 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """What --json prints: summary.json, and where the rest is."""
         outcome = {"folder": str(self.run.folder), "is_success": self.is_success, "message": self.problem}
-        return {**self.summary.to_json(), **outcome}
+        return {**self.summary.to_json(), "verdict": self.verdict.to_json(), **outcome}
 
 
 def announce_end(table: RequestTable, start_ns: int, *, is_complete: bool) -> int:
@@ -92,21 +97,34 @@ def report(ending: Ending, folder: Path) -> Result:
     """Print the figures, write the run folder, say what went wrong."""
     run = _run(ending, folder, _problem(ending))
     summary = summarize(run)
+    verdict = judge(run, summary.steady_state)
     problem = run.meta.message if run.meta else ""
     try:
-        write(run, summary.to_json())
+        write(run, {**summary.to_json(), "verdict": verdict.to_json()})
     except RunFolderError as error:
         problem = problem or f"the run folder is not complete: {error}"
     if ending.start_ns is not None:
         _print_figures(run, summary)
         if is_quiet():  # else the table says so
             conclude(f"{summary.videos_per_s:.2f} videos/s over {summary.seconds:.2f} s")
+        conclude(verdict_text(verdict))
+        if ending.args.trace:
+            problem = _write_trace(run, ending.args.trace) or problem
     conclude(f"run folder: {folder}")
     if problem:
         if ending.traceback:
             warn(ending.traceback)
         warn(f"benchmark.py: {problem}")
-    return Result(run=run, summary=summary, problem=problem)
+    return Result(run=run, summary=summary, verdict=verdict, problem=problem)
+
+
+def _write_trace(run: Run, most_requests: int) -> str:
+    """Returns the problem, if there was one."""
+    try:
+        say(perfetto_trace.write(run, run.folder / perfetto_trace.FILE_NAME, most_requests=most_requests))
+    except OSError as error:
+        return f"{run.folder / perfetto_trace.FILE_NAME}: cannot be written: {error.strerror or error}"
+    return ""
 
 
 def _problem(ending: Ending) -> str:
@@ -138,6 +156,8 @@ def _print_figures(run: Run, summary: Summary) -> None:
     events = [event for event in run.events if SEED_EVENT.fullmatch(event)]
     averages = average_lines(events, {event: run.times[event][counts] for event in events})
     say("\n".join([*averages, "", table(summary)]))
+    if tail := attribute_tail(run):
+        say("\n" + tail_table(tail) + "\n")
 
 
 def _run(ending: Ending, folder: Path, problem: str) -> Run:
@@ -185,6 +205,7 @@ def _meta(ending: Ending, offset_ns: int, problem: str) -> RunMeta:
                 "device": str(replica.device),
                 "workers": replica.workers,
                 "pid": ending.pids.get(replica.name),
+                "facts": ending.facts.get(replica.name, {}),
             }
             for replica in ending.plan.replicas
         ],

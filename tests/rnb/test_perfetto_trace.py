@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from rnb import perfetto_trace
-from rnb.run_folder import Run, read
+from rnb.run_folder import Run
 from tests.support import trace_processor
-from tests.support.running import Bench, tiny
 from tests.support.sample_runs import START_NS
 from tests.support.simulated_runs import simulate
 from tests.support.trace_json import Trace
@@ -227,35 +226,3 @@ def test_perfetto_reads_the_counters(run: Run, query: Queries) -> None:
         " join process using (upid) where track.name = 'temperature °C' and process.name = 'GPU 0'"
     )
     assert temperature == pytest.approx(run.telemetry["gpu0.temperature_c"].max())
-
-
-def test_a_run_with_segments_batches_and_held_requests(bench: Bench) -> None:
-    config = [
-        tiny("LoadInPlace", workers=2),
-        {"model": "batcher.Batcher", "gpus": [0], "batch": 3, "num_segments": 2},
-        tiny("Classify", gpus=[0, 1]),
-        tiny("Join", aggregate=2),
-    ]
-    finished = bench.run(config, "-v", "60", "-mi", "0", "--warmup", "10", "--trace")
-    assert finished.folder is not None, finished.err
-    assert "trace.json.gz: all 70 requests" in finished.out
-    run, trace = read(finished.folder), Trace(finished.folder / "trace.json.gz")
-    names = [(start["name"], end["name"]) for start, end in trace.arrows]
-    assert names.count(("step 0 LoadInPlace", "step 1 Batcher")) == 70
-    assert (
-        names.count(("step 1 Batcher", "step 2 Classify"))
-        == names.count(("step 2 Classify", "step 3 Join"))
-        == 140
-    )
-    calls = [
-        event for slices in trace.slices.values() for event in slices if event["name"] == "step 1 Batcher"
-    ]
-    assert sorted(int(id) for event in calls for id in event["args"]["requests"].split()) == list(range(70))
-    assert max(len(event["args"]["requests"].split()) for event in calls) == 3
-    segment = trace.spans[1, "span", "12-1"]
-    assert [event["name"] for event in segment if event["dur"] if "dur" in event] == []
-    assert segment[0]["name"] == "segment"
-    assert {"wait for step 2", "step 2 Classify", "wait for step 3"} < {event["name"] for event in segment}
-    whole = trace.spans[1, "span", "12"]
-    assert "in segments" in {event["name"] for event in whole}
-    assert 1000 * (whole[0]["end"] - whole[0]["ts"]) == run.ends_ns[12] - run.times["scheduled"][12]
