@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from rnb import console
 from rnb.arguments import parse_args
 
-EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INVALID = 0, 1, 2, 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,18 +20,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Imported here because every spawned process imports this file, and the client needs no torch.
     from rnb.driver import UsageError, prepare
     from rnb.plan import describe
+    from rnb.self_check import SelfCheckError, self_check
 
     try:
+        if args.self_check:
+            return EXIT_OK if self_check(args.logs) else EXIT_INVALID
         benchmark = prepare(args)
         if args.check:
             print(describe(benchmark.plan))
             return EXIT_OK
         result = benchmark.run()
         console.emit(result.to_json())
-        return EXIT_OK if result.is_success else EXIT_FAILED
+        if not result.is_success:
+            return EXIT_FAILED
+        return EXIT_OK if result.verdict.is_valid else EXIT_INVALID
     except UsageError as error:
         print(f"benchmark.py: error: {error}", file=sys.stderr)
         return EXIT_USAGE
+    except SelfCheckError as error:
+        print(f"benchmark.py: {error}", file=sys.stderr)
+        return EXIT_FAILED
 
 
 if __name__ == "__main__":

@@ -17,10 +17,18 @@ def ideal_waits(
 
     `arrivals`: ascending, (num_requests,); `services`: the service time of each request.
     """
-    free_at = [-math.inf] * num_servers
-    waits = np.empty(len(arrivals))
+    return serve(arrivals, services, num_servers)[0]
+
+
+def serve(
+    arrivals: NDArray[np.float64], services: Iterable[float], num_servers: int
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """How long each request waits, and which server it gets."""
+    free = [(-math.inf, server) for server in range(num_servers)]
+    waits, servers = np.empty(len(arrivals)), np.empty(len(arrivals), dtype=np.int32)
     for index, (arrival, service) in enumerate(zip(arrivals.tolist(), services, strict=True)):
-        start = max(arrival, free_at[0])
-        heapq.heapreplace(free_at, start + service)
+        free_at, servers[index] = free[0]
+        start = max(arrival, free_at)
+        heapq.heapreplace(free, (start + service, int(servers[index])))
         waits[index] = start - arrival
-    return waits
+    return waits, servers
