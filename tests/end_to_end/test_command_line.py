@@ -84,7 +84,7 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     )
     own = "-bt, --batch_timeout_ms --data --seed --device --mps --checkpoint --logs --max-failures --check"
     assert [flag for flag in f"{seeds} {own}".replace(",", "").split() if flag not in shown] == []
-    assert "3 it ended, but is INVALID." in " ".join(shown.split())
+    assert "3 the run ended well, but is INVALID." in " ".join(shown.split())
 
 
 def test_a_wrong_flag() -> None:
