@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +29,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s = 100.0
-        monkeypatch.setattr(progress.time, "monotonic", lambda: self.now_s)
+        monkeypatch.setattr("rnb.progress.time", SimpleNamespace(monotonic=lambda: self.now_s))
 
 
 class FakeTerminal(io.StringIO):
@@ -120,7 +122,7 @@ def _count_rows_read(tracker: Tracker) -> list[int]:
         def __len__(self) -> int:
             return len(self._column)
 
-        def __getitem__(self, rows: object) -> np.ndarray:
+        def __getitem__(self, rows: Any) -> np.ndarray:
             found: np.ndarray = self._column[rows]
             counts.append(len(found))
             return found
