@@ -87,13 +87,14 @@ def stage_durations_ms(
         for before, after in itertools.pairwise(names)
         if before != "scheduled"
     }
-    last = np.max([times[event] for event in events], axis=0) if events else np.zeros(0)
+    if not events:
+        return {}
+    last: NDArray[np.int64] = np.max([times[event] for event in events], axis=0)
     if "scheduled" in merged:
         stages[LATENESS] = _between_ms(merged["scheduled"], merged["enqueue_filename"])
     if "enqueue_filename" in merged:
         stages[SERVICE] = _between_ms(merged["enqueue_filename"], last)
-    if names:
-        stages[END_TO_END] = _between_ms(merged[names[0]], last)
+    stages[END_TO_END] = _between_ms(merged[names[0]], last)
     return stages
 
 

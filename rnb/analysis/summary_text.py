@@ -31,10 +31,12 @@ def table(summary: Summary) -> str:
 def _durations(summary: Summary) -> list[str]:
     rows = [["", "mean", *map(percentile_name, PERCENTILES), "max ms"]]
     rows += [_distribution(entry.name, entry) for entry in summary.durations]
-    intervals = summary.end_to_end.intervals_ms.values() if summary.durations else ()
-    if any(intervals):
-        rows.append([*_row("  95 % interval from", [i and i.low for i in intervals], none=""), ""])
-        rows.append([*_row("                  to", [i and i.high for i in intervals], none=""), ""])
+    if summary.durations and summary.end_to_end.intervals_ms["mean"]:
+        intervals = summary.end_to_end.intervals_ms.values()
+        lows = [None if interval is None else interval.low for interval in intervals]
+        highs = [None if interval is None else interval.high for interval in intervals]
+        rows.append(_row("  95 % interval from", [*lows, None], none=""))
+        rows.append(_row("                  to", [*highs, None], none=""))
     if summary.steady and summary.steady.end_to_end:
         rows.append(_distribution("  while steady", summary.steady.end_to_end))
     return [line.rstrip() for line in align(rows)] + _footnotes(summary.durations)

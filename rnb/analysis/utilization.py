@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.analysis.events import num_steps, segments
+from rnb.analysis.calls import Calls, Times, Visits, calls_of, visits_of
+from rnb.analysis.events import num_steps
 from rnb.run_folder import Run
 
-Times = NDArray[np.int64]
+Rows = NDArray[np.intp]
 Spans = tuple[Times, Times]
 """Starts and ends in epoch ns, 0 = not reached."""
 
@@ -37,26 +38,6 @@ class Utilization:
 SHARES = ("busy", "waiting_for_input", "waiting_for_slot", "other")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Served:
-    """The timestamps of the requests, or of one segment of them, that workers of a step took."""
-
-    replica: NDArray[np.int32]
-    worker: NDArray[np.int32]
-    taken: Times
-    slot_start: Times
-    """The same as `start` where the step does not write in place."""
-    start: Times
-    finish: Times
-    slot_finish: Times
-    """The same as `finish` where the step does not copy into a slot."""
-    handed_on: Times
-
-    def of(self, replica: int, worker: int) -> _Served:
-        rows = np.flatnonzero((self.replica == replica) & (self.worker == worker))
-        return _Served(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
-
-
 def worker_utilizations(run: Run) -> list[Utilization]:
     """Of each worker; none of a run that does not tell who served what, or that had no measured phase.
 
@@ -67,9 +48,12 @@ def worker_utilizations(run: Run) -> list[Utilization]:
         return []
     found = []
     for step in range(num_steps(run)):
-        served = list(_served(run, step))
-        for replica, worker in _workers(run, step) if served else ():
-            shares = _shares([part.of(replica, worker) for part in served], window_ns)
+        if not any(name.startswith(f"worker{step}") for name in run.requests):
+            continue
+        visits = visits_of(run, step)
+        calls = calls_of(visits)
+        for replica, worker in _workers(run, step):
+            shares = _shares(visits, calls, (replica, worker), window_ns)
             found.append(Utilization(step=step, replica=replica, worker=worker, **shares))
     return found
 
@@ -106,50 +90,23 @@ def _workers(run: Run, step: int) -> list[tuple[int, int]]:
     ]
 
 
-def _served(run: Run, step: int) -> Iterator[_Served]:
-    """What the step served, a part for each segment; none where the run does not tell by which worker."""
-    for suffix, taken in segments(run, f"runner{step}_start").items():
-        start = _column(run, f"inference{step}_start", suffix)
-        finish = _column(run, f"inference{step}_finish", suffix)
-        if f"worker{step}{suffix}" not in run.requests or start is None or finish is None:
-            continue
-        slot_start, slot_finish, handed_on = (
-            _column(run, event, suffix)
-            for event in (f"slot{step}_start", f"slot{step}_finish", f"handoff{step}_finish")
-        )
-        slot_finish = finish if slot_finish is None else slot_finish
-        yield _Served(
-            replica=run.requests[f"replica{step}{suffix}"],
-            worker=run.requests[f"worker{step}{suffix}"],
-            taken=taken,
-            slot_start=start if slot_start is None else slot_start,
-            start=start,
-            finish=finish,
-            slot_finish=slot_finish,
-            handed_on=slot_finish if handed_on is None else handed_on,
-        )
+def _shares(
+    visits: Visits, calls: Calls, server: tuple[int, int], window_ns: tuple[int, int]
+) -> dict[str, float]:
+    """Of one worker of a replica.
 
-
-def _column(run: Run, event: str, suffix: str) -> Times | None:
-    """Of the segment; a step that joins the segments has one column for all of them."""
-    columns = segments(run, event)
-    return columns.get(suffix, columns.get(""))
-
-
-def _shares(served: Sequence[_Served], window_ns: tuple[int, int]) -> dict[str, float]:
-    """Of one worker. A moment that lies in spans of several states counts for the first of them here.
-
-    With a batch they overlap: one request waits for a slot while the one before it is handed on.
+    A moment that lies in spans of several states counts for the first of them here: with a batch they
+    overlap, as one request waits for a slot while the one before it is handed on.
     """
+    call = _served_by(calls, server)
+    visit = _served_by(visits, server)
+    start_ns, finish_ns, slot_ns = visits.start_ns[visit], visits.finish_ns[visit], visits.slot_ns[visit]
+    slot_wait_ns = visits.slot_wait_ns[visit]
     states = {
-        "busy": [_calls(served)],
-        "delivering": [(part.slot_finish, part.handed_on) for part in served],
-        "waiting_for_slot": [
-            span
-            for part in served
-            for span in ((part.slot_start, part.start), (part.finish, part.slot_finish))
-        ],
-        "gathering": [(part.taken, part.slot_start) for part in served],
+        "busy": [(calls.start_ns[call], calls.finish_ns[call])],
+        "delivering": [(slot_ns, visits.handoff_ns[visit])],
+        "waiting_for_slot": [(slot_wait_ns, start_ns), (finish_ns, slot_ns)],
+        "gathering": [(visits.taken_ns[visit], slot_wait_ns)],
     }
     covered_ns, spans, found = 0, list[Spans](), dict[str, float]()
     length_ns = window_ns[1] - window_ns[0]
@@ -165,19 +122,9 @@ def _shares(served: Sequence[_Served], window_ns: tuple[int, int]) -> dict[str, 
     }
 
 
-def _calls(served: Sequence[_Served]) -> Spans:
-    """The calls of one worker: requests that finished together were in one.
-
-    A step that holds requests back gives them out in the call that the last of them began.
-    """
-    start = np.concatenate([part.start for part in served])
-    finish = np.concatenate([part.finish for part in served])
-    order = np.argsort(finish, kind="stable")
-    start, finish = start[order], finish[order]
-    if not len(finish):
-        return start, finish
-    first = np.flatnonzero(np.diff(finish, prepend=-1))
-    return np.maximum.reduceat(start, first), finish[first]
+def _served_by(served: Visits | Calls, server: tuple[int, int]) -> Rows:
+    replica, worker = server
+    return np.flatnonzero((served.replica == replica) & (served.worker == worker))
 
 
 def _covered_ns(spans: Sequence[Spans], window_ns: tuple[int, int]) -> int:

@@ -75,7 +75,7 @@ def test_a_slow_start_is_left_out() -> None:
     """At first the service takes 1.6 s, and a queue builds up that then drains."""
     random = np.random.default_rng(0)
     arrivals = np.cumsum(random.exponential(1, 5000) / 0.6)
-    services = random.exponential(1, 5000) * np.where(np.arange(5000) < 500, 2.5, 1)
+    services = random.exponential(1, 5000) * np.where(np.arange(5000) < 500, 2.5, 1.0)
     found = find_steady_state(single_server_run(arrivals, services))
     assert found.is_steady
     assert found.start_s is not None
@@ -95,10 +95,8 @@ def test_the_reason_says_what_changed_and_where() -> None:
 
 def test_the_latency_is_not_looked_at() -> None:
     """Latency doubles, while throughput and the number in the system keep their level."""
-    count = 4000
-    arrivals = np.arange(count) * 1.0
-    latencies = np.where(np.arange(count) < count // 2, 0.2, 0.4)
-    found = find_steady_state(single_server_run(arrivals, latencies))
+    latencies = np.repeat([0.2, 0.4], 2000)
+    found = find_steady_state(single_server_run(np.arange(4000.0), latencies))
     assert found.is_steady
 
 
@@ -150,7 +148,7 @@ def test_of_a_bulk_run_only_throughput_is_tested_until_the_last_request_is_taken
 
 
 def test_a_bulk_run_that_gets_slower_is_not_steady() -> None:
-    services = np.random.default_rng(0).gamma(4, 0.25, 1000) * np.where(np.arange(1000) < 600, 1, 1.5)
+    services = np.random.default_rng(0).gamma(4, 0.25, 1000) * np.where(np.arange(1000) < 600, 1.0, 1.5)
     found = find_steady_state(bulk_run(services))
     assert found.is_steady is False
     assert "throughput: " in found.reason

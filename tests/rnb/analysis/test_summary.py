@@ -61,7 +61,7 @@ def test_goodput_counts_what_finished_within_the_bound() -> None:
     run.requests["status"][1] = "failed"
     found = summarize(run)
     seconds = 399.1
-    assert found.goodput == Goodput(slo_ms=200, per_s=pytest.approx(299 / seconds), share=299 / 400)
+    assert found.goodput == Goodput(slo_ms=200, per_s=299 / seconds, share=299 / 400)
     assert found.steady
     assert found.steady.goodput
     assert found.steady.goodput.share == pytest.approx(299 / 400)
@@ -87,7 +87,7 @@ def test_steady_figures_are_of_the_steady_window_only() -> None:
     assert found.steady.end_to_end
     assert found.steady.end_to_end.mean_ms == pytest.approx(1000 / (1 - 0.6), rel=0.25)  # M/M/1
     assert found.end_to_end.mean_ms
-    assert found.end_to_end.mean_ms > 10 * found.steady.end_to_end.mean_ms
+    assert found.end_to_end.mean_ms > 10 * 2500
     assert found.steady.videos_per_s == pytest.approx(0.6, rel=0.1)
     assert found.steady.clips_per_s == pytest.approx(2 * found.steady.videos_per_s)
     assert found.steady.start_s + found.steady.seconds < found.seconds

@@ -18,9 +18,11 @@ from rnb.run_folder import Run
 from tests.support.single_server import single_server_run
 from tests.support.timed_runs import timed_run
 
+Events = dict[str, list[float]]
+
 
 def one_step_run(
-    events: dict[str, list[float]],
+    events: Events,
     *,
     served_by: list[tuple[int, int]] | None = None,
     replicas: list[int] | None = None,
@@ -64,34 +66,42 @@ COPYING = ("runner0_start", "inference0_start", "inference0_finish", "slot0_fini
 
 
 def test_a_step_that_writes_in_place_waits_before_its_call() -> None:
-    times = [[10.0, 60], [11, 61], [16, 66], [36, 86], [38, 88]]
+    times: list[list[float]] = [[10.0, 60], [11, 61], [16, 66], [36, 86], [38, 88]]
     (entry,) = worker_utilizations(one_step_run(dict(zip(IN_PLACE, times, strict=True))))
     assert shares(entry) == [0.4, 0.44, 0.1, 0.06]
 
 
 def test_a_step_that_copies_waits_after_its_call() -> None:
-    times = [[10.0, 60], [11, 61], [31, 81], [36, 86], [38, 88]]
+    times: list[list[float]] = [[10.0, 60], [11, 61], [31, 81], [36, 86], [38, 88]]
     (entry,) = worker_utilizations(one_step_run(dict(zip(COPYING, times, strict=True))))
     assert shares(entry) == [0.4, 0.44, 0.1, 0.06]
 
 
 def test_a_batch_is_busy_once() -> None:
     """Two requests in one call; the second waits for its slot while the first is handed on."""
-    times = [[10.0, 20], [30, 30], [50, 50], [55, 68], [60, 70]]
+    times: list[list[float]] = [[10.0, 20], [30, 30], [50, 50], [55, 68], [60, 70]]
     (entry,) = worker_utilizations(one_step_run(dict(zip(COPYING, times, strict=True))))
     # Gathers 10-30, calls 30-50, slots 50-55 and 60-68, hands on 55-60 and 68-70.
     assert shares(entry) == [0.2, 0.4, 0.13, 0.27]
 
 
 def test_a_step_that_holds_requests_back_is_busy_in_the_call_that_gives_them_out() -> None:
-    events = {"runner0_start": [10.0, 40], "inference0_start": [11, 41], "inference0_finish": [50, 50]}
+    events: Events = {
+        "runner0_start": [10.0, 40],
+        "inference0_start": [11, 41],
+        "inference0_finish": [50, 50],
+    }
     (entry,) = worker_utilizations(one_step_run(events))
     assert shares(entry) == [0.09, 0.89, 0, 0.02]
 
 
 def test_a_message_of_several_requests_is_served_one_by_one() -> None:
     """Those that come later in it are no gathering of a worker that is busy."""
-    events = {"runner0_start": [10.0, 10], "inference0_start": [10, 30], "inference0_finish": [30, 50]}
+    events: Events = {
+        "runner0_start": [10.0, 10],
+        "inference0_start": [10, 30],
+        "inference0_finish": [30, 50],
+    }
     (entry,) = worker_utilizations(one_step_run(events))
     assert shares(entry) == [0.4, 0.6, 0, 0]
 
@@ -117,7 +127,7 @@ def test_segments_are_served_each_by_its_own() -> None:
 
 
 def test_the_replica_is_the_mean_of_its_workers_idle_ones_too() -> None:
-    events = {"runner0_start": [0.0, 0], "inference0_start": [0, 0], "inference0_finish": [50, 20]}
+    events: Events = {"runner0_start": [0.0, 0], "inference0_start": [0, 0], "inference0_finish": [50, 20]}
     run = one_step_run(events, served_by=[(0, 1), (1, 0)], replicas=[2, 1])
     workers = worker_utilizations(run)
     assert [(entry.replica, entry.worker, entry.busy) for entry in workers] == [
@@ -133,7 +143,11 @@ def test_the_replica_is_the_mean_of_its_workers_idle_ones_too() -> None:
 
 
 def test_what_lies_outside_of_the_phase_does_not_count() -> None:
-    events = {"runner0_start": [10.0, 60], "inference0_start": [10, 60], "inference0_finish": [60, 110]}
+    events: Events = {
+        "runner0_start": [10.0, 60],
+        "inference0_start": [10, 60],
+        "inference0_finish": [60, 110],
+    }
     run = one_step_run(events)
     run.requests["is_warmup"] = np.array([True, False])
     run.times["scheduled"][1] += 40_000_000  # the phase is from 40 to 110 ms
@@ -142,7 +156,11 @@ def test_what_lies_outside_of_the_phase_does_not_count() -> None:
 
 
 def test_requests_without_an_end_do_not_count() -> None:
-    events = {"runner0_start": [10.0, 60], "inference0_start": [10, 60], "inference0_finish": [30, 70]}
+    events: Events = {
+        "runner0_start": [10.0, 60],
+        "inference0_start": [10, 60],
+        "inference0_finish": [30, 70],
+    }
     run = one_step_run(events)
     run.times["inference0_finish"][1] = 0
     (entry,) = worker_utilizations(run)
@@ -159,10 +177,18 @@ def test_the_shares_of_a_queue_add_up_and_are_its_load() -> None:
 
 
 def test_the_busiest_step() -> None:
-    entry = {"replica": 0, "worker": 0, "waiting_for_input": 0.0, "waiting_for_slot": 0.0, "other": 0.0}
-    workers = [
-        Utilization(step=step, busy=busy, **entry) for step, busy in [(0, 0.2), (1, 0.5), (1, 0.9), (2, 0.6)]
-    ]
+    def busy_for(step: int, share: float) -> Utilization:
+        return Utilization(
+            step=step,
+            replica=0,
+            worker=0,
+            busy=share,
+            waiting_for_input=1 - share,
+            waiting_for_slot=0,
+            other=0,
+        )
+
+    workers = [busy_for(0, 0.2), busy_for(1, 0.5), busy_for(1, 0.9), busy_for(2, 0.6)]
     assert busiest_step(workers) == 1
     assert busiest_step([]) is None
 
