@@ -1,4 +1,4 @@
-"""The client: sends each request when it is due, and never waits for the pipeline."""
+"""A client: sends each request when it is due, and never waits for the pipeline."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from tests.support.cards import CONTEXT, make_queue, make_table
 NUM_REQUESTS = 15
 
 
-def make_task(capacity: int = NUM_REQUESTS) -> tuple[ClientTask, Connection]:
+def make_task(
+    capacity: int = NUM_REQUESTS, request_ids: range = range(NUM_REQUESTS)
+) -> tuple[ClientTask, Connection]:
     """A task of requests 2 ms apart, and the driver's end of its line."""
     ours, theirs = CONTEXT.Pipe()
     stop = StopFlag()
@@ -30,9 +32,9 @@ def make_task(capacity: int = NUM_REQUESTS) -> tuple[ClientTask, Connection]:
         stop=stop,
         table=make_table(NUM_REQUESTS),
         queue=make_queue("filename queue", capacity),
-        request_ids=range(NUM_REQUESTS),
-        videos=[f"{number}.mp4" for number in range(NUM_REQUESTS)],
-        arrivals_ns=np.arange(1, NUM_REQUESTS + 1) * 2_000_000,
+        request_ids=request_ids,
+        videos=[f"{number}.mp4" for number in request_ids],
+        arrivals_ns=np.array([number + 1 for number in request_ids]) * 2_000_000,
     )
     return task, ours
 
@@ -73,6 +75,20 @@ def test_requests_leave_on_time_and_in_order() -> None:
     ]
     with pytest.raises(EndOfStream):
         task.queue.get(0)
+
+
+def test_a_client_of_several_sends_its_share() -> None:
+    task, driver = make_task(request_ids=range(1, NUM_REQUESTS, 3))
+    start_ns = now_ns() + 1_000_000_000
+    assert play(task, driver, start_ns) == [("finished", None)]
+    assert np.flatnonzero(task.table.column("scheduled")).tolist() == [1, 4, 7, 10, 13]
+    assert np.flatnonzero(task.table.column("enqueue_filename")).tolist() == [1, 4, 7, 10, 13]
+    assert task.table.column("scheduled")[4] == start_ns + 10_000_000
+    messages = [task.queue.get(0) for _ in range(5)]
+    assert [message.parts[0].request_id for message in messages] == [1, 4, 7, 10, 13]
+    assert [message.parts[0].value for message in messages] == [
+        f"{number}.mp4" for number in (1, 4, 7, 10, 13)
+    ]
 
 
 def test_a_full_queue_ends_the_run_and_is_named() -> None:
