@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from rnb.analysis.comparison import THRESHOLD, contrast, group_members, members_of
@@ -13,6 +14,8 @@ from rnb.analysis.fail_condition import Unavailable, judge, parse_fail_condition
 from rnb.analysis.run_search import RunSearch, search
 from rnb.analysis.settings import SettingsError, select
 from rnb.console import say
+from rnb.page.page import PageError, page_path, write_page
+from rnb.page.subject import Findings, note_findings, subjects_compared
 from rnb.run_folder import RunFolderError
 
 EXIT_OK, EXIT_FIRED, EXIT_USAGE = 0, 1, 2
@@ -26,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return _compare(args)
-    except (RunFolderError, SettingsError, Unavailable) as error:
+    except (RunFolderError, SettingsError, Unavailable, PageError) as error:
         print(f"compare.py: error: {error}", file=sys.stderr)
         return EXIT_USAGE
 
@@ -35,12 +38,16 @@ def _compare(args: argparse.Namespace) -> int:
     found = search(args.runs)
     # A run is read once, compared, and let go of: whatever else needs its requests takes them from here.
     runs = select(found.read(), dict(args.filter))
-    members = members_of(runs)
+    findings: dict[Path, Findings] = {}
+    members = members_of(note_findings(runs, findings) if args.html else runs)
     if not members:
         raise SettingsError(f"{_filters(args)}no run matches")
     groups = group_members(members, args.group_by)
     contrasts = [contrast(groups[0], group, args.threshold) for group in groups[1:]]
     say("\n".join([*comparison_lines(groups, contrasts), *_skipped(found)]))
+    if args.html:
+        write_page(args.html, subjects_compared(groups, contrasts, findings))
+        say(f"\npage: {args.html}")
     judgements = judge(groups, args.fail_if)
     for judgement in judgements:
         say(str(judgement))
@@ -87,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         "--threshold", type=_checked(_percent), default=THRESHOLD, metavar="PERCENT",
         help=f"a smaller change is neither faster nor slower (default {THRESHOLD * 100:g})",
     )  # fmt: skip
+    parser.add_argument(
+        "--html", type=_checked(page_path), metavar="FILE", help="write a page with the pictures, too"
+    )
     return parser
 
 

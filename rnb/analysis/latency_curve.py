@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnb.analysis.early_stopping import min_requests
 from rnb.analysis.events import arrivals_ns
-from rnb.analysis.statistics import END_TO_END, SERVICE, stage_durations_ms
+from rnb.analysis.statistics import END_TO_END, LATENESS, SERVICE, stage_durations_ms
 from rnb.run_folder import Run
 
 NUM_POINTS = 240
@@ -87,7 +87,9 @@ def _shares(num_nines: int) -> NDArray[np.float64]:
 def _stages_ms(run: Run, rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
     names = run.meta.step_names if run.meta else ()
     durations = stage_durations_ms(run.events, {event: run.times[event][rows] for event in run.events}, names)
-    return {name: values for name, values in durations.items() if name not in (SERVICE, END_TO_END)}
+    stages = [name for name in durations if name not in (LATENESS, SERVICE, END_TO_END)]
+    first = [LATENESS] if LATENESS in durations else []
+    return {name: durations[name] for name in (*first, *stages)}
 
 
 def _band(

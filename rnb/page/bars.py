@@ -31,7 +31,7 @@ class Row:
         return sum(segment.value for segment in self.segments)
 
 
-def stacked_bars(title: str, rows: Sequence[Row], *, full: float | None = None) -> Markup:
+def stacked_bars(title: Content, rows: Sequence[Row], *, full: float | None = None) -> Markup:
     """A bar that fills the room has the length `full`; without it each does, to show what it is made of."""
     cells = [_row(row, full or row.length or 1.0) for row in rows]
     return tag("figure", tag("figcaption", title), tag("div", cells, class_="bars"), class_="chart")

@@ -72,6 +72,8 @@ class Chart:
     height_px: int = 220
     max_points: int = MAX_POINTS
     """Of each line."""
+    is_thin: bool = False
+    """Thin lines, for those that go up and down all the time."""
     caption: Content = None
     """In the place of the title, which only names the picture then."""
     run: str = ""
@@ -103,8 +105,9 @@ class Chart:
             "div", drawing, class_="plot", style=f"height:{self.height_px}px", **_scales(self.x, self.y)
         )
         title = tag("figcaption", self.title if self.caption is None else self.caption)
-        axis_name = tag("div", self.x_name, class_="axis-name")
-        return tag("figure", title, plot, axis_name, class_="chart", data_run=self.run or None)
+        axis_name = tag("div", self.x_name, class_="axis-name") if self.x_name else None
+        kind = "chart thin" if self.is_thin else "chart"
+        return tag("figure", title, plot, axis_name, class_=kind, data_run=self.run or None)
 
     def _axes(self) -> Content:
         horizontal = [

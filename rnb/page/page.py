@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypeAlias
 
@@ -23,6 +24,11 @@ from rnb.page.sections import (
     verdict,
 )
 from rnb.page.subject import Subject
+
+
+class PageError(Exception):
+    """A page that cannot be written: one line with the path and the reason."""
+
 
 Section: TypeAlias = Callable[[Sequence[Subject]], Markup | None]
 
@@ -60,20 +66,45 @@ def render(subjects: Sequence[Subject]) -> str:
     body = tag(
         "body",
         definitions(),
-        tag("header", tag("h1", _title(subjects))),
+        tag("header", tag("h1", _title(subjects)), tag("p", _circumstances(subjects[0]))),
         tag("main", *sections),
         tag("script", Markup(_own_file("script.js"))),
     )
     return join(Markup("<!doctype html>\n"), tag("html", head, body, lang="en"), "\n")
 
 
-def write_page(path: str | Path, subjects: Sequence[Subject]) -> None:
-    """Raises OSError."""
-    Path(path).write_text(render(subjects), encoding="utf-8", errors="backslashreplace")
+def page_path(text: str) -> Path:
+    """Where a page can go; raises ValueError, so that a wrong path is known before the work is done."""
+    path = Path(text)
+    if path.is_dir():
+        raise ValueError(f"{text}: a folder, must be a file")
+    if not path.parent.is_dir():
+        raise ValueError(f"{text}: there is no folder {path.parent}")
+    return path
+
+
+def write_page(path: Path, subjects: Sequence[Subject]) -> None:
+    """Raises PageError."""
+    try:
+        path.write_text(render(subjects), encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise PageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _title(subjects: Sequence[Subject]) -> str:
     return f"RnB: {subjects[0].name}" if len(subjects) == 1 else f"RnB: {len(subjects)} runs"
+
+
+def _circumstances(first: Subject) -> str:
+    """When, what and where the first run was."""
+    meta = first.findings.meta
+    if meta is None:
+        return str(first.findings.folder)
+    started = datetime.fromtimestamp((meta.start_epoch_ns or meta.end_epoch_ns) / 1e9, timezone.utc)
+    gpus = sorted({str(gpu.get("name")) for gpu in meta.provenance.get("gpus") or []})
+    commit = str(meta.provenance.get("commit") or "")[:12]
+    facts = [f"{started:%Y-%m-%d %H:%M} UTC", meta.config_name, *gpus, meta.provenance.get("cpu"), commit]
+    return ", ".join(str(fact) for fact in facts if fact)
 
 
 def _style() -> str:

@@ -29,7 +29,8 @@ class Scale:
         low, high = self._warped(np.array([self.low, self.high]))
         with np.errstate(divide="ignore"):
             places = (self._warped(np.asarray(values, dtype=np.float64)) - low) / (high - low)
-        return np.clip(places, 0.0, 1.0)
+        clipped: NDArray[np.float64] = np.clip(places, 0.0, 1.0)
+        return clipped
 
     def position(self, value: float) -> float:
         return float(self.positions([value])[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.analysis.comparison import Contrast
+from rnb.analysis.comparison import Contrast, Group
+from rnb.analysis.comparison_text import letter
 from rnb.analysis.latency_curve import LatencyCurve, latency_curve
 from rnb.analysis.load_curve import LoadPoint, offered_per_s
 from rnb.analysis.queue_depth import curve, waiting_before_steps
-from rnb.analysis.settings import settings_of
+from rnb.analysis.run_search import FoundRun
+from rnb.analysis.settings import CONFIG_PATHS, UNKNOWN, Settings, differing_keys, settings_of
 from rnb.analysis.statistics import Durations
+from rnb.analysis.steady_state import is_bulk
 from rnb.analysis.summary import Summary, summarize
 from rnb.analysis.tail import Tail, attribute_tail
 from rnb.analysis.verdict import Verdict, judge
@@ -23,6 +26,9 @@ from rnb.page.markup import Markup, tag
 from rnb.page.palette import run_colour, run_dash
 from rnb.run_folder import Run, RunMeta
 
+MAX_KEYS = 2
+"""Settings in a label."""
+MAX_DIGITS = 7
 NUM_SPANS = 400
 """Of the measured phase, for which the mean queue depth is drawn."""
 
@@ -40,8 +46,10 @@ class Findings:
     summary: Summary
     verdict: Verdict
     latency: LatencyCurve | None
+    is_bulk: bool
+    """Whether all requests came at once."""
     load: LoadPoint | None
-    """None where all requests came at once."""
+    """None where they did, or where it is not known when they were due."""
     tail: Tail | None
     depth_curves: Mapping[int, tuple[NDArray[np.float64], NDArray[np.float64]]]
     """By step: seconds from the start of the measured phase, and how many requests waited."""
@@ -75,6 +83,7 @@ def findings_of(run: Run, summary: Summary | None = None, verdict: Verdict | Non
         summary=summary,
         verdict=verdict or judge(run, summary.steady_state),
         latency=latency_curve(run),
+        is_bulk=is_bulk(run),
         load=LoadPoint(offered_per_s=offered, served_per_s=summary.videos_per_s) if offered else None,
         tail=attribute_tail(run),
         depth_curves=_depth_curves(run),
@@ -88,15 +97,28 @@ def _depth_curves(run: Run) -> dict[int, tuple[NDArray[np.float64], NDArray[np.f
     return {step: curve(who, run.seconds, NUM_SPANS) for step, who in waiting_before_steps(run).items()}
 
 
+def note_findings(
+    runs: Iterable[tuple[FoundRun, Run]], findings: dict[Path, Findings]
+) -> Iterator[tuple[FoundRun, Run]]:
+    """Pass runs on, and keep the findings of each, by its folder."""
+    for found, run in runs:
+        findings[found.folder] = findings_of(run)
+        yield found, run
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """A run on the page."""
 
     findings: Findings
+    label: str
+    """What tells it from the other runs, or the name of its folder."""
     group: int = 0
     """Repeats of one run are a group, and share a colour."""
     member: int | None = None
     """Which of the repeats it is; None where it is the only one."""
+    repeats: Group | None = None
+    """Its group; None where nothing is compared."""
     contrast: Contrast | None = None
     """Of its group with the first one; None in that one, and where nothing is compared."""
 
@@ -107,8 +129,11 @@ class Subject:
     @property
     def letter(self) -> str:
         """As compare.py names the group, and a number for a repeat."""
-        group = chr(ord("A") + self.group) if self.group < 26 else f"#{self.group + 1}"
-        return group if self.member is None else f"{group}{self.member + 1}"
+        return self.group_letter if self.member is None else f"{self.group_letter}{self.member + 1}"
+
+    @property
+    def group_letter(self) -> str:
+        return letter(self.group)
 
     @property
     def name(self) -> str:
@@ -124,4 +149,54 @@ class Subject:
 
     @property
     def badge(self) -> Markup:
-        return tag("span", self.letter, class_="letter", style=f"color:{self.colour}")
+        return self._badge(self.letter)
+
+    @property
+    def group_badge(self) -> Markup:
+        return self._badge(self.group_letter)
+
+    def _badge(self, text: str) -> Markup:
+        return tag("span", text, class_="letter", style=f"color:{self.colour}")
+
+
+def subject_alone(findings: Findings) -> Subject:
+    """The only run of its page."""
+    return Subject(findings=findings, label=findings.folder.name)
+
+
+def subjects_compared(
+    groups: Sequence[Group], contrasts: Sequence[Contrast], findings: Mapping[Path, Findings]
+) -> list[Subject]:
+    """The runs of a comparison; `contrasts`: of each group but the first with that one."""
+    keys = _telling_keys([member.settings for group in groups for member in group.members])
+    return [
+        Subject(
+            findings=findings[member.found.folder],
+            label=_label(findings[member.found.folder], keys),
+            group=index,
+            member=number if group.is_repeated else None,
+            repeats=group,
+            contrast=contrasts[index - 1] if index else None,
+        )
+        for index, group in enumerate(groups)
+        for number, member in enumerate(group.members)
+    ]
+
+
+def _telling_keys(all_settings: Sequence[Settings]) -> list[str]:
+    """The flags that say in a few words what differs; none where the config or more flags do."""
+    keys = differing_keys(all_settings)
+    return keys if len(keys) <= MAX_KEYS and not any(key.startswith(CONFIG_PATHS) for key in keys) else []
+
+
+def _label(findings: Findings, keys: Sequence[str]) -> str:
+    told = [f"{key} {short_setting(findings.settings.get(key, UNKNOWN))}" for key in keys]
+    return ", ".join(told) or findings.folder.name
+
+
+def short_setting(value: str) -> str:
+    """Without the digits of a number that nobody reads."""
+    try:
+        return f"{float(value):.6g}" if len(value) > MAX_DIGITS else value
+    except ValueError:
+        return value

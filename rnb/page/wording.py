@@ -48,7 +48,9 @@ def milliseconds(value_ms: float | None) -> str:
 
 def share(fraction: float | None) -> str:
     """Of a whole: 12.3 %."""
-    return NONE if fraction is None or not math.isfinite(fraction) else f"{100 * fraction:.1f} %"
+    if fraction is None or not math.isfinite(fraction):
+        return NONE
+    return f"{round(100 * fraction, 1) + 0.0:.1f} %"  # + 0.0: no -0.0
 
 
 def size(value_bytes: float | None) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rnb.analysis.latency_curve import LatencyBand, LatencyCurve
 from rnb.page.bars import Row, Segment, stacked_bars
@@ -24,11 +26,11 @@ def section(runs: Sequence[Subject]) -> Markup | None:
         "step's service is full, the wait for it light, gathering a batch hatched, the wait for a free slot "
         "dotted, handing on to the next step striped."
     )
-    shown = _of_one(*curves[0]) if len(curves) == 1 else _of_several(curves)
+    shown = _of_one(curves[0][1]) if len(curves) == 1 else _of_several(curves)
     return tag("section", tag("h2", "Where the time goes"), tag("p", explanation, class_="note"), shown)
 
 
-def _of_one(run: Subject, curve: LatencyCurve) -> Content:
+def _of_one(curve: LatencyCurve) -> Content:
     bands = [curve.whole, *curve.bands]
     rows = [_row(_band_name(band), band) for band in bands]
     header = ["ms", *map(_band_name, bands)]
@@ -43,6 +45,7 @@ def _of_one(run: Subject, curve: LatencyCurve) -> Content:
 
 
 def _of_several(curves: Sequence[tuple[Subject, LatencyCurve]]) -> Content:
+    curves = _with_common_stages(curves)
     stages = list(dict.fromkeys(stage for _, curve in curves for stage in curve.whole.stages_ms))
     longest = max(curve.whole.latency_ms for _, curve in curves)
     rows = [_row(run.badge, curve.whole, run.letter) for run, curve in curves]
@@ -55,15 +58,28 @@ def _of_several(curves: Sequence[tuple[Subject, LatencyCurve]]) -> Content:
         for stage in stages
     ]
     total = ["end to end", *(milliseconds(curve.whole.latency_ms) for _, curve in curves)]
-    each = [
-        details([run.badge, f" {run.name}: from fast to slow requests"], _of_one(run, curve))
-        for run, curve in curves
-    ]
+    each = [[tag("h3", run.badge, f" {run.label}"), _of_one(curve)] for run, curve in curves]
     bars = [
         stacked_bars("Mean time of a request", rows, full=longest),
         stacked_bars("Share of each stage", rows),
     ]
-    return [tag("div", bars, class_=TWO), table(header, [*cells, total]), each]
+    return [
+        tag("div", bars, class_=TWO),
+        table(header, [*cells, total]),
+        details("Each run, from fast to slow requests", each),
+    ]
+
+
+def _with_common_stages(curves: Sequence[tuple[Subject, LatencyCurve]]) -> list[tuple[Subject, LatencyCurve]]:
+    """Steps by their number alone where the runs call them differently."""
+    if len({tuple(run.findings.step_names) for run, _ in curves}) == 1:
+        return list(curves)
+    return [(run, replace(curve, whole=_unnamed(curve.whole))) for run, curve in curves]
+
+
+def _unnamed(band: LatencyBand) -> LatencyBand:
+    stages_ms = {re.sub(r"(step \d+) .+", r"\1", stage): value for stage, value in band.stages_ms.items()}
+    return replace(band, stages_ms=stages_ms)
 
 
 def _row(label: Content, band: LatencyBand, run: str = "") -> Row:

@@ -6,87 +6,88 @@ from collections.abc import Sequence
 
 from rnb.analysis.comparison import FASTER, SLOWER, Contrast
 from rnb.analysis.estimate import Estimate
+from rnb.analysis.figures import GOODPUT, MAIN_ROWS
 from rnb.page.forest import Effect, forest
 from rnb.page.markup import Content, Markup, tag
 from rnb.page.subject import Subject
 from rnb.page.tables import table
-from rnb.page.wording import NONE, duration, number
+from rnb.page.wording import NONE, number
 
 CLASSES = {FASTER: "good", SLOWER: "bad"}
+ROWS = (*MAIN_ROWS, GOODPUT)
 
 
 def section(runs: Sequence[Subject]) -> Markup | None:
-    shown = _first_of_each_group(runs)
-    if not shown:
+    """None where nothing is compared."""
+    firsts = list({run.group: run for run in reversed(runs)}.values())[::-1]
+    compared = [(run, run.contrast) for run in firsts if run.contrast]
+    if not compared:
         return None
     explanation = (
-        f"Against {runs[0].letter}, with 95 % intervals. Requests are paired where both runs played the same "
-        "schedule; where all come at once, the throughput decides, else the mean latency."
+        f"Against {firsts[0].group_letter}, with 95 % intervals. Requests are paired where both runs played "
+        "the same schedule; where all come at once the throughput decides, else the mean latency."
     )
+    forests = [_forest(compared, is_latency=True), _forest(compared, is_latency=False)]
     return tag(
         "section",
         tag("h2", "Comparison"),
         tag("p", explanation, class_="note"),
-        tag(
-            "div",
-            [_forest(shown, is_latency=True), _forest(shown, is_latency=False)],
-            class_="grid-of-charts two",
-        ),
-        table(
-            ["", "", "mean latency", "Δ", "p99", "Δ", "throughput", "Δ", "same results", ""],
-            [_row(runs[0], run, one) for run, one in shown],
-            num_text_columns=2,
-        ),
+        tag("div", forests, class_="grid-of-charts two"),
+        _table(firsts),
     )
 
 
-def _first_of_each_group(runs: Sequence[Subject]) -> list[tuple[Subject, Contrast]]:
-    found: dict[int, tuple[Subject, Contrast]] = {}
-    for run in runs:
-        if run.contrast and run.group not in found:
-            found[run.group] = (run, run.contrast)
-    return list(found.values())
-
-
-def _forest(shown: Sequence[tuple[Subject, Contrast]], *, is_latency: bool) -> Markup | None:
+def _forest(compared: Sequence[tuple[Subject, Contrast]], *, is_latency: bool) -> Markup | None:
     effects = [
         Effect(
-            label=run.badge,
-            percent=_percent(one.effects.latency if is_latency else one.effects.throughput),
+            label=run.group_badge,
+            change=one.effects.latency if is_latency else one.effects.throughput,
             colour=run.colour,
             run=run.letter,
         )
-        for run, one in shown
+        for run, one in compared
         if one.effects
     ]
     title = "Change of the mean latency" if is_latency else "Change of the throughput"
-    return forest(title, effects, good=-1 if is_latency else 1) if effects else None
+    return forest(title, effects, is_more_better=not is_latency) if effects else None
 
 
-def _percent(estimate: Estimate) -> Estimate:
-    return estimate.scaled(100.0)
+def _table(firsts: Sequence[Subject]) -> Markup:
+    rows = [row for row in ROWS if any(_figure(run, row) for run in firsts)]
+    header: list[Content] = ["", "", *(name for row in rows for name in (row, "Δ")), "same results", ""]
+    return table(header, [_row(firsts[0], run, rows) for run in firsts], num_text_columns=2)
 
 
-def _row(reference: Subject, run: Subject, contrast: Contrast) -> list[Content]:
-    first, other = reference.findings, run.findings
-    agreement = (
-        f"{number(contrast.num_agreeing)} of {number(contrast.num_compared)}"
-        if contrast.num_compared
-        else NONE
-    )
+def _row(reference: Subject, run: Subject, rows: Sequence[str]) -> list[Content]:
+    verdict, agreement, reason = "", "", ""
+    if run.contrast:
+        verdict, reason = run.contrast.verdict, run.contrast.reason
+        agreement = f"{number(run.contrast.num_agreeing)} of {number(run.contrast.num_compared)}"
+    figures: list[Content] = []
+    for row in rows:
+        first, other = _figure(reference, row), _figure(run, row)
+        figures += [_words(other), "" if run is reference else _change(first, other)]
     return [
-        run.badge,
-        tag("b", contrast.verdict, class_=CLASSES.get(contrast.verdict)),
-        duration(other.end_to_end.mean_ms),
-        _change(first.end_to_end.mean_ms, other.end_to_end.mean_ms),
-        duration(run.percentile_ms("p99")),
-        _change(reference.percentile_ms("p99"), run.percentile_ms("p99")),
-        f"{number(other.summary.videos_per_s)}/s",
-        _change(first.summary.videos_per_s, other.summary.videos_per_s),
+        run.group_badge,
+        tag("b", verdict, class_=CLASSES.get(verdict)),
+        *figures,
         agreement,
-        tag("small", contrast.reason),
+        tag("div", reason, class_="wraps note") if reason else "",
     ]
 
 
-def _change(first: float | None, other: float | None) -> str:
-    return NONE if not first or other is None else f"{100 * (other / first - 1):+.1f} %"
+def _figure(run: Subject, row: str) -> Estimate | None:
+    return run.repeats.figure(row) if run.repeats else None
+
+
+def _words(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return NONE
+    margin = "" if estimate.margin is None else f" ± {number(estimate.margin)}"
+    return f"{number(estimate.value)}{margin}"
+
+
+def _change(first: Estimate | None, other: Estimate | None) -> str:
+    if first is None or other is None or not first.value:
+        return NONE
+    return f"{100 * (other.value / first.value - 1):+.1f} %"

@@ -31,26 +31,24 @@ def section(runs: Sequence[Subject]) -> Markup | None:
     shown = [(run, telemetry) for run, telemetry in shown if _readings(telemetry)]
     if not shown:
         return None
-    charts = [
-        chart for run, telemetry in shown for chart in _charts(run, telemetry, is_alone=len(shown) == 1)
-    ]
+    is_alone = len(shown) == 1
+    charts = [chart for run, telemetry in shown for chart in _charts(run, telemetry, is_alone=is_alone)]
     grid = tag("div", charts, class_="grid-of-charts")
     processes = [
-        details(["Processes", *([" of ", run.badge] if len(shown) > 1 else [])], _processes(telemetry))
+        [None if is_alone else tag("h3", run.badge, f" {run.label}"), _processes(telemetry)]
         for run, telemetry in shown
     ]
+    explanation = (
+        "The GPUs' multiprocessors (SM) and video engines (NVDEC), and the CPUs that the run may use."
+    )
     return tag(
         "section",
         tag("h2", "GPUs and CPUs"),
-        tag(
-            "p",
-            "The GPUs' multiprocessors (SM) and video engines (NVDEC), and the CPUs that the run may use.",
-            class_="note",
-        ),
+        tag("p", explanation, class_="note"),
         _table(shown),
         legend([(name, colour, "", "") for name, colour in _names(shown).items()]),
         grid if len(shown) <= MAX_OPEN else details(f"Over time, {len(shown)} runs", grid),
-        processes,
+        details("Processes", processes),
     )
 
 
@@ -81,27 +79,34 @@ def _names(shown: Sequence[tuple[Subject, Telemetry]]) -> dict[str, str]:
 
 
 def _charts(run: Subject, telemetry: Telemetry, *, is_alone: bool) -> list[Content]:
-    colours = _names([(run, telemetry)])
+    """One for each GPU and one for the CPUs; of one GPU they share a chart."""
+    readings = _readings(telemetry)
+    together = [list(readings)] if len(readings) <= 2 else [[device] for device in readings]
+    return [_chart(run, telemetry, devices, is_alone=is_alone) for devices in together]
+
+
+def _chart(run: Subject, telemetry: Telemetry, devices: Sequence[str], *, is_alone: bool) -> Markup:
+    colours, readings = _names([(run, telemetry)]), _readings(telemetry)
     start_ns, end_ns = run.findings.window_ns
     at_s = (telemetry["time_ns"] - start_ns) / 1e9
     inside = (at_s >= 0) & (telemetry["time_ns"] <= end_ns)
-    return [
-        Chart(
-            title=f"{_device(device)} over time, {run.name}",
-            caption=_device(device) if is_alone else [run.badge, f" {_device(device)}"],
-            run="" if is_alone else run.letter,
-            x=exactly(0.0, run.findings.seconds, "s"),
-            y=linear(100.0, "%"),
-            x_name="of the measured phase",
-            lines=[
-                Line(name=_name(reading), x=at_s[inside], y=values[inside], colour=colours[_name(reading)])
-                for reading, values in readings.items()
-            ],
-            height_px=_HEIGHT_PX,
-            max_points=_MAX_POINTS,
-        ).draw()
-        for device, readings in _readings(telemetry).items()
-    ]
+    name = " and ".join(map(_device, devices))
+    return Chart(
+        title=f"{name} over time, {run.name}",
+        caption=name if is_alone else [run.badge, f" {run.label}, {name}"],
+        run="" if is_alone else run.letter,
+        x=exactly(0.0, run.findings.seconds, "s"),
+        y=linear(100.0, "%"),
+        x_name="since the start of the measured phase" if is_alone else "",
+        is_thin=True,
+        lines=[
+            Line(name=_name(reading), x=at_s[inside], y=values[inside], colour=colours[_name(reading)])
+            for device in devices
+            for reading, values in readings[device].items()
+        ],
+        height_px=_HEIGHT_PX,
+        max_points=_MAX_POINTS,
+    ).draw()
 
 
 def _device(device: str) -> str:
@@ -109,22 +114,24 @@ def _device(device: str) -> str:
 
 
 def _table(shown: Sequence[tuple[Subject, Telemetry]]) -> Markup:
-    rows = [
-        [
-            [run.badge, f" {_device(device)}"] if len(shown) > 1 else _device(device),
-            *(
-                _mean(run, telemetry, f"{device}.{reading}", share_of=100)
-                for reading in ("sm_percent", "nvdec_percent")
-            ),
-            _mean(run, telemetry, "cpu.percent", share_of=100) if device == "cpu" else "",
-            size(_most(telemetry, f"{device}.memory_bytes")) if device != "cpu" else "",
-            _mean(run, telemetry, f"{device}.power_w", unit=" W"),
-            _mean(run, telemetry, f"{device}.sm_clock_mhz", unit=" MHz"),
-        ]
-        for run, telemetry in shown
-        for device in _readings(telemetry)
-    ]
-    return table(["mean", "SM", "NVDEC", "CPU", "most memory", "power", "SM clock"], rows)
+    """A row for each GPU, the CPUs in the first of a run."""
+    rows: list[list[Content]] = []
+    for run, telemetry in shown:
+        devices = [device for device in _readings(telemetry) if device != "cpu"] or ["cpu"]
+        for device in devices:
+            name = _device(device)
+            rows.append(
+                [
+                    [run.badge, f" {name}"] if len(shown) > 1 else name,
+                    _mean(run, telemetry, f"{device}.sm_percent", share_of=100),
+                    _mean(run, telemetry, f"{device}.nvdec_percent", share_of=100),
+                    size(_most(telemetry, f"{device}.memory_bytes")),
+                    _mean(run, telemetry, f"{device}.power_w", unit=" W"),
+                    _mean(run, telemetry, f"{device}.sm_clock_mhz", unit=" MHz"),
+                    _mean(run, telemetry, "cpu.percent", share_of=100) if device == devices[0] else "",
+                ]
+            )
+    return table(["", "mean SM", "NVDEC", "most memory", "power", "SM clock", "CPUs"], rows)
 
 
 def _mean(run: Subject, telemetry: Telemetry, column: str, *, share_of: float = 0.0, unit: str = "") -> str:

@@ -39,7 +39,7 @@ def _together(curves: Sequence[tuple[Subject, LatencyCurve]]) -> Content:
         references=_bounds(curves),
         height_px=320,
     )
-    names = [(f"{run.letter}  {run.name}", run.colour, run.dash, run.letter) for run, _ in curves]
+    names = [(f"{run.letter}  {run.label}", run.colour, run.dash, run.letter) for run, _ in curves]
     return [legend(names) if len(curves) > 1 else None, chart.draw()]
 
 
@@ -50,7 +50,7 @@ def _one_by_one(curves: Sequence[tuple[Subject, LatencyCurve]]) -> Content:
     charts = [
         Chart(
             title=f"Latency by percentile, {run.name}",
-            caption=[run.badge, " ", run.name],
+            caption=[run.badge, " ", run.label],
             run=run.letter,
             x=x,
             y=y,

@@ -34,11 +34,12 @@ def section(runs: Sequence[Subject]) -> Markup | None:
         "A point for each run; a line joins runs that differ in nothing but the load. The knee is the "
         f"highest offered rate up to which every run served at least {KEPT_UP:.0%} of what was offered."
     )
+    no_knee = "None of these runs is beyond it, or all are."
     return tag(
         "section",
         tag("h2", "Latency against offered rate"),
-        tag("p", explanation, class_="note"),
-        tag("div", charts, class_="grid-of-charts two"),
+        tag("p", explanation if _knees(series) else f"{explanation} {no_knee}", class_="note"),
+        tag("div", charts, class_="grid-of-charts"),
     )
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from rnb.analysis.intervals import Interval
 from rnb.analysis.settings import UNKNOWN, differing_keys
+from rnb.analysis.summary import Goodput, Summary
 from rnb.page.markup import Content, Markup, tag
-from rnb.page.subject import Findings, Subject
-from rnb.page.tables import table
-from rnb.page.wording import duration, number, share
+from rnb.page.subject import Findings, Subject, short_setting
+from rnb.page.tables import facts, table
+from rnb.page.wording import NONE, duration, number, share
 
 PERCENTILES = ("p50", "p90", "p99", "p99.9")
 MAX_SETTINGS = 4
@@ -17,14 +18,16 @@ MAX_SETTINGS = 4
 
 
 def section(runs: Sequence[Subject]) -> Markup:
-    shown = _tiles(runs[0].findings) if len(runs) == 1 else _table(runs)
+    shown = _of_one(runs[0].findings) if len(runs) == 1 else _table(runs)
     return tag("section", tag("h2", "Key figures"), shown)
 
 
-def _tiles(findings: Findings) -> Markup:
-    latency, summary = findings.end_to_end, findings.summary
+def _of_one(findings: Findings) -> Content:
+    summary = findings.summary
+    latency = summary.end_to_end
     tiles = [
         _tile(f"{number(summary.videos_per_s)}/s", "throughput", _offered(findings)),
+        *_goodput_tile(summary.goodput),
         _tile(duration(latency.mean_ms), "mean latency", _interval(latency.intervals_ms.get("mean"))),
         *(
             _tile(duration(latency.percentiles_ms[name]), name, _interval(latency.intervals_ms.get(name)))
@@ -32,18 +35,27 @@ def _tiles(findings: Findings) -> Markup:
             if latency.percentiles_ms.get(name) is not None
         ),
         _tile(duration(latency.max_ms), "slowest request", ""),
-        _tile(number(summary.num_finished), "finished", _losses(findings)),
+        _tile(number(summary.num_finished), "finished", _losses(summary)),
         _tile(duration(1e3 * findings.seconds), "measured phase", ""),
     ]
-    return tag("div", tiles, class_="tiles")
+    return [tag("div", tiles, class_="tiles"), facts(_stationarity(summary))]
 
 
 def _tile(value: str, name: str, more: str) -> Markup:
     return tag("div", tag("b", value), name, tag("span", more), class_="tile")
 
 
+def _goodput_tile(goodput: Goodput | None) -> list[Markup]:
+    if goodput is None:
+        return []
+    within = f"{share(goodput.share)} within {goodput.slo_ms:g} ms"
+    return [_tile(f"{number(goodput.per_s)}/s", "goodput", within)]
+
+
 def _offered(findings: Findings) -> str:
-    return f"{number(findings.load.offered_per_s)}/s offered" if findings.load else "all requests at once"
+    if findings.load:
+        return f"{number(findings.load.offered_per_s)}/s offered"
+    return "all requests at once" if findings.is_bulk else ""
 
 
 def _interval(interval: Interval | None) -> str:
@@ -52,9 +64,32 @@ def _interval(interval: Interval | None) -> str:
     return f"95 %: {duration(interval.low)} to {'∞' if interval.high is None else duration(interval.high)}"
 
 
-def _losses(findings: Findings) -> str:
-    summary = findings.summary
-    return f"{summary.num_failed} failed, {summary.num_refused} refused, of {number(summary.num_scheduled)}"
+def _losses(summary: Summary) -> str:
+    lost = f"{summary.num_failed} failed, {summary.num_refused} refused, of {number(summary.num_scheduled)}"
+    return f"{lost}; {summary.num_warmup} more to warm up" if summary.num_warmup else lost
+
+
+def _stationarity(summary: Summary) -> list[tuple[str, Content]]:
+    """What says whether the figures are those of a steady state."""
+    entries: list[tuple[str, Content]] = [("steady state", _steady(summary))]
+    if law := summary.littles_law:
+        expected = law.arrivals_per_s * law.mean_latency_ms / 1e3
+        words = f"{number(law.num_in_system)} requests in the system, rate x latency = {number(expected)}"
+        entries.append(("Little's law", f"{words}: {share(abs(law.relative_deviation))} apart"))
+    return entries
+
+
+def _steady(summary: Summary) -> str:
+    steady = summary.steady
+    if steady is None:
+        word = "no" if summary.steady_state.is_steady is False else "not known"
+        return f"{word}: {summary.steady_state.reason}"
+    figures = [f"{number(steady.videos_per_s)}/s"]
+    if steady.end_to_end:
+        known = {"mean": steady.end_to_end.mean_ms, **steady.end_to_end.percentiles_ms}
+        figures += [f"{name} {duration(value)}" for name, value in known.items() if value is not None]
+    end_s = steady.start_s + steady.seconds
+    return f"from {steady.start_s:.1f} s to {end_s:.1f} s: {', '.join(figures)}"
 
 
 def _table(runs: Sequence[Subject]) -> Markup:
@@ -72,10 +107,10 @@ def _row(run: Subject, keys: Sequence[str]) -> list[Content]:
         switch,
         run.name,
         tag("span", "VALID" if verdict.is_valid else "INVALID", class_="good" if verdict.is_valid else "bad"),
-        f"{number(findings.load.offered_per_s)}/s" if findings.load else "at once",
+        _offered(findings).replace(" offered", "") or NONE,
         f"{number(findings.summary.videos_per_s)}/s",
         duration(latency.mean_ms),
         *(duration(latency.percentiles_ms.get(name)) for name in PERCENTILES),
         share(finished),
-        *(findings.settings.get(key, UNKNOWN) for key in keys),
+        *(short_setting(findings.settings.get(key, UNKNOWN)) for key in keys),
     ]

@@ -12,13 +12,16 @@ from rnb.page.markup import Content, Markup, tag
 from rnb.page.subject import Subject
 from rnb.page.tables import details, facts
 
+MAX_OPEN = 4
+
 
 def section(runs: Sequence[Subject]) -> Markup | None:
     shown = [run for run in runs if run.findings.meta]
     if not shown:
         return None
     entries = [_details(run, is_alone=len(runs) == 1) for run in shown]
-    return tag("section", tag("h2", "Provenance"), entries)
+    shown_entries = entries if len(entries) <= MAX_OPEN else details(f"{len(entries)} runs", entries)
+    return tag("section", tag("h2", "Provenance"), shown_entries)
 
 
 def _details(run: Subject, *, is_alone: bool) -> Markup:

@@ -51,11 +51,12 @@ def _chart(run: Subject, top: float, num_charts: int) -> Markup:
     ]
     return Chart(
         title=f"Queue depth over time, {run.name}",
-        caption=[run.badge, " ", run.name] if num_charts > 1 else "Queue depth over time",
+        caption=[run.badge, " ", run.label] if num_charts > 1 else "Queue depth over time",
         run=run.letter if num_charts > 1 else "",
         x=exactly(0.0, run.findings.seconds, "s"),
         y=linear(max(1.0, top), ""),
-        x_name="of the measured phase",
+        x_name="" if num_charts > 1 else "since the start of the measured phase",
+        is_thin=True,
         lines=lines,
         references=_steady(run),
         height_px=150 if num_charts > 2 else 220,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rnb.analysis.utilization import Utilization
+from rnb.analysis.utilization import Utilization, mean_shares
 from rnb.page.bars import Row, Segment, stacked_bars
 from rnb.page.fills import stage_fill, swatch
 from rnb.page.markup import Content, Markup, tag
 from rnb.page.subject import Subject
-from rnb.page.tables import details
+from rnb.page.tables import details, table
 from rnb.page.wording import share
 
 IDLE = "var(--panel)"
@@ -30,9 +30,28 @@ def section(runs: Sequence[Subject]) -> Markup | None:
         "section",
         tag("h2", "Replicas"),
         tag("p", explanation, class_="note"),
+        _by_step(shown) if len(shown) > MAX_OPEN else None,
         _legend(),
         grid if len(shown) <= MAX_OPEN else details(f"The replicas of {len(shown)} runs", grid),
     )
+
+
+def _by_step(runs: Sequence[Subject]) -> Markup:
+    """How busy each step's replicas were on average, a row for each run."""
+    busy = [_busy_by_step(run) for run in runs]
+    steps = sorted({step for shares in busy for step in shares})
+    rows = [
+        [run.badge, run.label, *(share(shares.get(step)) for step in steps)]
+        for run, shares in zip(runs, busy, strict=True)
+    ]
+    return table(["", "busy", *(f"step {step}" for step in steps)], rows, num_text_columns=2)
+
+
+def _busy_by_step(run: Subject) -> dict[int, float]:
+    by_step: dict[int, list[Utilization]] = {}
+    for entry in run.findings.summary.utilizations:
+        by_step.setdefault(entry.step, []).append(entry)
+    return {step: mean_shares(entries)["busy"] for step, entries in by_step.items()}
 
 
 def _states(entry: Utilization) -> list[tuple[str, float, str]]:
@@ -57,7 +76,7 @@ def _chart(run: Subject, *, is_alone: bool) -> Markup:
     rows = [_row(run, entry) for entry in run.findings.summary.utilizations]
     if is_alone:
         return stacked_bars("Use of each replica", rows, full=1.0)
-    return stacked_bars([run.badge, " ", run.name], rows, full=1.0)
+    return stacked_bars([run.badge, " ", run.label], rows, full=1.0)
 
 
 def _row(run: Subject, entry: Utilization) -> Row:

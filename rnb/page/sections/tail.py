@@ -24,12 +24,14 @@ def section(runs: Sequence[Subject]) -> Markup | None:
     is_alone = len(tails) == 1
     rows = [_row(run, tail, is_alone=is_alone) for run, tail in tails]
     bars = stacked_bars("Share of the difference, the slowest 1 % against the median", rows)
-    tables = [details([run.badge, f" {run.name}"], _of_one(tail)) for run, tail in tails]
+    tables = [[tag("h3", run.badge, f" {run.label}"), _of_one(tail)] for run, tail in tails]
     return tag(
         "section",
         tag("h2", "Who made the tail"),
         tag("p", explanation, class_="note"),
-        tag("div", bars, _of_one(tails[0][1]), class_="grid-of-charts two") if is_alone else [bars, tables],
+        tag("div", bars, _of_one(tails[0][1]), class_="grid-of-charts two")
+        if is_alone
+        else [bars, details("Each run", tables)],
     )
 
 
