@@ -256,6 +256,7 @@ class _Processes:
             traceback=self.supervisor.traceback,
             full_queue=full[0] if full else None,
             pids=self._pids(),
+            facts={child.name: child.messages.get("ready") or {} for child in self.supervisor.children},
             telemetry=self.observer.telemetry,
             gpu_states=self.observer.gpu_states,
         )

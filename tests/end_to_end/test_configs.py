@@ -101,7 +101,10 @@ def test_an_unreadable_video_is_a_failed_request(bench: Bench, videos: Path, tmp
     assert run.status == 1
     assert "8 of 10 requests failed, more than --max-failures 0" in run.err
     assert run.folder is not None
-    requests = read(run.folder).requests
+    kept = read(run.folder)
+    assert kept.meta
+    assert [replica["facts"] for replica in kept.meta.replicas] == [{"decoder": "pyav"}, {}]
+    requests = kept.requests
     failed = requests["status"] == "failed"
     assert (failed == [not video.endswith("0_good.mp4") for video in requests["video"]]).all()
     for video, reason in zip(requests["video"][failed], requests["reason"][failed], strict=True):
