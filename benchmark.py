@@ -19,12 +19,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.configure(quiet=args.quiet, json=args.json)
     # Imported here because every spawned process imports this file, and the client needs no torch.
     from rnb.driver import UsageError, prepare
+    from rnb.find_peak import find_peak
     from rnb.plan import describe
+    from rnb.repeat import repeat
     from rnb.self_check import SelfCheckError, self_check
 
     try:
         if args.self_check:
             return EXIT_OK if self_check(args.logs) else EXIT_INVALID
+        if args.find_peak and not args.check:
+            return find_peak(args)
+        if args.repeat is not None and not args.check:
+            return repeat(args)
         benchmark = prepare(args)
         if args.check:
             print(describe(benchmark.plan))
@@ -37,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"benchmark.py: error: {error}", file=sys.stderr)
         return EXIT_USAGE
+    except KeyboardInterrupt:  # between two runs: while one plays, it ends by itself
+        print("benchmark.py: interrupted", file=sys.stderr)
+        return EXIT_FAILED
     except SelfCheckError as error:
         print(f"benchmark.py: {error}", file=sys.stderr)
         return EXIT_FAILED

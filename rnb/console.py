@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -17,6 +19,8 @@ from typing import Any, TextIO
 class _Settings:
     quiet: bool = False
     json: bool = False
+    held_back: list[str] | None = None
+    """Warnings that nobody sees yet; None: they are printed."""
 
 
 _settings = _Settings()
@@ -25,6 +29,18 @@ _settings = _Settings()
 def configure(*, quiet: bool = False, json: bool = False) -> None:
     """What --quiet and --json ask for; holds for this process."""
     _settings.quiet, _settings.json = quiet, json
+
+
+@contextlib.contextmanager
+def muted() -> Iterator[list[str]]:
+    """While inside, nothing is printed, as of a run that is one of many; gives the warnings that come up."""
+    before = dataclasses.replace(_settings)
+    _settings.quiet = _settings.json = True
+    _settings.held_back = warnings = []
+    try:
+        yield warnings
+    finally:
+        _settings.quiet, _settings.json, _settings.held_back = before.quiet, before.json, before.held_back
 
 
 def say(line: str = "") -> None:
@@ -46,7 +62,10 @@ def emit(result: Mapping[str, Any]) -> None:
 
 
 def warn(text: str) -> None:
-    """Print a line, or several, on stderr, whatever is silenced."""
+    """Print a line, or several, on stderr, whatever --quiet and --json silence."""
+    if _settings.held_back is not None:
+        _settings.held_back.append(text)
+        return
     _write(text.rstrip("\n") + "\n", sys.stderr)
 
 
