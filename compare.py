@@ -14,7 +14,8 @@ from rnb.analysis.fail_condition import Unavailable, judge, parse_fail_condition
 from rnb.analysis.run_search import RunSearch, search
 from rnb.analysis.settings import SettingsError, select
 from rnb.console import say
-from rnb.page.page import PageError, page_path, write_page
+from rnb.page.destination import page_path
+from rnb.page.page import PageError, write_page
 from rnb.page.subject import Findings, note_findings, subjects_compared
 from rnb.run_folder import RunFolderError
 

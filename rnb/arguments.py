@@ -6,6 +6,7 @@ import argparse
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from rnb.page.destination import FILE_NAME, page_path
 from rnb.schedule import LOAD_FLAGS, PROCESSES, Ramp
 from rnb.trace import MOST_REQUESTS
 from rnb.videos import DEFAULT_FOLDER, EXTENSIONS
@@ -238,11 +239,23 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
         help="write trace.json.gz for https://ui.perfetto.dev; of more than N requests (default %(const)s) it"
         " shows the first ones and the slowest ones, half of N each",
     )  # fmt: skip
+    run.add_argument(
+        "--html", type=_page, nargs="?", const="", metavar="FILE",
+        help=f"write a page with the pictures; without FILE it is {FILE_NAME} in the run's folder",
+    )  # fmt: skip
     run.add_argument("--check", action="store_true", help="print the resolved plan and stop")
     run.add_argument(
         "--self-check", action="store_true",
         help="play steps with known service times and compare with queueing theory, in about a minute",
     )  # fmt: skip
+
+
+def _page(text: str) -> str:
+    """Empty: in the run's folder."""
+    try:
+        return str(page_path(text)) if text else text
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _integer(least: int) -> Callable[[str], int]:

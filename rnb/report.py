@@ -22,6 +22,9 @@ from rnb.analysis.verdict import Verdict, judge, verdict_text
 from rnb.clock import epoch_offset_ns, now_ns
 from rnb.console import conclude, is_quiet, say, warn
 from rnb.input_set import describe_inputs
+from rnb.page.destination import FILE_NAME
+from rnb.page.page import PageError, write_page
+from rnb.page.subject import Findings, findings_of, subject_alone
 from rnb.plan import Plan
 from rnb.request_table import STATUS_NAMES, RequestTable
 from rnb.run_folder import SEED_EVENT, Run, RunFolderError, RunMeta, write
@@ -110,6 +113,9 @@ def report(ending: Ending, folder: Path) -> Result:
         conclude(verdict_text(verdict))
         if ending.args.trace:
             problem = _write_trace(run, ending.args.trace) or problem
+        if ending.args.html is not None:
+            path = Path(ending.args.html or folder / FILE_NAME)
+            problem = _write_page(path, findings_of(run, summary, verdict)) or problem
     conclude(f"run folder: {folder}")
     if problem:
         if ending.traceback:
@@ -124,6 +130,16 @@ def _write_trace(run: Run, most_requests: int) -> str:
         say(perfetto_trace.write(run, run.folder / perfetto_trace.FILE_NAME, most_requests=most_requests))
     except OSError as error:
         return f"{run.folder / perfetto_trace.FILE_NAME}: cannot be written: {error.strerror or error}"
+    return ""
+
+
+def _write_page(path: Path, findings: Findings) -> str:
+    """Returns the problem, if there was one."""
+    try:
+        write_page(path, [subject_alone(findings)])
+    except PageError as error:
+        return str(error)
+    say(f"page: {path}")
     return ""
 
 

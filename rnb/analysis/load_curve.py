@@ -12,7 +12,7 @@ from rnb.run_folder import Run
 
 KEPT_UP = 0.95
 """The least share of the offered rate that a pipeline which keeps up finishes."""
-LOAD_FLAGS = frozenset({"mean_interval_ms", "videos", "duration", "seed"})
+RATE_FLAGS = frozenset({"mean_interval_ms", "videos", "duration", "seed", "warmup"})
 """In these flags the runs of one curve may differ."""
 
 

@@ -73,16 +73,6 @@ def render(subjects: Sequence[Subject]) -> str:
     return join(Markup("<!doctype html>\n"), tag("html", head, body, lang="en"), "\n")
 
 
-def page_path(text: str) -> Path:
-    """Where a page can go; raises ValueError, so that a wrong path is known before the work is done."""
-    path = Path(text)
-    if path.is_dir():
-        raise ValueError(f"{text}: a folder, must be a file")
-    if not path.parent.is_dir():
-        raise ValueError(f"{text}: there is no folder {path.parent}")
-    return path
-
-
 def write_page(path: Path, subjects: Sequence[Subject]) -> None:
     """Raises PageError."""
     try:

@@ -74,7 +74,10 @@ def _with_common_stages(curves: Sequence[tuple[Subject, LatencyCurve]]) -> list[
     """Steps by their number alone where the runs call them differently."""
     if len({tuple(run.findings.step_names) for run, _ in curves}) == 1:
         return list(curves)
-    return [(run, replace(curve, whole=_unnamed(curve.whole))) for run, curve in curves]
+    return [
+        (run, replace(curve, whole=_unnamed(curve.whole), bands=tuple(map(_unnamed, curve.bands))))
+        for run, curve in curves
+    ]
 
 
 def _unnamed(band: LatencyBand) -> LatencyBand:

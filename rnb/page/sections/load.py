@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnb.analysis.load_curve import KEPT_UP, LOAD_FLAGS, knee
+from rnb.analysis.load_curve import KEPT_UP, RATE_FLAGS, knee
 from rnb.analysis.settings import group_key
 from rnb.page.charts import Chart, Line, Reference
 from rnb.page.markup import Markup, tag
@@ -47,7 +47,7 @@ def _series(runs: Sequence[Subject]) -> list[list[Subject]]:
     """Runs with a rate, those together that are alike in all but the load, by rate."""
     kinds: dict[object, list[Subject]] = defaultdict(list)
     for run in sorted((run for run in runs if run.findings.load), key=_offered):
-        settings = {key: value for key, value in run.findings.settings.items() if key not in LOAD_FLAGS}
+        settings = {key: value for key, value in run.findings.settings.items() if key not in RATE_FLAGS}
         kinds[group_key(settings)].append(run)
     return list(kinds.values())
 
