@@ -24,9 +24,9 @@ from rnb.stop import Termination
 DEFAULT_PERCENTILE = 99.0
 """Of --slo without --percentile."""
 MIN_DURATION_S = 60.0
-"""Without --min-duration, for a run with --slo or --percentile, as MLPerf asked for until its v1.0.
+"""Without --min-duration, for a run with --slo or --percentile: what MLPerf's mlperf.conf asked for at first.
 
-It asks for 600 s since, of results that are published (*.Server.min_duration in loadgen/mlperf.conf).
+It now asks for 600 s (*.Server.min_duration), of results that are published.
 """
 LATE_MS, MAX_LATE_SHARE = 1.0, 0.01
 """As Triton Perf Analyzer warns: more than 1 % of the requests more than 1 ms late."""
