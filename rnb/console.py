@@ -36,7 +36,8 @@ def muted() -> Iterator[list[str]]:
     """While inside, nothing is printed, as of a run that is one of many; gives the warnings that come up."""
     before = dataclasses.replace(_settings)
     _settings.quiet = _settings.json = True
-    _settings.held_back = warnings = []
+    warnings: list[str] = []
+    _settings.held_back = warnings
     try:
         yield warnings
     finally:

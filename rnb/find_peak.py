@@ -95,7 +95,7 @@ def _probe(campaign: Campaign, args: argparse.Namespace, rate_per_s: float) -> P
     result = campaign.run(mean_interval_ms=interval_ms)
     reasons = [finding.reason for finding in result.verdict.findings]
     bound = result.verdict.tail_bound
-    if reasons == [Reason.TOO_FEW_REQUESTS] and bound is not None and not bound.num_over:
+    if Reason.TOO_FEW_REQUESTS in reasons and bound is not None and not bound.num_over:
         raise UsageError(
             f"--duration {args.duration:g}: too short at {rate_per_s:.4g} requests/s: {bound.num_requests}"
             f" requests, and {percentile_name(args.percentile)} takes at least {bound.num_needed}"

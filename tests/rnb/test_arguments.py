@@ -54,10 +54,17 @@ def test_it_prints_as_the_seed_prints_it() -> None:
         (["-qs", "0"], "argument -qs/--queue_size: 0: must be at least 1"),
         (["-bt", "soon"], "argument -bt/--batch_timeout_ms: invalid number value: 'soon'"),
         (["--seed", "-3"], "argument --seed: -3: must be at least 0"),
+        (["--percentile", "100"], "argument --percentile: 100: must be more than 0 and less than 100"),
+        (["--percentile", "0"], "argument --percentile: 0: must be more than 0 and less than 100"),
+        (["--min-duration", "-1"], "argument --min-duration: -1: must be at least 0"),
         (["--device", "tpu"], "argument --device: invalid choice: 'tpu'"),
         (["--mps", "maybe"], "argument --mps: invalid choice: 'maybe'"),
         (["--video", "5"], "unrecognized arguments: --video 5"),  # no guessing of shortened flags
         (["-c"], "argument -c/--config_file_path: expected one argument"),
+        (["--find-peak"], "--find-peak: needs --slo MS, the bound that it searches"),
+        (["--find-peak", "--slo", "9", "--repeat", "2"], "--find-peak: it sets the rate; leave out --repeat"),
+        (["--find-peak", "--slo", "9", "--ramp", "1:2:3"], "--find-peak: it sets the rate; leave out --ramp"),
+        (["--repeat", "0"], "argument --repeat: 0: must be at least 1"),
     ],
 )
 def test_what_is_refused(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,3 +72,9 @@ def test_what_is_refused(argv: list[str], message: str, capsys: pytest.CaptureFi
         parse_args(argv)
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_search_begins_at_the_given_rate_or_at_an_estimate() -> None:
+    assert parse_args(["--find-peak", "--slo", "9", "-mi", "20"]).mean_interval_ms == 20
+    assert parse_args(["--find-peak", "--slo", "9"]).mean_interval_ms == 0
+    assert parse_args(["--find-peak", "--slo", "9", "--check"]).mean_interval_ms == 100

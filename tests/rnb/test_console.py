@@ -55,6 +55,19 @@ def test_each_setting_leaves_its_own_lines(
     assert capsys.readouterr() == (shown, "problem\n")
 
 
+def test_a_muted_run_prints_nothing_and_keeps_its_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.muted() as warnings:
+        say("detail")
+        console.conclude("result")
+        console.warn("problem")
+        assert console.is_quiet()
+    assert warnings == ["problem"]
+    assert capsys.readouterr() == ("", "")
+    console.conclude("afterwards")
+    console.warn("afterwards")
+    assert capsys.readouterr() == ("afterwards\n", "afterwards\n")
+
+
 def test_an_object_may_hold_more_than_json_knows(capsys: pytest.CaptureFixture[str]) -> None:
     console.configure(json=True)
     console.emit({"folder": Path("logs/a")})
