@@ -28,3 +28,9 @@ def segments(run: Run, event: str) -> dict[str, NDArray[np.int64]]:
 def arrivals_ns(run: Run) -> NDArray[np.int64]:
     """When each request was due; in folders of snuspl/rnb, which do not tell, when it was sent."""
     return run.times["scheduled" if "scheduled" in run.times else run.events[0]]
+
+
+def last_arrival_s(run: Run) -> float:
+    """When the last measured request was due, in seconds from the start of the measured phase."""
+    due_ns = arrivals_ns(run)[run.is_measured]
+    return float(int(due_ns.max()) - run.window_ns[0]) / 1e9 if len(due_ns) else 0.0

@@ -25,23 +25,25 @@ class LittlesLaw:
     mean_latency_ms: float
     """W: of those of them that finished."""
     relative_deviation: float
-    """(L - λW) / λW. Over a whole run in which everything finishes it is 0; over a part of one it shows
-    whether more were in the system at its end than at its start."""
+    """(L - λW) / λW. It is 0 between two moments at which nothing is in the system; else it shows who came
+    before and who left after, which is little over a long time unless there get more of them."""
 
 
-def littles_law(run: Run, start_s: float, end_s: float) -> LittlesLaw | None:
+def littles_law(run: Run, start_s: float, end_s: float, *, only_measured: bool = False) -> LittlesLaw | None:
     """Over a stretch of the measured phase, in seconds from its start; None where nothing arrived in it.
 
-    So it is None for a bulk run with a warm-up, of which the requests are due before the measured phase.
+    Requests of the warm-up that are still in the system are there too, unless it is `only_measured`.
     """
     due_s = (arrivals_ns(run) - run.window_ns[0]) / 1e9
     is_due = (due_s >= start_s) & (due_s <= end_s) & (run.requests["status"] != "refused")
+    if only_measured:
+        is_due &= run.is_measured
     is_finished = is_due & (run.requests["status"] == "finished")
     if end_s <= start_s or not is_finished.any():
         return None
     arrivals_per_s = float(np.count_nonzero(is_due)) / (end_s - start_s)
     latency_s = float(((run.ends_ns - arrivals_ns(run))[is_finished] / 1e9).mean())
-    mean = float(in_system(run).means(np.array([start_s, end_s]))[0])
+    mean = float(in_system(run, only_measured=only_measured).means(np.array([start_s, end_s]))[0])
     expected = arrivals_per_s * latency_s
     return LittlesLaw(
         num_in_system=mean,

@@ -66,12 +66,13 @@ def _puts(run: Run, step: int) -> list[NDArray[np.int64]]:
     return list((handed_on or segments(run, f"inference{step - 1}_finish")).values())
 
 
-def in_system(run: Run) -> Population:
+def in_system(run: Run, *, only_measured: bool = False) -> Population:
     """Who is due and not done, but for refused requests; seconds from the start of the measured phase."""
-    arrivals, status = arrivals_ns(run), run.requests["status"]
-    came = np.where(status == "refused", 0, arrivals)
+    status = run.requests["status"]
+    counts = (status != "refused") & (run.is_measured | (not only_measured))
     is_done = (status == "finished") | (status == "failed")
-    return _population(came, np.where(is_done, run.ends_ns, 0), run.window_ns[0])
+    came_ns, left_ns = np.where(counts, arrivals_ns(run), 0), np.where(is_done, run.ends_ns, 0)
+    return _population(came_ns, left_ns, run.window_ns[0])
 
 
 def _population(came_ns: NDArray[np.int64], left_ns: NDArray[np.int64], origin_ns: int) -> Population:

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.analysis.events import arrivals_ns, num_steps, segments
+from rnb.analysis.events import arrivals_ns, last_arrival_s, num_steps, segments
 from rnb.analysis.queue_depth import in_system
 from rnb.analysis.utilization import busiest_step, worker_utilizations
 from rnb.run_folder import Run
@@ -100,7 +100,7 @@ def find_steady_state(run: Run) -> SteadyState:
     """
     is_finished = run.requests["status"] == "finished"
     ends_s = np.sort((run.ends_ns[is_finished] - run.window_ns[0]) / 1e9)
-    stretch = _bulk_stretch(run, ends_s) if is_bulk(run) else _open_stretch(run)
+    stretch = _bulk_stretch(run, ends_s) if is_bulk(run) else (0.0, last_arrival_s(run))
     num_finished = int(np.diff(np.searchsorted(ends_s, stretch))[0])
     if num_finished < MIN_REQUESTS or stretch[1] <= stretch[0]:
         return _untold(
@@ -132,11 +132,6 @@ def _untold(reason: str) -> SteadyState:
 def describe_change(change: Change) -> str:
     where = "" if change.at_s is None else f" at {change.at_s:.1f} s"
     return f"{change.series}: {change.kind} of {change.change:+.0%}{where}"
-
-
-def _open_stretch(run: Run) -> Stretch:
-    due_ns = arrivals_ns(run)[run.is_measured]
-    return 0.0, (int(due_ns.max()) - run.window_ns[0]) / 1e9 if len(due_ns) else 0.0
 
 
 def _bulk_stretch(run: Run, ends_s: Series) -> Stretch:

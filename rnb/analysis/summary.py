@@ -63,6 +63,7 @@ class Summary:
     durations: list[Durations]
     """Each stage in order, then lateness, service time and end-to-end latency."""
     littles_law: LittlesLaw | None
+    """Of the measured requests: it holds exactly unless some are lost. The one in `steady` is the test."""
     steady_state: SteadyState
     steady: SteadyFigures | None
     """None unless the run has a steady window."""
@@ -101,7 +102,7 @@ def summarize(run: Run, step_names: Sequence[str] | None = None) -> Summary:
         clips_per_s=_clips_per_s(run, is_finished, seconds),
         goodput=_goodput(run, is_measured, seconds),
         durations=[describe(name, values) for name, values in stages.items()],
-        littles_law=littles_law(run, 0.0, seconds),
+        littles_law=littles_law(run, 0.0, seconds, only_measured=True),
         steady_state=steady_state,
         steady=_steady_figures(run, steady_state),
         utilizations=replica_utilizations(worker_utilizations(run)),

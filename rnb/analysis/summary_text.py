@@ -61,7 +61,7 @@ def _rates(summary: Summary) -> list[str]:
     seconds = f"over {summary.seconds:.2f} s"
     lines = [f"total: {_rate(summary.videos_per_s, summary.clips_per_s, summary.goodput)} {seconds}"]
     lines.append(f"steady: {_steady(summary)}")
-    law = summary.littles_law
+    law = summary.steady.littles_law if summary.steady else summary.littles_law
     if law is not None:
         expected = law.arrivals_per_s * law.mean_latency_ms / 1000
         lines.append(
@@ -73,7 +73,7 @@ def _rates(summary: Summary) -> list[str]:
 
 def _rate(videos_per_s: float, clips_per_s: float | None, goodput: Goodput | None) -> str:
     parts = [f"{videos_per_s:.2f} videos/s"]
-    if clips_per_s is not None:
+    if clips_per_s:
         parts.append(f"{clips_per_s:.1f} clips/s")
     if goodput is not None:
         parts.append(f"{goodput.per_s:.2f}/s ({goodput.share:.2%}) within {goodput.slo_ms:g} ms")

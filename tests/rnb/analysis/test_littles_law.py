@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rnb.analysis.events import last_arrival_s
 from rnb.analysis.littles_law import littles_law
 from rnb.run_folder import Run
 from tests.support.single_server import single_server_run
@@ -41,11 +42,22 @@ def test_lost_requests_break_it() -> None:
     assert law.relative_deviation > 1
 
 
-def test_nothing_arrives_in_the_measured_phase_of_a_bulk_run_with_a_warm_up() -> None:
+def test_nothing_arrives_after_the_start_of_a_bulk_run() -> None:
     run = single_server_run(np.zeros(10), np.ones(10))
-    assert littles_law(run, 0.0, run.seconds) is not None
-    run.requests["is_warmup"] = np.arange(10) < 3
-    assert littles_law(run, 0.0, run.seconds) is None
+    assert littles_law(run, 0.0, last_arrival_s(run)) is None
+
+
+def test_only_measured_requests_leave_the_law_exact() -> None:
+    """The warm-up's are still there when the measured phase begins, and nobody is when it ends."""
+    random = np.random.default_rng(0)
+    run = single_server_run(np.cumsum(random.exponential(0.8, 300)), random.exponential(1, 300))
+    run.requests["is_warmup"] = np.arange(300) < 200
+    everyone = littles_law(run, 0.0, run.seconds)
+    measured = littles_law(run, 0.0, run.seconds, only_measured=True)
+    assert everyone
+    assert measured
+    assert everyone.relative_deviation > 0.01
+    assert measured.relative_deviation == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("status", ["refused", "failed"])

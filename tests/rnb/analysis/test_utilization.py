@@ -107,14 +107,16 @@ def test_a_message_of_several_requests_is_served_one_by_one() -> None:
 
 
 def test_segments_are_served_each_by_its_own() -> None:
+    events: Events = {
+        "runner0_start-0": [0],
+        "runner0_start-1": [0],
+        "inference0_start-0": [0],
+        "inference0_start-1": [0],
+        "inference0_finish-0": [30],
+        "inference0_finish-1": [70],
+    }
     run = one_step_run(
-        {
-            "runner0_start-0": [0.0],
-            "runner0_start-1": [0],
-            "inference0_start-0": [0],
-            "inference0_start-1": [0],
-        }
-        | {"inference0_finish-0": [30], "inference0_finish-1": [70]},
+        events,
         replicas=[1, 1],
     )
     run.requests |= {
