@@ -242,6 +242,12 @@ def test_a_failed_run_is_marked(tmp_path: Path, output: Comparison) -> None:
     assert lines[0].endswith("(failed: frame queue 0 is full)")
 
 
+def test_an_invalid_run_is_marked(tmp_path: Path, output: Comparison) -> None:
+    lines = output(write_run(tmp_path), write_run(tmp_path, flags={"min_duration": 60}))
+    assert "(" not in lines[0]
+    assert lines[1].endswith("(INVALID: too short)")
+
+
 def test_what_is_not_a_run_folder_is_refused(tmp_path: Path, output: Comparison) -> None:
     (tmp_path / "empty").mkdir()
     for wrong in (tmp_path / "empty", tmp_path / "missing", Path(__file__)):

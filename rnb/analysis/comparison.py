@@ -25,6 +25,7 @@ from rnb.analysis.pairing import Overlap, pair
 from rnb.analysis.run_search import FoundRun
 from rnb.analysis.settings import Settings, check_keys, group_key, settings_of
 from rnb.analysis.steady_state import is_bulk
+from rnb.analysis.verdict import judge
 from rnb.run_folder import Run
 
 THRESHOLD = 0.01
@@ -50,6 +51,8 @@ class Member:
     """Whether all requests came at once."""
     failure: str
     """Why it failed; empty when it did not."""
+    reservation: str
+    """Why it is INVALID, which is for the reader to weigh; empty when it is VALID, or not known to be."""
     overlap: Overlap | None
     """With the first run; None for that run itself."""
     effects: Effects | None
@@ -68,6 +71,7 @@ def members_of(runs: Iterable[tuple[FoundRun, Run]]) -> list[Member]:
 
 def _member(found: FoundRun, run: Run, first: Run | None) -> Member:
     overlap, effects = (None, None) if first is None else _against(first, run)
+    failure = run.meta.message if run.meta and not run.meta.is_success else ""
     return Member(
         found=found,
         settings=settings_of(run),
@@ -75,10 +79,16 @@ def _member(found: FoundRun, run: Run, first: Run | None) -> Member:
         figures=figures_of(run),
         means=run_means(run),
         is_bulk=is_bulk(run),
-        failure=run.meta.message if run.meta and not run.meta.is_success else "",
+        failure=failure,
+        reservation="" if failure or run.meta is None else _reservation(run),
         overlap=overlap,
         effects=effects,
     )
+
+
+def _reservation(run: Run) -> str:
+    verdict = judge(run)
+    return "" if verdict.is_valid else verdict.headline
 
 
 def _against(first: Run, other: Run) -> tuple[Overlap, Effects | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rnb.analysis.comparison import INCONCLUSIVE, Contrast, Group
+from rnb.analysis.comparison import INCONCLUSIVE, Contrast, Group, Member
 from rnb.analysis.estimate import Estimate
 from rnb.analysis.figures import MAIN_ROWS, named_row
 from rnb.analysis.settings import UNKNOWN, differing_keys
@@ -24,16 +24,15 @@ def letter(index: int) -> str:
 
 def comparison_lines(groups: Sequence[Group], contrasts: Sequence[Contrast]) -> list[str]:
     """All of it; `contrasts` are of the groups but the first with that one."""
-    is_wide = len(groups) <= MAX_SIDE_BY_SIDE
-    differences, figures = _differences(groups), _figures(groups, MAIN_ROWS if not is_wide else None)
-    verdicts = [line for index, one in enumerate(contrasts, 1) for line in _verdict(index, one, is_wide)]
+    are_few = len(groups) <= MAX_SIDE_BY_SIDE
+    turned = list if are_few else _transposed
+    differences = _differences(groups)
+    same = ["The flags, the configs and the machines are the same."]
     blocks = [
         _legend(groups),
-        align(differences if is_wide else _transposed(differences))
-        if len(differences) > 1
-        else ["The flags, the configs and the machines are the same."],
-        verdicts,
-        align(figures if is_wide else _transposed(figures)),
+        align(turned(differences)) if len(differences) > 1 else same,
+        [line for index, one in enumerate(contrasts, 1) for line in _verdict(index, one, are_few)],
+        align(turned(_figures(groups, None if are_few else MAIN_ROWS))),
         _notes(groups, contrasts),
     ]
     return [line for block in blocks if block for line in ["", *block]][1:]
@@ -41,11 +40,16 @@ def comparison_lines(groups: Sequence[Group], contrasts: Sequence[Contrast]) -> 
 
 def _legend(groups: Sequence[Group]) -> list[str]:
     return [
-        f"{letter(index)}  {member.found.folder}"
-        + (f"  (failed: {member.failure})" if member.failure else "")
+        f"{letter(index)}  {member.found.folder}{_remark(member)}"
         for index, group in enumerate(groups)
         for member in group.members
     ]
+
+
+def _remark(member: Member) -> str:
+    if member.failure:
+        return f"  (failed: {member.failure})"
+    return f"  ({member.reservation})" if member.reservation else ""
 
 
 def _differences(groups: Sequence[Group]) -> list[list[str]]:
