@@ -20,7 +20,7 @@ from rnb.request_table import FAILED, FINISHED, RequestTable
 TERMINAL_INTERVAL_S = 0.5
 PLAIN_INTERVAL_S = 10.0
 MAX_SHARE_OF_CORE = 0.01
-"""A look that takes long is followed by a pause as much longer."""
+"""A look that takes much CPU time is followed by a longer pause."""
 RATE_SPAN_S = 3.0
 NUM_RECENT = 1000
 """How many of the last finished requests the p99 is of."""
@@ -155,16 +155,16 @@ class Progress:
 
     def update(self) -> None:
         """Show where the run stands, if that is due."""
-        before_s = time.monotonic()
-        if console.is_quiet() or before_s < self._due_s:
+        if console.is_quiet() or time.monotonic() < self._due_s:
             return
+        before_s = time.thread_time()
         lines = self._tracker.look().lines()
         if self._is_terminal:
             self._redraw(lines)
         else:
             console.warn("; ".join(lines))
-        after_s = time.monotonic()
-        self._due_s = after_s + max(self._interval_s, (after_s - before_s) / MAX_SHARE_OF_CORE)
+        took_s = time.thread_time() - before_s
+        self._due_s = time.monotonic() + max(self._interval_s, took_s / MAX_SHARE_OF_CORE)
 
     def _redraw(self, lines: Sequence[str]) -> None:
         width = _terminal_width() - 1

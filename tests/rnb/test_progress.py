@@ -25,11 +25,12 @@ def settings() -> Iterator[None]:
 
 
 class Clock:
-    """In the place of time.monotonic."""
+    """In the place of the clock and of the CPU's time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now_s = 100.0
-        monkeypatch.setattr("rnb.progress.time", SimpleNamespace(monotonic=lambda: self.now_s))
+        self.now_s, self.cpu_s = 100.0, 0.0
+        fake = SimpleNamespace(monotonic=lambda: self.now_s, thread_time=lambda: self.cpu_s)
+        monkeypatch.setattr("rnb.progress.time", fake)
 
 
 class FakeTerminal(io.StringIO):
@@ -205,7 +206,7 @@ def test_a_look_that_takes_long_is_followed_by_a_longer_pause(monkeypatch: pytes
     class Slow(Tracker):
         def look(self) -> progress.Standing:
             looks.append(clock.now_s)
-            clock.now_s += 0.25
+            clock.cpu_s += 0.25
             return super().look()
 
     monkeypatch.setattr("sys.stderr", io.StringIO())
