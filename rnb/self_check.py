@@ -20,7 +20,7 @@ from rnb.analysis.intervals import Interval, mean_interval, percentile_interval
 from rnb.analysis.statistics import align, nearest_rank
 from rnb.analysis.theory import MD1, MMc, Queue
 from rnb.arguments import parse_args
-from rnb.console import conclude
+from rnb.console import conclude, emit
 from rnb.driver import prepare
 from rnb.run_folder import Run
 
@@ -151,6 +151,7 @@ def self_check(logs: str, cases: Sequence[Case] = CASES) -> bool:
     problems = [problem for outcome in outcomes for problem in outcome.problems]
     conclude(outcome_text(outcomes))
     conclude("\n".join(["INVALID", *(f"  {problem}" for problem in problems)]) if problems else "VALID")
+    emit({"is_valid": not problems, "problems": problems})
     return not problems
 
 
