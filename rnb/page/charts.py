@@ -42,6 +42,8 @@ class Whisker:
     """An interval of y at one x."""
 
     x: float
+    aside: float
+    """How far to the right of it (below 0: left), as a share of the width, so that none hides another."""
     low: float
     high: float
     colour: str
@@ -158,7 +160,7 @@ class Chart:
         )
 
     def _whisker(self, whisker: Whisker) -> Markup:
-        x = round(GRID * self.x.position(whisker.x))
+        x = round(GRID * (self.x.position(whisker.x) + whisker.aside))
         low, high = (round(GRID * (1 - self.y.position(value))) for value in (whisker.low, whisker.high))
         return tag(
             "path",
@@ -176,12 +178,14 @@ class Chart:
         if reference.axis == "y":
             place = per_cent(1 - self.y.position(reference.value))
             line = tag("line", x1=0, x2="100%", y1=place, y2=place)
-            return tag("g", line, tag("text", reference.name, x="100%", y=place, dy=-4), class_="reference y")
-        place = per_cent(self.x.position(reference.value))
+            name = tag("text", reference.name, x="100%", y=place, dy=-4, style="text-anchor:end")
+            return tag("g", line, name, class_="reference")
+        position = self.x.position(reference.value)
+        place, is_left = per_cent(position), position > 0.5
         line = tag("line", x1=place, x2=place, y1=0, y2="100%")
-        return tag(
-            "g", line, tag("text", reference.name, x=place, y=0, dx=-4, dy="1em"), class_="reference x"
-        )
+        anchor, aside_px = ("text-anchor:end", -4) if is_left else ("text-anchor:start", 4)
+        name = tag("text", reference.name, x=place, y=0, dx=aside_px, dy="1em", style=anchor)
+        return tag("g", line, name, class_="reference")
 
     def _label(self, x: float, y: float, text: str, run: str) -> Markup:
         place = {"x": per_cent(self.x.position(x)), "y": per_cent(1 - self.y.position(y))}
@@ -200,7 +204,7 @@ class Chart:
         return tag(
             "text",
             line.run,
-            x="100%",
+            x=per_cent(self.x.position(float(line.x[-1]))),
             dx=5,
             y=f"{y_px:.1f}",
             dy="0.35em",

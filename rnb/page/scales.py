@@ -44,12 +44,11 @@ class Scale:
         return -np.log10(np.maximum(1.0 - values, 1e-12)) if self.kind == "percentile" else values
 
 
-def linear(high: float, unit: str, *, low: float = 0.0) -> Scale:
-    """From `low` to the first round number that `high` does not exceed."""
-    step = _nice_step((high - low) / NUM_TICKS) if high > low else 1.0
-    num_steps = max(1, math.ceil((high - low) / step - 1e-9))
-    ticks = tuple(round(low + index * step, 12) for index in range(num_steps + 1))
-    return Scale(kind="linear", low=low, high=ticks[-1], unit=unit, ticks=ticks)
+def linear(high: float, unit: str) -> Scale:
+    """From 0 to the first round number that `high` does not exceed."""
+    step = _nice_step(high / NUM_TICKS)
+    ticks = tuple(round(index * step, 12) for index in range(max(1, math.ceil(high / step - 1e-9)) + 1))
+    return Scale(kind="linear", low=0.0, high=ticks[-1], unit=unit, ticks=ticks)
 
 
 def exactly(low: float, high: float, unit: str) -> Scale:

@@ -16,7 +16,7 @@ from rnb.analysis.latency_curve import LatencyCurve, latency_curve
 from rnb.analysis.load_curve import LoadPoint, offered_per_s
 from rnb.analysis.queue_depth import curve, waiting_before_steps
 from rnb.analysis.run_search import FoundRun
-from rnb.analysis.settings import CONFIG_PATHS, UNKNOWN, Settings, differing_keys, settings_of
+from rnb.analysis.settings import UNKNOWN, differing_keys, settings_of
 from rnb.analysis.statistics import Durations
 from rnb.analysis.steady_state import is_bulk
 from rnb.analysis.summary import Summary, summarize
@@ -168,7 +168,8 @@ def subjects_compared(
     groups: Sequence[Group], contrasts: Sequence[Contrast], findings: Mapping[Path, Findings]
 ) -> list[Subject]:
     """The runs of a comparison; `contrasts`: of each group but the first with that one."""
-    keys = _telling_keys([member.settings for group in groups for member in group.members])
+    all_findings = [findings[member.found.folder] for group in groups for member in group.members]
+    keys = differing_flags(all_findings)[:MAX_KEYS]
     return [
         Subject(
             findings=findings[member.found.folder],
@@ -183,10 +184,10 @@ def subjects_compared(
     ]
 
 
-def _telling_keys(all_settings: Sequence[Settings]) -> list[str]:
-    """The flags that say in a few words what differs; none where the config or more flags do."""
-    keys = differing_keys(all_settings)
-    return keys if len(keys) <= MAX_KEYS and not any(key.startswith(CONFIG_PATHS) for key in keys) else []
+def differing_flags(all_findings: Sequence[Findings]) -> list[str]:
+    """The flags in which runs differ: what their user changed on purpose."""
+    flags = {flag for findings in all_findings for flag in findings.args}
+    return [key for key in differing_keys([one.settings for one in all_findings]) if key in flags]
 
 
 def _label(findings: Findings, keys: Sequence[str]) -> str:

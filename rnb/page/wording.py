@@ -14,7 +14,9 @@ def number(value: float | None) -> str:
     """Three significant digits, all digits of what is larger: 0.0123, 1.50, 12,345; counts as they are."""
     if value is None or not math.isfinite(value):
         return NONE
-    if value == 0 or (isinstance(value, int) and abs(value) < 1000):
+    if value == 0:
+        return "0"
+    if isinstance(value, int) and abs(value) < 1000:
         return str(value)
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:,.{digits}f}"

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,19 +70,27 @@ class Browser:
         """Open a file, in the light or the dark theme, and wait until it has loaded."""
         self.events.clear()
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
-        self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
-        )
+        self.resize(width)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
         self.call("Page.navigate", url=page.resolve().as_uri())
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._receive())
+
+    def resize(self, width: int) -> None:
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
+        )
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""
         result = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
+
+    def text(self) -> str:
+        """All text of the page, as it is in the document; needs no scripts in it."""
+        root = self.call("DOM.getDocument", depth=-1)["root"]
+        return "\n".join(_texts(root))
 
     def screenshot(self, path: Path, *, top: float = 0, height: float | None = None) -> None:
         """All of the page, or the part of this height from `top` on."""
@@ -109,13 +116,23 @@ class Browser:
         return message
 
 
+def _texts(node: dict[str, Any]) -> Iterator[str]:
+    """Of a node of the DOM domain and all below it, but not of scripts and styles."""
+    if node["nodeName"] in ("SCRIPT", "STYLE"):
+        return
+    if node["nodeName"] == "#text" and node["nodeValue"].strip():
+        yield node["nodeValue"]
+    for child in node.get("children", ()):
+        yield from _texts(child)
+
+
 @contextlib.contextmanager
 def headless(path: str, profile: Path) -> Iterator[Browser]:
     """Start the browser with an empty profile; it is ended with its children."""
     to_browser, from_us = os.pipe()
     from_browser, to_us = os.pipe()
     # It reads from descriptor 3 and writes to 4, whatever ours are.
-    command = ["sh", "-c", f'exec "$0" "$@" 3<&{to_browser} 4>&{to_us}', path, *FLAGS]
+    command = ["bash", "-c", f'exec "$0" "$@" 3<&{to_browser} 4>&{to_us}', path, *FLAGS]
     process = subprocess.Popen(
         [*command, f"--user-data-dir={profile}"],
         pass_fds=(to_browser, to_us),
@@ -137,6 +154,5 @@ def headless(path: str, profile: Path) -> Iterator[Browser]:
             process.wait(10)
         process.kill()
         process.wait()
-        time.sleep(0)
         os.close(from_us)
         os.close(from_browser)

@@ -115,23 +115,40 @@ def _device(device: str) -> str:
 
 def _table(shown: Sequence[tuple[Subject, Telemetry]]) -> Markup:
     """A row for each GPU, the CPUs in the first of a run."""
-    rows: list[list[Content]] = []
-    for run, telemetry in shown:
-        devices = [device for device in _readings(telemetry) if device != "cpu"] or ["cpu"]
-        for device in devices:
-            name = _device(device)
-            rows.append(
-                [
-                    [run.badge, f" {name}"] if len(shown) > 1 else name,
-                    _mean(run, telemetry, f"{device}.sm_percent", share_of=100),
-                    _mean(run, telemetry, f"{device}.nvdec_percent", share_of=100),
-                    size(_most(telemetry, f"{device}.memory_bytes")),
-                    _mean(run, telemetry, f"{device}.power_w", unit=" W"),
-                    _mean(run, telemetry, f"{device}.sm_clock_mhz", unit=" MHz"),
-                    _mean(run, telemetry, "cpu.percent", share_of=100) if device == devices[0] else "",
-                ]
-            )
-    return table(["", "mean SM", "NVDEC", "most memory", "power", "SM clock", "CPUs"], rows)
+    rows = [
+        [
+            run.badge if len(shown) > 1 else "",
+            _device(device),
+            _mean(run, telemetry, "cpu.percent", share_of=100) if is_first else "",
+            *_gpu_cells(run, telemetry, device),
+        ]
+        for run, telemetry in shown
+        for is_first, device in _rows(telemetry)
+    ]
+    header = ["", "", "mean CPU", "SM", "NVDEC", "most memory", "power", "SM clock"]
+    used = [index for index in range(len(header)) if index < 2 or any(row[index] for row in rows)]
+    return table(
+        [header[index] for index in used],
+        [[row[index] for index in used] for row in rows],
+        num_text_columns=2,
+    )
+
+
+def _rows(telemetry: Telemetry) -> list[tuple[bool, str]]:
+    """The GPUs, or the CPUs of a run without; and whether it is the first."""
+    gpus = [device for device in _readings(telemetry) if device != "cpu"]
+    return [(index == 0, device) for index, device in enumerate(gpus or ["cpu"])]
+
+
+def _gpu_cells(run: Subject, telemetry: Telemetry, device: str) -> list[Content]:
+    most_bytes = _most(telemetry, f"{device}.memory_bytes")
+    return [
+        _mean(run, telemetry, f"{device}.sm_percent", share_of=100),
+        _mean(run, telemetry, f"{device}.nvdec_percent", share_of=100),
+        "" if most_bytes is None else size(most_bytes),
+        _mean(run, telemetry, f"{device}.power_w", unit=" W"),
+        _mean(run, telemetry, f"{device}.sm_clock_mhz", unit=" MHz"),
+    ]
 
 
 def _mean(run: Subject, telemetry: Telemetry, column: str, *, share_of: float = 0.0, unit: str = "") -> str:

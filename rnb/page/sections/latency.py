@@ -12,6 +12,9 @@ from rnb.page.subject import Subject
 
 MAX_TOGETHER = 8
 """Lines in one chart; more runs get a chart each."""
+MAX_WITH_INTERVALS = 4
+ASIDE = 0.008
+"""Of the chart's width, between the intervals of two runs."""
 
 
 def section(runs: Sequence[Subject]) -> Markup | None:
@@ -21,7 +24,7 @@ def section(runs: Sequence[Subject]) -> Markup | None:
     explanation = (
         "From when a request was due to its result: so many per cent of the requests took no longer. Each "
         "nine of the percentile axis has the same room, and a line ends where there are too few requests to "
-        "go on. The bars are 95 % intervals."
+        "go on. Upright bars are 95 % intervals."
     )
     charts = _together(curves) if len(curves) <= MAX_TOGETHER else _one_by_one(curves)
     return tag("section", tag("h2", "Latency"), tag("p", explanation, class_="note"), charts)
@@ -35,7 +38,7 @@ def _together(curves: Sequence[tuple[Subject, LatencyCurve]]) -> Content:
         y=y,
         x_name="requests, from the fastest to the slowest",
         lines=[_line(run, curve, is_alone=len(curves) == 1) for run, curve in curves],
-        whiskers=[whisker for run, curve in curves for whisker in _intervals(run, curve, y)],
+        whiskers=_whiskers(curves, y),
         references=_bounds(curves),
         height_px=320,
     )
@@ -81,7 +84,18 @@ def _line(run: Subject, curve: LatencyCurve, *, is_alone: bool = False) -> Line:
     )
 
 
-def _intervals(run: Subject, curve: LatencyCurve, y: Scale) -> list[Whisker]:
+def _whiskers(curves: Sequence[tuple[Subject, LatencyCurve]], y: Scale) -> list[Whisker]:
+    """The runs' intervals side by side; none of many runs, which would hide the lines."""
+    if len(curves) > MAX_WITH_INTERVALS:
+        return []
+    return [
+        whisker
+        for index, (run, curve) in enumerate(curves)
+        for whisker in _intervals(run, curve, y, aside=(index - len(curves) + 1) * ASIDE)
+    ]
+
+
+def _intervals(run: Subject, curve: LatencyCurve, y: Scale, *, aside: float) -> list[Whisker]:
     """Of the percentiles that the summary has, as far as the line goes."""
     found = [
         (float(name[1:]) / 100, interval)
@@ -91,6 +105,7 @@ def _intervals(run: Subject, curve: LatencyCurve, y: Scale) -> list[Whisker]:
     return [
         Whisker(
             x=share,
+            aside=aside,
             low=interval.low,
             high=y.high if interval.high is None else interval.high,
             colour=run.colour,

@@ -24,7 +24,7 @@ def section(runs: Sequence[Subject]) -> Markup | None:
     rates = [run.findings.load.offered_per_s for run in runs if run.findings.load]
     if len(rates) < 2 or max(rates) < MIN_SPREAD * min(rates):
         return None
-    series = [kind for kind in _series(runs) if len(kind) > 1] or [list(runs)]
+    series = _series(runs)
     x = linear(max(rates), "/s")
     charts = [
         *(chart.draw() for percentile in PERCENTILES if (chart := _latency(series, x, percentile))),
@@ -34,7 +34,7 @@ def section(runs: Sequence[Subject]) -> Markup | None:
         "A point for each run; a line joins runs that differ in nothing but the load. The knee is the "
         f"highest offered rate up to which every run served at least {KEPT_UP:.0%} of what was offered."
     )
-    no_knee = "None of these runs is beyond it, or all are."
+    no_knee = "None shows here: all runs of a line kept up, or none did."
     return tag(
         "section",
         tag("h2", "Latency against offered rate"),

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rnb.analysis.intervals import Interval
-from rnb.analysis.settings import UNKNOWN, differing_keys
+from rnb.analysis.settings import UNKNOWN
 from rnb.analysis.summary import Goodput, Summary
 from rnb.page.markup import Content, Markup, tag
-from rnb.page.subject import Findings, Subject, short_setting
+from rnb.page.subject import Findings, Subject, differing_flags, short_setting
 from rnb.page.tables import facts, table
 from rnb.page.wording import NONE, duration, number, share
 
 PERCENTILES = ("p50", "p90", "p99", "p99.9")
 MAX_SETTINGS = 4
-"""Columns for what differs between the runs; the provenance has all."""
+"""Columns for the flags in which the runs differ; the provenance has all."""
 
 
 def section(runs: Sequence[Subject]) -> Markup:
@@ -89,13 +89,15 @@ def _steady(summary: Summary) -> str:
         known = {"mean": steady.end_to_end.mean_ms, **steady.end_to_end.percentiles_ms}
         figures += [f"{name} {duration(value)}" for name, value in known.items() if value is not None]
     end_s = steady.start_s + steady.seconds
+    if not steady.start_s:
+        return f"yes, until the last arrival at {end_s:.1f} s"
     return f"from {steady.start_s:.1f} s to {end_s:.1f} s: {', '.join(figures)}"
 
 
 def _table(runs: Sequence[Subject]) -> Markup:
-    keys = differing_keys([run.findings.settings for run in runs])
-    header = ["", "run", "", "offered", "served", "mean", *PERCENTILES, "finished", *keys[:MAX_SETTINGS]]
-    return table(header, [_row(run, keys[:MAX_SETTINGS]) for run in runs], num_text_columns=3)
+    keys = differing_flags([run.findings for run in runs])[:MAX_SETTINGS]
+    header = ["", "run", "", "offered", "served", "mean", *PERCENTILES, "finished", *keys]
+    return table(header, [_row(run, keys) for run in runs], num_text_columns=3)
 
 
 def _row(run: Subject, keys: Sequence[str]) -> list[Content]:
