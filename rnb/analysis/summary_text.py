@@ -83,8 +83,8 @@ def _rate(videos_per_s: float, clips_per_s: float | None, goodput: Goodput | Non
 def _steady(summary: Summary) -> str:
     steady = summary.steady
     if steady is None:
-        word = "no" if summary.steady_state.is_steady is False else "not known"
-        return f"{word}: {summary.steady_state.reason}"
+        found = summary.steady_state
+        return "not known, too few requests" if found.is_steady is None else f"no: {found.reason}"
     rate = _rate(steady.videos_per_s, steady.clips_per_s, steady.goodput)
     return f"{rate} from {steady.start_s:.2f} s to {steady.start_s + steady.seconds:.2f} s"
 
