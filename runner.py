@@ -22,6 +22,7 @@ from rnb.delivery import Delivery, Output, ResultDelivery, SlotDelivery, split_o
 from rnb.importer import accepted, import_class
 from rnb.inputs import Inputs
 from rnb.intake import Intake, Piece
+from rnb.kernel_recorder import KernelRecorder, KernelWindowing
 from rnb.plan import ReplicaPlan
 from rnb.queues import EndOfStream, MessageQueue
 from rnb.request_table import RequestTable
@@ -45,6 +46,8 @@ class RunnerTask:
     out_pool: SlotPool | None
     batch_timeout_ms: float
     num_torch_threads: int
+    windowing: KernelWindowing | None
+    """How its kernels are traced; None: not."""
 
 
 def run_replica(task: RunnerTask) -> None:
@@ -57,6 +60,8 @@ def _run(task: RunnerTask) -> None:
     plan = task.plan
     if plan.device.type == "cuda":
         torch.cuda.set_device(plan.device)
+    kernels = KernelRecorder(task.control, task.windowing if plan.device.type == "cuda" else None)
+    kernels.prepare()
     handle = task.out_pool.allocate() if task.out_pool else b""
     with contextlib.ExitStack() as stack:
         # A worker keeps one thread for life: CUDA streams, inference mode and cuDNN's plans are per thread.
@@ -68,8 +73,9 @@ def _run(task: RunnerTask) -> None:
         _attach(task, task.control.wait_for("handles"))
         _on_each(threads, [worker.warm_up for worker in workers], task.stop)
         task.control.tell("ready", workers[0].facts())
-        task.control.wait_for("start")
-        _on_each(threads, [worker.run for worker in workers], task.stop)
+        start_ns = task.control.wait_for("start")
+        with kernels.recording(start_ns):
+            _on_each(threads, [worker.run for worker in workers], task.stop)
         for queue in task.out_queues:
             queue.close()
         for pool in task.in_pools.values():

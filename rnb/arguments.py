@@ -235,6 +235,10 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
     run.add_argument(
+        "--occupancy", action="store_true",
+        help="sample the GPUs' counters and trace some kernels; needs ./build_cupti.sh (docs/cupti.md)",
+    )  # fmt: skip
+    run.add_argument(
         "--trace", type=_integer(1), nargs="?", const=MOST_REQUESTS, metavar="N",
         help="write trace.json.gz for https://ui.perfetto.dev; of more than N requests (default %(const)s) it"
         " shows the first ones and the slowest ones, half of N each",

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import client
 import runner
@@ -20,6 +21,8 @@ from rnb.devices import resolve_mode
 from rnb.importer import accepted, import_class
 from rnb.mps import shared_gpus
 from rnb.observer import Observer
+from rnb.occupancy_recorder import OccupancyRecorder
+from rnb.occupancy_tables import NOTHING_SEEN
 from rnb.plan import Plan, ReplicaPlan, make_plan
 from rnb.queues import MessageQueue
 from rnb.replay import replay
@@ -70,6 +73,7 @@ class Benchmark:
                     end_ns = processes.wait(start_ns)
                 finally:
                     processes.supervisor.end()
+                    processes.occupancy.kill()
         except (ConfigError, RunFolderError) as error:
             raise UsageError(str(error)) from error
         return report(processes.ending(start_ns, end_ns, mps), folder)
@@ -179,6 +183,8 @@ class _Processes:
             num_warmup=self._schedule.num_warmup,
             has_telemetry=self._args.telemetry,
         )
+        self.occupancy = OccupancyRecorder(self._plan, is_asked=self._args.occupancy)
+        self._seen = NOTHING_SEEN
 
     def start(self) -> int | None:
         """Start all processes and pass the start barrier; the start time, or None when that failed."""
@@ -189,11 +195,13 @@ class _Processes:
             make_task = partial(self._runner_task, replica)
             self.supervisor.spawn(replica.name, runner.run_replica, make_task, rank=replica.step + 1)
         self.observer.prepare()
+        self.occupancy.prepare()
         if not self.supervisor.wait_for("prepared"):
             return None
         self.supervisor.send_all("handles", self._slot_handles())
         if not self.supervisor.wait_for("ready"):
             return None
+        self.occupancy.start(self._told("kernels"))
         start_ns = now_ns() + START_LEAD_NS
         self.supervisor.send_all("start", start_ns)
         return start_ns
@@ -222,6 +230,7 @@ class _Processes:
             out_pool=None if replica.out_pool is None else self._pools[replica.out_pool],
             batch_timeout_ms=self._args.batch_timeout_ms,
             num_torch_threads=_threads_per_worker(self._plan),
+            windowing=self.occupancy.windowing,
         )
 
     def _slot_handles(self) -> dict[int, bytes]:
@@ -256,10 +265,17 @@ class _Processes:
             traceback=self.supervisor.traceback,
             full_queue=full[0] if full else None,
             pids=self._pids(),
-            facts={child.name: child.messages.get("ready") or {} for child in self.supervisor.children},
+            facts={name: told or {} for name, told in self._told("ready").items()},
             telemetry=self.observer.telemetry,
+            seen=self._seen,
+            notes=self.occupancy.notes,
             gpu_states=self.observer.gpu_states,
         )
+
+    def _told(self, kind: str) -> dict[str, Any]:
+        """What the children that have told it said, by their names."""
+        children = self.supervisor.children
+        return {child.name: child.messages[kind] for child in children if kind in child.messages}
 
     def _pids(self) -> dict[str, int]:
         return {child.name: child.process.pid or 0 for child in self.supervisor.children}
@@ -271,6 +287,7 @@ class _Processes:
             return now_ns()
         with self.observer.watch(self._pids()) as update:
             self.supervisor.wait_until_over(update)
+        self._seen = self.occupancy.stop(self._told("kernels"), epoch_offset_ns=epoch_offset_ns())
         is_complete = self.table.count(FINISHED) + self.table.count(FAILED) == self.table.num_requests
         if is_complete:
             self.stop.raise_flag(Termination.TARGET_NUM_VIDEOS_REACHED)

@@ -4,7 +4,7 @@
     client                   an instant for each request that was sent
     step 0.0 Loader, GPU 0   a track per worker: its calls, and what it did between them
     …
-    CPU, GPU 0, …            telemetry
+    CPU, GPU 0, …            telemetry, and the counters of --occupancy
 
 Arrows lead from each sending, and from each call, to the call of the next step.
 """
@@ -23,8 +23,9 @@ from rnb.analysis.events import arrivals_ns, num_steps
 from rnb.run_folder import Run
 from rnb.trace import MOST_REQUESTS
 from rnb.trace.arrows import Served, write_arrows
-from rnb.trace.counters import write_telemetry, write_waiting
+from rnb.trace.counters import write_measured, write_waiting
 from rnb.trace.events import TraceWriter, quoted
+from rnb.trace.kernels import write_kernels
 from rnb.trace.processes import CLIENT, RUN, Processes
 from rnb.trace.requests import write_requests
 from rnb.trace.workers import CALL, StepTimeline, timeline_of, track_name
@@ -85,7 +86,8 @@ class _Trace:
         self._write_phases(coverage)
         self._write_steps(self._write_sendings())
         write_requests(self._writer, self._run, np.flatnonzero(self._shown))
-        write_telemetry(self._writer, self._run, self._processes)
+        write_kernels(self._writer, self._run, self._processes)
+        write_measured(self._writer, self._run, self._processes)
 
     def _write_phases(self, coverage: str) -> None:
         start_ns, end_ns = self._run.window_ns

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb import perfetto_trace, provenance
+from rnb.analysis.occupancy_text import occupancy_text
 from rnb.analysis.statistics import average_lines
 from rnb.analysis.summary import Summary, summarize
 from rnb.analysis.summary_text import table
@@ -22,6 +23,7 @@ from rnb.analysis.verdict import Verdict, judge, verdict_text
 from rnb.clock import epoch_offset_ns, now_ns
 from rnb.console import conclude, is_quiet, say, warn
 from rnb.input_set import describe_inputs
+from rnb.occupancy_tables import Tables
 from rnb.page.destination import FILE_NAME
 from rnb.page.page import PageError, write_page
 from rnb.page.subject import Findings, findings_of, subject_alone
@@ -58,6 +60,10 @@ class Ending:
     """What the step of a replica told of itself, by the name of its process."""
     telemetry: dict[str, NDArray[Any]] | None
     """The columns of telemetry.parquet."""
+    seen: Tables
+    """By --occupancy."""
+    notes: list[str]
+    """What was asked for and could not be had, a line each."""
     gpu_states: dict[str, list[dict[str, Any]]]
     """What each GPU said 'at_start' and 'at_end' of the timed part."""
 
@@ -174,6 +180,8 @@ def _print_figures(run: Run, summary: Summary) -> None:
     say("\n".join([*averages, "", table(summary)]))
     if tail := attribute_tail(run):
         say("\n" + tail_table(tail) + "\n")
+    if summary.occupancy:
+        say(occupancy_text(summary.occupancy, summary.step_names) + "\n")
 
 
 def _run(ending: Ending, folder: Path, problem: str) -> Run:
@@ -191,6 +199,9 @@ def _run(ending: Ending, folder: Path, problem: str) -> Run:
         times={event: times[:, index] for index, event in enumerate(meta.events)},
         requests=_request_columns(ending),
         telemetry=ending.telemetry,
+        occupancy=ending.seen.occupancy,
+        kernel_windows=ending.seen.kernel_windows,
+        kernels=ending.seen.kernels,
     )
 
 
@@ -225,6 +236,7 @@ def _meta(ending: Ending, offset_ns: int, problem: str) -> RunMeta:
             }
             for replica in ending.plan.replicas
         ],
+        notes=ending.notes,
         provenance={
             **provenance.collect(ending.gpu_states),
             "inputs": describe_inputs(ending.videos, ending.args.data),

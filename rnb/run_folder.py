@@ -6,6 +6,7 @@ g<gpu>-r<replica>.txt timestamps of each request, per last-step replica    }
 run.json              everything about the run (RunMeta), versioned
 requests.parquet      a row a request: outcome, replicas, timestamps in epoch ns
 telemetry.parquet     what the GPUs and CPUs did beside the run, a row a sample
+occupancy.parquet, kernel_windows.parquet, kernels.parquet: --occupancy, see rnb/occupancy_tables.py
 schedule.csv          when each request was to arrive, in ns from the start
 summary.json          the statistics that the run printed, versioned
 
@@ -43,6 +44,8 @@ REQUEST_COLUMNS = (
 OWN_NAMES = (
     "run.json", "summary.json", "schedule.csv", "requests.parquet", "telemetry.parquet", "log-meta.txt"
 )  # fmt: skip
+TABLES = ("telemetry", "occupancy", "kernel_windows", "kernels")
+"""Attributes of a run that have a file of their own, if there is anything to keep."""
 SEED_EVENT = re.compile(r"enqueue_filename|(runner|inference)\d+_(start|finish)(-\d+)?")
 """The events that the seed's files have; its readers know no others."""
 
@@ -82,6 +85,8 @@ class RunMeta(BaseModel):
     step_names: list[str]
     replicas: list[dict[str, Any]]
     provenance: dict[str, Any]
+    notes: list[str] = []
+    """What was asked for and could not be had, a line each."""
 
 
 @dataclass(kw_only=True)
@@ -102,6 +107,10 @@ class Run:
     """REQUEST_COLUMNS, replica<i> and worker<i>; of a run in the seed's format only status and is_warmup."""
     telemetry: dict[str, NDArray[Any]] | None = None
     """By column, a row a sample; None when there was none."""
+    occupancy: dict[str, NDArray[Any]] | None = None
+    kernel_windows: dict[str, NDArray[Any]] | None = None
+    kernels: dict[str, NDArray[Any]] | None = None
+    """The three of --occupancy, by column."""
 
     @property
     def num_warmup(self) -> int:
@@ -179,8 +188,12 @@ def write(run: Run, summary: dict[str, Any]) -> None:
         "schedule.csv": partial(_write_schedule, requests),
         "summary.json": partial(_write_text, _json(summary)),
     }
-    if run.telemetry is not None:
-        writers["telemetry.parquet"] = partial(_write_parquet, run.telemetry)
+    tables = {name: getattr(run, name) for name in TABLES}
+    writers |= {
+        f"{name}.parquet": partial(_write_parquet, table)
+        for name, table in tables.items()
+        if table is not None
+    }
     for replica in meta.replicas:
         if replica["step"] == len(meta.step_names) - 1:
             name = f"g{replica['gpu']}-r{replica['replica_on_gpu']}.txt"
@@ -343,7 +356,7 @@ def _read_run(folder: Path) -> Run:
         events=meta.events,
         times=times,
         requests=requests,
-        telemetry=_read_parquet(folder / "telemetry.parquet"),
+        **{name: _read_parquet(folder / f"{name}.parquet") for name in TABLES},
     )
 
 

@@ -199,7 +199,8 @@ void bind_records(py::module_& module) {
 void bind_tracing(py::module_& module) {
     module.def(
         "initialize", [](bool correlate, bool copies) { Tracer::instance().initialize(correlate, copies); },
-        py::kw_only(), py::arg("correlate") = false, py::arg("copies") = true);
+        py::kw_only(), py::arg("correlate") = false, py::arg("copies") = true,
+        py::call_guard<py::gil_scoped_release>());
     module.def("finalize", [] { Tracer::instance().finalize(); }, py::call_guard<py::gil_scoped_release>());
     module.def("flush", [] { Tracer::instance().flush(); }, py::call_guard<py::gil_scoped_release>());
     module.def("clear", [] { Tracer::instance().clear(); });

@@ -87,3 +87,17 @@ def gaps(table: dict[str, Any]) -> Gaps:
     p50, p99 = np.percentile(idle, [50, 99]) if len(idle) else (float("nan"), float("nan"))
     longest = int(idle.max()) if len(idle) else 0
     return Gaps(span_ns, span_ns - total_ns, len(idle), total_ns, float(p50), float(p99), longest)
+
+
+def busy_per_bin(table: dict[str, Any], edges_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How long at least one kernel ran between each edge and the next, in ns: (len(edges_ns) - 1,)."""
+    order = np.argsort(table["start_ns"], kind="stable")
+    starts, ends = table["start_ns"][order], np.maximum.accumulate(table["end_ns"][order])
+    if not len(starts):
+        return np.zeros(len(edges_ns) - 1, dtype=np.int64)
+    starts[1:] = np.maximum(starts[1:], ends[:-1])
+    covered = np.concatenate(([0], np.cumsum(ends - starts)))
+    begun = np.searchsorted(starts, edges_ns, side="right")
+    until_edge = covered[begun] - np.maximum(ends[begun - 1] - edges_ns, 0) * (begun > 0)
+    busy_ns: NDArray[np.int64] = np.diff(until_edge)
+    return busy_ns

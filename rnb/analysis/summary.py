@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rnb.analysis.events import arrivals_ns
 from rnb.analysis.littles_law import LittlesLaw, littles_law
+from rnb.analysis.occupancy import Occupancy, occupancy_of
 from rnb.analysis.queue_depth import QueueDepth, queue_depths
 from rnb.analysis.statistics import END_TO_END, Durations, describe, stage_durations_ms
 from rnb.analysis.steady_state import SteadyState, find_steady_state, is_bulk
@@ -70,6 +71,8 @@ class Summary:
     utilizations: list[Utilization]
     """Of each replica."""
     queue_depths: list[QueueDepth]
+    occupancy: Occupancy | None
+    """Of --occupancy."""
     step_names: list[str]
 
     @property
@@ -107,6 +110,7 @@ def summarize(run: Run, step_names: Sequence[str] | None = None) -> Summary:
         steady=_steady_figures(run, steady_state),
         utilizations=replica_utilizations(worker_utilizations(run)),
         queue_depths=queue_depths(run),
+        occupancy=occupancy_of(run),
         step_names=names,
     )
 

@@ -1,4 +1,4 @@
-"""Numbers over time: how many requests wait for each step, and telemetry."""
+"""Numbers over time: how many requests wait for each step, and what was measured beside the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rnb.trace.processes import RUN, Processes
 MOST_POINTS = 20_000
 """Of one counter. Of more points, the largest of each group of neighbours is written."""
 
-_UNITS = {"percent": "%", "bytes": "bytes", "mhz": "MHz", "w": "W", "c": "°C", "reasons": "(bit mask)"}
+_UNITS = {"percent": "%", "pct": "%", "mhz": "MHz", "w": "W", "c": "°C", "reasons": "(bit mask)"}
 
 
 def write_waiting(writer: TraceWriter, visits: Visits) -> None:
@@ -28,18 +28,24 @@ def write_waiting(writer: TraceWriter, visits: Visits) -> None:
     )
 
 
-def write_telemetry(writer: TraceWriter, run: Run, processes: Processes) -> None:
-    """The columns of the telemetry, each as a counter of the process, GPU or CPU that it is about."""
-    telemetry = run.telemetry or {}
-    since_start = telemetry["time_ns"] >= run.start_ns if telemetry else slice(0)
-    for column, values in telemetry.items():
-        place, _, quantity = column.rpartition(".")
-        pid = processes.of_telemetry(place)
-        if pid is not None:
-            name, _, unit = quantity.rpartition("_")
-            title = name.replace("_", " ") or "use"
-            times_ns = telemetry["time_ns"][since_start]
-            _write(writer, title, _UNITS.get(unit, unit), pid, times_ns, values[since_start])
+def write_measured(writer: TraceWriter, run: Run, processes: Processes) -> None:
+    """What was measured beside the run: a counter for each column, of what it is about."""
+    for table in (run.telemetry, run.occupancy):
+        if table is not None:
+            since_start = table["time_ns"] >= run.start_ns
+            time_ns = table["time_ns"][since_start]
+            for column in sorted(table.keys() - {"time_ns"}):
+                _write_column(writer, processes, column, time_ns, table[column][since_start])
+
+
+def _write_column(
+    writer: TraceWriter, processes: Processes, column: str, time_ns: Times, values: NDArray[Any]
+) -> None:
+    place, _, quantity = column.rpartition(".")
+    pid = processes.of_telemetry(place)
+    if pid is not None:
+        name, _, unit = quantity.rpartition("_")
+        _write(writer, name.replace("_", " ") or "use", _UNITS.get(unit, unit), pid, time_ns, values)
 
 
 def _write(writer: TraceWriter, name: str, unit: str, pid: int, time_ns: Times, values: NDArray[Any]) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rnb.run_folder import Run
 from rnb.trace.events import TraceWriter
 
-RUN, CLIENT, DRIVER, _CPU, _FIRST_GPU, _FIRST_REPLICA = 1, 2, 3, 4, 5, 50
+RUN, CLIENT, DRIVER, _CPU, _FIRST_GPU, _FIRST_CLIENT, _FIRST_REPLICA = 1, 2, 3, 4, 5, 30, 50
 _LEAST_PID = 100
 """A replica keeps the number that its process had, unless that could be one of ours (in a container, say)."""
 
@@ -45,10 +45,18 @@ class Processes:
         numbers = {replica: pid for (of, replica), pid in self._replicas.items() if of == step}
         return np.array([numbers[replica] for replica in sorted(numbers)], dtype=np.int64)
 
+    def of_replica(self, step: int, replica: int) -> int:
+        return self._replicas[step, replica]
+
+    def of_gpu(self, gpu: int) -> int:
+        return self.name(_FIRST_GPU + gpu, f"GPU {gpu}")
+
     def of_telemetry(self, place: str) -> int | None:
         """Whose a column of telemetry is: 'cpu', 'gpu0', 'process.step 0.1'; None where it is nobody's."""
         if match := re.fullmatch(r"gpu(\d+)", place):
-            return self.name(_FIRST_GPU + int(match[1]), f"GPU {match[1]}")
+            return self.of_gpu(int(match[1]))
+        if match := re.fullmatch(r"process\.(client (\d+))", place):
+            return self.name(_FIRST_CLIENT + int(match[2]), match[1])
         if match := re.fullmatch(r"process\.step (\d+)\.(\d+)", place):
             return self._replicas.get((int(match[1]), int(match[2])))
         known = {

@@ -1,4 +1,4 @@
-"""The trace of a real run, in which requests are held back, split and joined."""
+"""A real run with --trace and --occupancy, in which requests are held back, split and joined."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ def test_a_run_with_segments_batches_and_held_requests(bench: Bench) -> None:
         tiny("Classify", gpus=[0, 1]),
         tiny("Join", aggregate=2),
     ]
-    finished = bench.run(config, "-v", "60", "-mi", "0", "--warmup", "10", "--trace")
+    finished = bench.run(config, "-v", "60", "-mi", "0", "--warmup", "10", "--trace", "--occupancy")
     assert finished.folder is not None, finished.err
     assert "trace.json.gz: all 70 requests" in finished.out
+    note = "no step of this run computes on a GPU; the run goes on without occupancy"
+    assert f"--occupancy: {note}\n" in finished.err
     run, trace = read(finished.folder), Trace(finished.folder / "trace.json.gz")
+    assert run.meta
+    assert run.meta.notes == [note]
+    assert run.occupancy is run.kernels is None
     names = Counter((start["name"], end["name"]) for start, end in trace.arrows)
     assert names == {
         ("send", "step 0 LoadInPlace"): 70,

@@ -70,7 +70,8 @@ class Trace:
     def _spans(self) -> dict[Any, list[Event]]:
         """Under each id, in order of their start: an 'e' ends the 'b' that is open and began last."""
         both = [event for event in self.events if event["ph"] in "be"]
-        spans, are_open = defaultdict(list), defaultdict(list)
+        spans: dict[Any, list[Event]] = defaultdict(list)
+        are_open: dict[Any, list[Event]] = defaultdict(list)
         for event in sorted(both, key=lambda event: event["ts"]):
             key = (event["pid"], event["cat"], event["id2"]["local"])
             if event["ph"] == "b":

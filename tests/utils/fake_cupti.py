@@ -48,7 +48,7 @@ class FakeCupti:
         self.sampler_options = options
         return FakeSampler(self.samples)
 
-    def initialize(self, *, correlate: bool) -> None:
+    def initialize(self, *, correlate: bool = False, copies: bool = True) -> None:
         self.calls.append(("initialize", correlate))
         self._tracing = True
 

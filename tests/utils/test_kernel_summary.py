@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from utils.kernel_summary import gaps, select, top_kernels
+from utils.kernel_summary import busy_per_bin, gaps, select, top_kernels
 
 
 def make_table(*rows: tuple[str, int, int], steps: tuple[str, ...] = (), device: int = 0) -> dict[str, Any]:
@@ -65,3 +65,14 @@ def test_select_by_step_and_device() -> None:
     assert select(table, device=0)["start_ns"].tolist() == []
     assert select(table, step="unknown")["start_ns"].tolist() == []
     assert select(table)["start_ns"].tolist() == [0, 1, 2]
+
+
+def test_busy_time_is_told_by_bins_with_overlaps_counted_once() -> None:
+    table = make_table(("a", 5, 25), ("b", 12, 18), ("c", 20, 31), ("d", 58, 60))
+    edges_ns = np.array([0, 10, 20, 30, 40, 50, 60])
+    assert busy_per_bin(table, edges_ns).tolist() == [5, 10, 10, 1, 0, 2]
+    assert busy_per_bin(table, np.array([15, 30])).tolist() == [15]
+
+
+def test_without_kernels_no_bin_is_busy() -> None:
+    assert busy_per_bin(make_table(), np.array([0, 10, 20])).tolist() == [0, 0]
