@@ -10,9 +10,13 @@ from typing import Any
 from rnb import console
 from rnb.analysis.reasons import Reason
 from rnb.driver import UsageError, prepare
+from rnb.page.comparison_page import write_comparison_page
+from rnb.page.destination import FILE_NAME
+from rnb.page.page import PageError
 from rnb.report import Result
+from rnb.run_folder import RunFolderError
 
-ALONE = {"find_peak": False, "repeat": None}
+ALONE = {"find_peak": False, "repeat": None, "html": None}
 """The flags of a campaign, as each run of it has them: it could have been started alone."""
 
 
@@ -28,6 +32,7 @@ class Campaign:
         self._args = argparse.Namespace(**{**vars(args), **ALONE})
         prepare(self._args)
         self.folder = _create(Path(args.logs), kind)
+        self._page = None if args.html is None else Path(args.html or self.folder / FILE_NAME)
 
     def run(self, **changes: Any) -> Result:
         """Play a run with some arguments changed. Raises UsageError; RunFailed unless a queue was full."""
@@ -39,6 +44,18 @@ class Campaign:
                 console.warn(warning)
             raise RunFailed(f"the run in {result.run.folder} failed")
         return result
+
+    def draw(self) -> bool:
+        """Write the page about all runs, if it was asked for. Returns whether that went well."""
+        if self._page is None:
+            return True
+        try:
+            write_comparison_page(self._page, self.folder)
+        except (PageError, RunFolderError) as error:
+            console.warn(f"benchmark.py: {error}")
+            return False
+        console.say(f"page: {self._page}")
+        return True
 
 
 def has_reason(result: Result, reason: Reason) -> bool:

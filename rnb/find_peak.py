@@ -58,6 +58,8 @@ def find_peak(args: argparse.Namespace) -> int:
     console.say("\n".join(["", *_table(probes, args), ""]))
     console.conclude("\n".join(_conclusion(peak, args)))
     console.emit({"folder": campaign.folder, **asdict(peak), "probes": [asdict(one) for one in probes]})
+    if not campaign.draw():
+        return EXIT_FAILED
     return EXIT_FOUND if peak.passing else EXIT_NOT_FOUND
 
 

@@ -35,7 +35,7 @@ def repeat(args: argparse.Namespace) -> int:
     if finished:
         console.conclude("\n".join(["", *_table(finished)]))
     console.emit({"folder": campaign.folder, "runs": [result.to_json() for result in results]})
-    return _status(results)
+    return _status(results) if campaign.draw() else EXIT_FAILED
 
 
 def _status(results: Sequence[Result]) -> int:

@@ -13,7 +13,7 @@ HEIGHT_PX = 20
 MAX_LINEAR = 1.0
 """Of changes beyond a doubling the ratio's logarithm is drawn, so that they leave room for the others."""
 LEAST_RATIO = 0.01
-RATIOS = (0.01, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 100.0, 1000.0)
+RATIOS = (0.01, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0, 1000.0)
 """Ticks on that scale."""
 
 

@@ -42,6 +42,9 @@ class SimulatedCampaign:
 
     last: SimulatedCampaign
 
+    def draw(self) -> bool:
+        return True
+
     def run(self, **changes: Any) -> Result:
         self.runs.append(changes)
         if len(self.runs) == self.fails_at:

@@ -34,6 +34,9 @@ class SimulatedCampaign:
         assert kind == "repeat"
         self._speeds, self._number = iter(self.speeds), 0
 
+    def draw(self) -> bool:
+        return True
+
     def run(self) -> Result:
         self._number += 1
         if self._number == self.fails_at:
@@ -116,12 +119,14 @@ def test_real_runs_play_the_same_schedule(
     videos.mkdir()
     (videos / "0.mp4").touch()
     flags = f"-c {config} --data {videos} --logs {tmp_path / 'logs'} --device cpu --no-telemetry -mi 5 -v 40"
-    status = benchmark.main([*flags.split(), "--repeat", "2"])
+    status = benchmark.main([*flags.split(), "--repeat", "2", "--html"])
     out, err = capsys.readouterr()
     assert (status in (0, 3), err) == (True, "")
     assert "START!" not in out
     [campaign] = (tmp_path / "logs").iterdir()
-    runs: list[Any] = [read(folder) for folder in campaign.iterdir()]
+    runs: list[Any] = [read(folder) for folder in campaign.iterdir() if folder.is_dir()]
     assert len(runs) == 2
+    assert "RnB: 2 runs" in (campaign / "report.html").read_text()
+    assert not any((run.folder / "report.html").exists() for run in runs)
     assert np.array_equal(*(run.requests["arrival_ns"] for run in runs))
     assert row(out.splitlines(), "videos/s")[1] >= 0

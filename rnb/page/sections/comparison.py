@@ -54,7 +54,7 @@ def _forest(compared: Sequence[tuple[Subject, Contrast]], *, is_latency: bool) -
 
 def _table(firsts: Sequence[Subject]) -> Markup:
     rows = [row for row in ROWS if any(_figure(run, row) for run in firsts)]
-    header: list[Content] = ["", "", *(name for row in rows for name in (row, "Δ")), "same results", ""]
+    header: list[Content] = ["", "", *(name for row in rows for name in (row, "Δ")), "same results"]
     return table(header, [_row(firsts[0], run, rows) for run in firsts], num_text_columns=2)
 
 
@@ -69,10 +69,12 @@ def _row(reference: Subject, run: Subject, rows: Sequence[str]) -> list[Content]
         figures += [_words(other), "" if run is reference else _change(first, other)]
     return [
         run.group_badge,
-        tag("b", verdict, class_=CLASSES.get(verdict)),
+        [
+            tag("b", verdict, class_=CLASSES.get(verdict)),
+            tag("small", reason, class_="wraps") if reason else None,
+        ],
         *figures,
         agreement,
-        tag("div", reason, class_="wraps note") if reason else "",
     ]
 
 

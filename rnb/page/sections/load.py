@@ -13,6 +13,7 @@ from rnb.page.charts import Chart, Line, Reference
 from rnb.page.markup import Markup, tag
 from rnb.page.scales import Scale, linear, wide
 from rnb.page.subject import Subject
+from rnb.page.wording import number
 
 PERCENTILES = ("p50", "p99")
 MIN_SPREAD = 1.02
@@ -118,7 +119,7 @@ def _chart(
 def _knees(series: Sequence[Sequence[Subject]]) -> list[Reference]:
     found = [knee([run.findings.load for run in kind if run.findings.load]) for kind in series]
     return [
-        Reference(axis="x", value=point.offered_per_s, name=f"knee {point.offered_per_s:.3g}/s")
+        Reference(axis="x", value=point.offered_per_s, name=f"knee {number(point.offered_per_s)}/s")
         for point in found
         if point
     ]

@@ -9,8 +9,8 @@ import pytest
 
 from rnb.page.page import write_page
 from rnb.page.subject import Subject
-from tests.rnb.page.conftest import alone, compared
 from tests.support.browser import Browser
+from tests.support.pages import alone, compared
 from tests.support.simulated_runs import simulate
 
 PAGES = ("one", "two", "many")

@@ -14,7 +14,7 @@ from rnb.page.destination import page_path
 from rnb.page.page import PageError, render, write_page
 from rnb.page.subject import Subject, findings_of, subject_alone
 from rnb.run_folder import read
-from tests.rnb.page.conftest import alone, compared, sweep
+from tests.support.pages import alone, compared, sweep
 from tests.support.sample_runs import write_run, write_seed_run
 from tests.support.simulated_runs import EVENTS, simulate
 
