@@ -10,10 +10,14 @@ from typing import Any
 from rnb.analysis.run_search import FoundRun
 from rnb.run_folder import Run
 
-IRRELEVANT_FLAGS = frozenset({"logs", "check", "quiet", "json", "html", "find_peak", "repeat", "self_check"})
+IRRELEVANT_FLAGS = frozenset(
+    ("logs", "check", "quiet", "json", "html", "find_peak", "repeat", "replay", "self_check")
+)
 """Flags that say where the output goes or which runs to make, not how a run runs."""
 FACTS = ("commit", "is_dirty", "hostname", "cpu", "num_cpus", "driver", "python", "packages")
-"""What counts of the provenance."""
+"""What counts of the provenance, beside the GPUs' names and the digest of the input files."""
+DIGEST_LENGTH = 12
+"""Of a commit or a digest: enough to tell them apart."""
 FOLDER = "folder"
 """The key under which a run can be told from all others; it makes no difference between runs."""
 UNKNOWN = "-"
@@ -29,14 +33,19 @@ class SettingsError(ValueError):
 
 def settings_of(run: Run) -> dict[str, str]:
     """Flags by name, config entries by path (config.pipeline[1].gpus), facts of code and machine, folder."""
-    provenance = run.meta.provenance if run.meta else {}
     flags = {name: value for name, value in run.args.items() if name not in IRRELEVANT_FLAGS}
-    facts = {name: provenance[name] for name in FACTS if provenance.get(name) is not None}
-    gpus = [gpu.get("name") for gpu in provenance.get("gpus") or []]
+    facts = _facts(run.meta.provenance if run.meta else {})
     found = {**_flat("", flags), **_flat(CONFIG, run.config), **_flat("", facts)}
-    if gpus:
-        found["gpus"] = gpus
     return {**{key: str(value) for key, value in found.items()}, FOLDER: str(run.folder)}
+
+
+def _facts(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are known."""
+    facts = {name: provenance.get(name) for name in FACTS}
+    facts["commit"] = (provenance.get("commit") or "")[:DIGEST_LENGTH]
+    facts["inputs"] = (provenance.get("inputs") or {}).get("sha256_of_contents", "")[:DIGEST_LENGTH]
+    facts["gpus"] = [gpu.get("name") for gpu in provenance.get("gpus") or []]
+    return {name: fact for name, fact in facts.items() if fact not in (None, "", [])}
 
 
 def _flat(prefix: str, value: Any) -> dict[str, Any]:
