@@ -47,7 +47,7 @@ def waiting_before_steps(run: Run) -> dict[int, Population]:
     populations = {}
     for step in range(num_steps(run)):
         puts, takes = _puts(run, step), list(segments(run, f"runner{step}_start").values())
-        if puts:
+        if puts and takes:
             # A step that splits requests puts all their segments at once.
             pairs = list(zip(puts if len(puts) == len(takes) else puts[:1] * len(takes), takes, strict=True))
             populations[step] = _population(

@@ -112,3 +112,11 @@ def test_a_run_that_never_started_has_no_depths() -> None:
     run = three_at_once()
     run.end_ns = run.start_ns
     assert queue_depths(run) == []
+
+
+@pytest.mark.parametrize("missing", ["enqueue_filename", "runner0_start"])
+def test_a_queue_of_which_an_event_is_missing_has_no_depth(missing: str) -> None:
+    run = three_at_once()
+    run.events.remove(missing)
+    del run.times[missing]
+    assert queue_depths(run) == []
