@@ -27,6 +27,18 @@ def thin_out(
     return x[rows], y[rows]
 
 
+def average(
+    x: NDArray[np.float64], y: NDArray[np.float64], end: float, num_spans: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The middles of equal spans from 0 to `end`, and the mean of y in each; without those that have none."""
+    inside = (x >= 0) & (x < end) & np.isfinite(y)
+    span = np.minimum((x[inside] / end * num_spans).astype(np.intp), num_spans - 1)
+    counts = np.bincount(span, minlength=num_spans)
+    sums = np.bincount(span, y[inside], minlength=num_spans)
+    known = np.flatnonzero(counts)
+    return (known + 0.5) * end / num_spans, sums[known] / counts[known]
+
+
 def _extreme(y: NDArray[np.float64], starts: NDArray[np.intp], ufunc: np.ufunc) -> NDArray[np.intp]:
     """The row of the lowest (np.minimum) or highest value of each interval."""
     values = ufunc.reduceat(y, starts)

@@ -16,6 +16,7 @@ from rnb.page.sections import (
     devices,
     latency,
     load,
+    occupancy,
     overview,
     provenance,
     queues,
@@ -43,6 +44,7 @@ SECTIONS: tuple[Section, ...] = (
     queues.section,
     replicas.section,
     devices.section,
+    occupancy.section,
     provenance.section,
 )
 """From top to bottom. A section that returns None is left out."""

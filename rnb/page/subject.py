@@ -14,6 +14,7 @@ from rnb.analysis.comparison import Contrast, Group
 from rnb.analysis.comparison_text import letter
 from rnb.analysis.latency_curve import LatencyCurve, latency_curve
 from rnb.analysis.load_curve import LoadPoint, offered_per_s
+from rnb.analysis.occupancy import Occupancy, occupancy_of
 from rnb.analysis.queue_depth import curve, waiting_before_steps
 from rnb.analysis.run_search import FoundRun
 from rnb.analysis.settings import UNKNOWN, differing_keys, settings_of
@@ -54,6 +55,9 @@ class Findings:
     depth_curves: Mapping[int, tuple[NDArray[np.float64], NDArray[np.float64]]]
     """By step: seconds from the start of the measured phase, and how many requests waited."""
     telemetry: Mapping[str, NDArray[Any]] | None
+    occupancy: Occupancy | None
+    counters: Mapping[str, NDArray[Any]] | None
+    """The columns of occupancy.parquet."""
 
     @property
     def seconds(self) -> float:
@@ -88,6 +92,8 @@ def findings_of(run: Run, summary: Summary | None = None, verdict: Verdict | Non
         tail=attribute_tail(run),
         depth_curves=_depth_curves(run),
         telemetry=run.telemetry,
+        occupancy=occupancy_of(run),
+        counters=run.occupancy,
     )
 
 

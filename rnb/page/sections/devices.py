@@ -117,15 +117,14 @@ def _table(shown: Sequence[tuple[Subject, Telemetry]]) -> Markup:
     """A row for each GPU, the CPUs in the first of a run."""
     rows = [
         [
-            run.badge if len(shown) > 1 else "",
-            _device(device),
+            [run.badge, f" {_device(device)}"] if len(shown) > 1 else _device(device),
             _mean(run, telemetry, "cpu.percent", share_of=100) if is_first else "",
             *_gpu_cells(run, telemetry, device),
         ]
         for run, telemetry in shown
         for is_first, device in _rows(telemetry)
     ]
-    header = ["", "", "mean CPU", "SM", "NVDEC", "most memory", "power", "SM clock"]
+    header = ["", "mean CPU", "SM", "NVDEC", "most memory", "power", "SM clock"]
     used = [index for index in range(len(header)) if index < 2 or any(row[index] for row in rows)]
     return table(
         [header[index] for index in used],

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from rnb.page.downsampling import thin_out
+from rnb.page.downsampling import average, thin_out
 
 
 def test_a_short_line_stays_as_it_is() -> None:
@@ -43,3 +43,11 @@ def test_gaps_stay() -> None:
     few_y = thin_out(np.arange(1000.0), y, 40)[1]
     assert np.isnan(few_y).any()
     assert np.isfinite(few_y).sum() == 2 * 7
+
+
+def test_means_of_equal_spans() -> None:
+    x = np.array([-1.0, 0.0, 0.5, 1.0, 3.5, 4.0])
+    y = np.array([100.0, 1.0, 3.0, np.nan, 7.0, 100.0])
+    middles, means = average(x, y, 4.0, 4)
+    assert middles.tolist() == [0.5, 3.5]
+    assert means.tolist() == [2.0, 7.0]

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnb.occupancy_tables import make_tables
 from rnb.page.destination import page_path
 from rnb.page.page import PageError, render, write_page
 from rnb.page.subject import Subject, findings_of, subject_alone
 from rnb.run_folder import read
+from tests.support.gpu_use import LOADER, NETWORK, samples, traced
 from tests.support.pages import alone, compared, sweep
-from tests.support.sample_runs import write_run, write_seed_run
+from tests.support.sample_runs import START_NS, write_run, write_seed_run
 from tests.support.simulated_runs import EVENTS, simulate
 
 EVIL = "<img src=x onerror=alert(1)>'\"&"
@@ -234,6 +236,18 @@ def test_further_readings_of_a_gpu_are_drawn() -> None:
     assert run.telemetry is not None
     run.telemetry["gpu0.occupancy_percent"] = np.full(len(run.telemetry["time_ns"]), 40.0)
     assert "occupancy" in Reader(render(alone(run))).texts["span"]
+
+
+def test_occupancy_is_shown_by_gpu_step_and_kernel() -> None:
+    run = simulate(num_requests=300)
+    tables = make_tables([LOADER, NETWORK], [samples(1480)], traced(100, 600), epoch_offset_ns=START_NS)
+    run.occupancy, run.kernel_windows, run.kernels = tables.occupancy, tables.kernel_windows, tables.kernels
+    reader = Reader(render(alone(run)))
+    assert "GPU occupancy" in reader.texts["h2"]
+    assert {"GPU 0", "step 0 Loader, GPU 0", "step 1 Network, GPU 0", "20.0 %", "60.0 %"} <= set(
+        reader.texts["td"]
+    )
+    assert "convolution" in reader.words
 
 
 def test_it_is_written_where_asked(tmp_path: Path) -> None:
