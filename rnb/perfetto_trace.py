@@ -12,6 +12,7 @@ Arrows lead from each sending, and from each call, to the call of the next step.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ Integers = NDArray[np.int64]
 
 def write(run: Run, path: Path, *, most_requests: int = MOST_REQUESTS) -> str:
     """Write the trace of a run of RnB's own; returns in a line what it shows. Raises OSError."""
+    started_s = time.monotonic()
     shown = _choose(run, most_requests)
     coverage = _coverage(shown, most_requests)
     unfinished = path.with_name(path.name + ".partial")
@@ -50,7 +52,8 @@ def write(run: Run, path: Path, *, most_requests: int = MOST_REQUESTS) -> str:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
-    return f"{path.name}: {coverage}; {path.stat().st_size / 1e6:.1f} MB, for https://ui.perfetto.dev"
+    size_mb, seconds = path.stat().st_size / 1e6, time.monotonic() - started_s
+    return f"{path.name}: {coverage}; {size_mb:.1f} MB in {seconds:.1f} s, for https://ui.perfetto.dev"
 
 
 def _choose(run: Run, most_requests: int) -> Flags:
