@@ -10,7 +10,7 @@ import torch
 from rnb.message import Message, Part, SlotRef, split_rows
 from rnb.queues import MessageQueue
 from rnb.request_table import RequestTable
-from rnb.results import result_of
+from rnb.results import results_of
 from rnb.selectors import Selector
 from rnb.slots import SlotPool
 from rnb.step import Tensors
@@ -73,13 +73,11 @@ class ResultDelivery:
         self._table = table
 
     def deliver(self, output: Output, slot: int | None) -> None:
-        logits = output.tensors[0].cpu() if output.tensors else None
-        start = 0
-        for card, value, num_rows in zip(output.cards, output.values, output.num_rows, strict=True):
-            end = start + (num_rows[0] if num_rows else 0)
-            label, score = result_of(value, None if logits is None else logits[start:end])
+        rows = output.tensors[0] if output.tensors else None
+        num_rows = [rows_of_request[0] if rows_of_request else 0 for rows_of_request in output.num_rows]
+        results = results_of(output.values, rows, num_rows)
+        for card, (label, score) in zip(output.cards, results, strict=True):
             self._table.finish(card.id, label=label, score=score)
-            start = end
 
 
 class SlotDelivery:
@@ -128,7 +126,8 @@ class SlotDelivery:
             return Message(None, parts)
         if not is_filled:
             self._fill(slot, output, segment)
-        self._pool.mark_filled(slot)
+            if self._pool.device.type == "cuda":
+                torch.cuda.current_stream(self._pool.device).synchronize()
         return Message(SlotRef(self._pool_index, slot), parts)
 
     def _part(self, card: TimeCard, value: Any, rows: tuple[int, ...], segment: int) -> Part:
