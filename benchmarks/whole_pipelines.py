@@ -1,0 +1,134 @@
+"""Whole pipelines beside their ceiling, decoding alone. python -m benchmarks.whole_pipelines
+
+Runs of the pipeline and of its loader alone alternate, so that both meet the same machine. The loader's slots
+go to a step that does nothing with them. Then a run at a share of the median throughput shows the latency.
+What bounds a pipeline shows in what was busiest: the CPUs, a GPU's decoders or its SMs, as NVML says, and the
+steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measuring import ROOT, run_pipeline, show, spread, throughput
+from rnb.analysis.statistics import describe, stage_durations_ms
+from rnb.analysis.utilization import mean_shares, worker_utilizations
+from rnb.config import load_config
+from rnb.run_folder import Run
+
+GPU_CONFIGS, CPU_CONFIGS = ("r2p1d-whole", "r2p1d-fast"), ("r2p1d-cpu",)
+CONSUME = "models.nothing.model.Consume"
+VIDEOS = "models.r2p1d.model.R2P1DVideoPathIterator"
+
+
+def main() -> None:
+    args = parse_arguments()
+    for config in args.configs:
+        measure(config, args)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-c", "--configs", nargs="+", help="config files (those of R(2+1)D that run here)")
+    parser.add_argument("-n", "--repeats", type=int, default=5, help="runs of each kind (%(default)s)")
+    parser.add_argument("-v", "--videos", type=int, help="requests a run (on a GPU 3000, else 24)")
+    parser.add_argument("-bt", "--batch-timeout-ms", default="2", help="as for benchmark.py (%(default)s)")
+    parser.add_argument("--share", type=float, default=0.8, help="of the throughput, paced (%(default)s)")
+    parser.add_argument("--paced-seconds", type=float, default=20, help="of the paced run (%(default)s)")
+    parser.add_argument("--data", default="data/videos")
+    args = parser.parse_args()
+    has_gpu = has_gpus()
+    names = GPU_CONFIGS if has_gpu else CPU_CONFIGS
+    args.configs = args.configs or [f"config/{name}.json" for name in names]
+    args.videos = args.videos or (3000 if has_gpu else 24)
+    return args
+
+
+def has_gpus() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def measure(config: str, args: argparse.Namespace) -> None:
+    common = ("--data", args.data, "-bt", args.batch_timeout_ms)
+    bulk = ("-mi", "0", "-v", str(args.videos), *common)
+    whole, decoding = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        loader = str(decode_only(ROOT / config, Path(folder)))
+        for _ in range(args.repeats):
+            whole.append(run_pipeline(config, *bulk))
+            decoding.append(run_pipeline(loader, *bulk))
+    rates, ceiling = (spread([throughput(run) for run in runs]) for runs in (whole, decoding))
+    rate = args.share * rates["median"]
+    num_paced = str(max(args.videos, int(rate * args.paced_seconds)))
+    pace = ("-mi", f"{1000 / rate:.6f}", "-v", num_paced, "-qs", num_paced)
+    latency_ms = end_to_end_ms(run_pipeline(config, *pace, *common))
+    share = rates["median"] / ceiling["median"]
+    busy = busiest(whole[-1])
+    show(
+        f"whole pipeline {Path(config).stem}",
+        f"{rates['median']:.4g} videos/s ({rates['min']:.4g} to {rates['max']:.4g}, {args.repeats} runs of"
+        f" {args.videos}); its loader alone {ceiling['median']:.4g} ({ceiling['min']:.4g} to"
+        f" {ceiling['max']:.4g}), so {share:.0%} of that; at {rate:.4g}/s p50 {text(latency_ms['p50'])}, p99"
+        f" {text(latency_ms['p99'])}; busy: "
+        + ", ".join(f"{name} {value:.0f} %" for name, value in busy.items()),
+        {
+            "config": config,
+            "videos_per_s": rates,
+            "decode_only_videos_per_s": ceiling,
+            "share_of_ceiling": share,
+            "paced_videos_per_s": rate,
+            "paced_latency_ms": latency_ms,
+            "busy_percent": busy,
+            "decode_only_busy_percent": busiest(decoding[-1]),
+        },
+    )
+
+
+def decode_only(config: Path, folder: Path) -> Path:
+    """A config of the same loader in front of a step that does nothing; returns its path."""
+    loader = load_config(str(config), per_gpu_queue=False).pipeline[0]
+    groups = [group.model_dump(exclude_none=True) for group in loader.queue_groups]
+    gpus = sorted({gpu for group in loader.queue_groups for gpu in group.gpus if gpu >= 0}) or [-1]
+    queues = sorted({queue for group in loader.queue_groups for queue in group.out_queues or ()})
+    step = loader.model_dump(exclude_none=True) | {"queue_groups": groups}
+    consume = {"model": CONSUME, "queue_groups": [{"gpus": gpus[:1], "in_queue": queue} for queue in queues]}
+    path = folder / f"decode-only-{config.name}"
+    path.write_text(json.dumps({"video_path_iterator": VIDEOS, "pipeline": [step, consume]}))
+    return path
+
+
+def end_to_end_ms(run: Run) -> dict[str, float | None]:
+    durations = stage_durations_ms(run.events, run.times)
+    return describe("end to end", durations["end to end"]).percentiles_ms
+
+
+def busiest(run: Run) -> dict[str, float]:
+    """Mean use in percent over the run: the CPUs, what NVML says of each GPU, and each step's workers."""
+    found: dict[str, float] = {}
+    for name, values in (run.telemetry or {}).items():
+        if name == "cpu.percent" or name.endswith((".sm_percent", ".nvdec_percent")):
+            values = values[np.isfinite(values)]
+            if len(values):
+                found[name.removesuffix(".percent").removesuffix("_percent")] = float(values.mean())
+    workers = worker_utilizations(run)
+    for step in sorted({worker.step for worker in workers}):
+        shares = mean_shares([worker for worker in workers if worker.step == step])
+        found[f"step {step}"] = 100 * shares["busy"]
+    return found
+
+
+def text(value_ms: float | None) -> str:
+    return "-" if value_ms is None else f"{value_ms:.1f} ms"
+
+
+if __name__ == "__main__":
+    main()
