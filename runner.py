@@ -8,6 +8,7 @@ It gets everything ready (step, slots, warm-up) before the start barrier and tel
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from typing import Any
 
 import torch
 
-from rnb.clock import now_ns
+from rnb.clock import now_ns, sleep_precisely
 from rnb.control import Control, run_child
 from rnb.delivery import Delivery, Output, ResultDelivery, SlotDelivery, split_output
+from rnb.gpu_memory import explain, explained
 from rnb.importer import accepted, import_class
 from rnb.inputs import Inputs
 from rnb.intake import Intake, Piece
@@ -45,6 +47,8 @@ class RunnerTask:
     in_pools: dict[int, SlotPool]
     out_pool: SlotPool | None
     batch_timeout_ms: float
+    poll_s: float
+    """How long a worker that waits for a message looks often; see MessageQueue.get."""
     num_torch_threads: int
     windowing: KernelWindowing | None
     """How its kernels are traced; None: not."""
@@ -66,13 +70,13 @@ def _run(task: RunnerTask) -> None:
     with contextlib.ExitStack() as stack:
         # A worker keeps one thread for life: CUDA streams, inference mode and cuDNN's plans are per thread.
         threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(plan.workers)]
-        workers = _on_each(
-            threads, [partial(Worker, task, worker) for worker in range(plan.workers)], task.stop
-        )
+        make = partial(Worker, task, turn=threading.Lock())
+        workers = _on_each(threads, [partial(make, worker) for worker in range(plan.workers)], task.stop)
         task.control.tell("prepared", handle)
         _attach(task, task.control.wait_for("handles"))
         _on_each(threads, [worker.warm_up for worker in workers], task.stop)
-        task.control.tell("ready", workers[0].facts())
+        (facts,) = _on_each(threads[:1], [workers[0].facts], task.stop)
+        task.control.tell("ready", facts)
         start_ns = task.control.wait_for("start")
         with kernels.recording(start_ns):
             _on_each(threads, [worker.run for worker in workers], task.stop)
@@ -103,7 +107,7 @@ def _attach(task: RunnerTask, handles: dict[int, bytes]) -> None:
 class Worker:
     """One thread's step instance and what is around it."""
 
-    def __init__(self, task: RunnerTask, number: int) -> None:
+    def __init__(self, task: RunnerTask, number: int, turn: threading.Lock) -> None:
         self._task, self._plan, self._number = task, task.plan, number
         step = task.plan.step
         self._taken, self._started, self._finished = (
@@ -113,10 +117,12 @@ class Worker:
         )
         self._stream = torch.cuda.Stream(task.plan.device) if task.plan.device.type == "cuda" else None
         torch.set_num_threads(task.num_torch_threads)
-        with self._device():
+        with self._device(), explained("out of GPU memory in the constructor"):
             cls = import_class(task.plan.model)
             self._step = cls(task.plan.device, **task.plan.options)
         self._batches = getattr(cls, "batches_requests", False)
+        takes_turns = self._stream is not None and getattr(cls, "takes_turns", False)
+        self._turn = turn if takes_turns else contextlib.nullcontext()
         self._intake = Intake(
             task.in_queue,
             task.stop,
@@ -124,7 +130,10 @@ class Worker:
             timeout_ms=task.batch_timeout_ms,
             max_clips=task.plan.max_clips,
             most_clips=task.plan.input_shapes[0][0] if task.plan.input_shapes else 0,
+            poll_s=task.poll_s,
         )
+        if task.poll_s:
+            sleep_precisely()
         self._delivery = self._make_delivery()
         self._held_until_ns: int | None = None
 
@@ -162,9 +171,6 @@ class Worker:
         if self._stream is not None:
             self._stream.synchronize()
 
-    def facts(self) -> dict[str, Any]:
-        return self._step.facts() if isinstance(self._step, Step) else {}
-
     def warm_up(self) -> None:
         """Make the input buffers, and run every batch size that can occur, before anything is timed."""
         with self._device():
@@ -177,8 +183,14 @@ class Worker:
                 in_place=getattr(self._step, "reads_in_place", False),
             )
             if hasattr(self._step, "warm_up"):
-                self._step.warm_up(range(1, self._plan.most_rows + 1))
+                rows = self._plan.most_rows
+                with explained(f"out of GPU memory in the warm-up with up to {rows} rows of {shapes}"):
+                    self._step.warm_up(range(1, rows + 1))
             self._synchronize()
+
+    def facts(self) -> dict[str, Any]:
+        with self._device():
+            return self._step.facts() if isinstance(self._step, Step) else {}
 
     def run(self) -> None:
         """Serve requests until the stream ends."""
@@ -231,15 +243,20 @@ class Worker:
     def _call(self, pieces: list[Piece], slot: int | None) -> tuple[Any, Any, Any]:
         tensors = self._inputs.assemble(pieces)
         cards = [TimeCard(piece.part, self._task.table) for piece in pieces]
-        started_ns = now_ns()
-        for card in cards:
-            card.record(self._started, started_ns)
         values = [piece.part.value for piece in pieces]
         more = {"out": self._task.out_pool.tensors(slot)} if slot is not None and self._task.out_pool else {}
-        if len(pieces) == 1:
-            output: tuple[Any, Any, Any] = self._step(tensors, values[0], cards[0], **more)
-        else:
-            output = self._step(tensors, values, TimeCardList(cards), **more)
+        try:
+            with self._turn:
+                started_ns = now_ns()
+                for card in cards:
+                    card.record(self._started, started_ns)
+                if len(pieces) == 1:
+                    output: tuple[Any, Any, Any] = self._step(tensors, values[0], cards[0], **more)
+                else:
+                    output = self._step(tensors, values, TimeCardList(cards), **more)
+                self._synchronize()
+        except torch.OutOfMemoryError as error:
+            raise explain(error, f"out of GPU memory in a call with {_describe(tensors)}") from error
         return output
 
     def _drop_failed(self, pieces: list[Piece], error: RequestError) -> list[Piece]:
@@ -260,7 +277,6 @@ class Worker:
         if not cards:
             self._held_until_ns = self._held_until_ns or now_ns() + int(self._task.batch_timeout_ms * 1e6)
             return slot
-        self._synchronize()
         finished_ns = now_ns()
         for one in cards:
             one.record(self._finished, finished_ns)
@@ -290,6 +306,7 @@ class Worker:
         output = self._step.flush() if hasattr(self._step, "flush") else None
         if output is None:
             return False
+        self._synchronize()
         tensors, values, card = output
         self._hand_on(tensors, values, card, None, [len(cards_of(card))])
         return True
@@ -299,6 +316,11 @@ def _counts(pieces: Sequence[Piece]) -> list[int]:
     """How many requests each message of a batch brought."""
     messages = [piece.message for piece in pieces]
     return [messages.count(message) for message in sorted(set(messages))]
+
+
+def _describe(tensors: Any) -> str:
+    shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors or ())
+    return f"inputs {shapes}" if shapes else "no input"
 
 
 def _values_of(values: Any, num_requests: int) -> list[Any]:

@@ -197,7 +197,7 @@ def _add_figures_group(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     figures.add_argument(
         "--min-duration", type=_number(0), metavar="S",
-        help="how long the measured phase must take to be VALID (default 60 with --slo or --percentile, else 0)",
+        help="how long the measured phase must take to be VALID (with --slo or --percentile 60, else 0)",
     )  # fmt: skip
 
 
@@ -205,8 +205,8 @@ def _add_campaign_group(parser: argparse.ArgumentParser) -> None:
     campaign = parser.add_argument_group("several runs")
     campaign.add_argument(
         "--find-peak", action="store_true",
-        help="search the highest rate that keeps --slo at --percentile, from the rate of -mi (default: half of"
-        " what a run with all requests at once gives); each probe is a run",
+        help="search the highest rate that keeps --slo at --percentile, from the rate of -mi (default: half"
+        " of what a run with all requests at once gives); each probe is a run",
     )  # fmt: skip
     campaign.add_argument(
         "--repeat", type=_integer(1), metavar="N",

@@ -1,6 +1,9 @@
 """The one clock of a run: monotonic, the same in all processes of a machine."""
 
+import ctypes
 import time
+
+_PR_SET_TIMERSLACK = 29
 
 now_ns = time.perf_counter_ns
 
@@ -10,3 +13,8 @@ def epoch_offset_ns() -> int:
     before = now_ns()
     epoch = time.time_ns()
     return epoch - (before + now_ns()) // 2
+
+
+def sleep_precisely() -> None:
+    """Let this thread's sleeps end within microseconds; Linux delays them by up to 50 us to save power."""
+    ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)

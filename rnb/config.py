@@ -65,7 +65,7 @@ class StepConfig(BaseModel):
     """How many parts each request is split into for the next step."""
     max_clips: Count | None = None
     """Pack the clips of the waiting requests up to this many into one call, whatever -b says."""
-    workers: Count = 1
+    workers: Count | None = None
     """Threads in each replica's process, each with a step instance and a CUDA stream of its own."""
 
     @property

@@ -23,7 +23,7 @@ from rnb.mps import shared_gpus
 from rnb.observer import Observer
 from rnb.occupancy_recorder import OccupancyRecorder
 from rnb.occupancy_tables import NOTHING_SEEN
-from rnb.plan import Plan, ReplicaPlan, make_plan
+from rnb.plan import Plan, ReplicaPlan, make_plan, polling_s
 from rnb.queues import MessageQueue
 from rnb.replay import replay
 from rnb.report import Ending, Result, announce_end, report
@@ -38,8 +38,8 @@ START_LEAD_NS = 20_000_000
 """The start lies this far ahead when it is announced, so that every process is awake by then."""
 
 
-NUM_SAMPLE_VIDEOS = 3
-"""How many of the run's videos a loader may use to warm up."""
+NUM_SAMPLE_VIDEOS = 8
+"""How many of the run's videos a step gets to warm up with."""
 
 
 class UsageError(ValueError):
@@ -68,6 +68,7 @@ class Benchmark:
                 self._announce()
                 try:
                     start_ns = processes.start()
+                    processes.say_facts()
                     if start_ns is not None:
                         say(f"START! {(start_ns + epoch_offset_ns()) / 1e9:f}")
                     end_ns = processes.wait(start_ns)
@@ -160,6 +161,8 @@ class _Processes:
         self.supervisor = Supervisor(self._context, self.stop)
         self.table = RequestTable(num_requests=len(self._videos), events=self._plan.events)
         self._schedule = benchmark.schedule
+        num_cpus = len(os.sched_getaffinity(0))
+        self._poll_s = polling_s(self._plan, num_clients=self._args.clients, num_cpus=num_cpus)
         self._queues = [
             MessageQueue(
                 queue.name, capacity=queue.capacity, num_writers=queue.num_writers, context=self._context
@@ -206,6 +209,19 @@ class _Processes:
         self.supervisor.send_all("start", start_ns)
         return start_ns
 
+    def say_facts(self) -> None:
+        """Say what the steps have told of themselves, once where replicas tell the same."""
+        told = {
+            f"step {replica.step}: " + ", ".join(f"{name} {value}" for name, value in facts.items())
+            for replica in self._plan.replicas
+            if (facts := self._facts().get(replica.name))
+        }
+        for line in sorted(told):
+            say(line)
+
+    def _facts(self) -> dict[str, dict[str, Any]]:
+        return {name: told or {} for name, told in self._told("ready").items()}
+
     def _client_task(self, number: int, control: Control) -> client.ClientTask:
         share = slice(number, None, self._args.clients)
         return client.ClientTask(
@@ -229,6 +245,7 @@ class _Processes:
             in_pools={pool: self._pools[pool] for pool in replica.in_pools},
             out_pool=None if replica.out_pool is None else self._pools[replica.out_pool],
             batch_timeout_ms=self._args.batch_timeout_ms,
+            poll_s=self._poll_s,
             num_torch_threads=_threads_per_worker(self._plan),
             windowing=self.occupancy.windowing,
         )
@@ -265,7 +282,7 @@ class _Processes:
             traceback=self.supervisor.traceback,
             full_queue=full[0] if full else None,
             pids=self._pids(),
-            facts={name: told or {} for name, told in self._told("ready").items()},
+            facts=self._facts(),
             telemetry=self.observer.telemetry,
             seen=self._seen,
             notes=self.occupancy.notes,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -30,7 +29,6 @@ class Inputs:
     ) -> None:
         self._pools, self._device, self._in_place = pools, device, in_place
         self._shapes, self._most_rows = shapes or (), most_rows
-        self._streams: dict[torch.device, torch.cuda.Stream] = {}
         is_remote = any(pool.device != device for pool in pools.values())
         is_needed = bool(shapes) and (most_rows > self._shapes[0][0] or is_remote)
         self._buffers = self._make_buffers() if is_needed else ()
@@ -62,7 +60,6 @@ class Inputs:
         slot, last = pieces[0].slot, pieces[-1]
         assert slot is not None
         pool = self._pools[slot.pool]
-        pool.wait_filled(slot.number, self._device)
         ends = map(sum, zip(last.first_rows, last.part.num_rows, strict=True))
         tensors = zip(pool.tensors(slot.number), pieces[0].first_rows, ends, strict=True)
         return tuple(tensor[first:end] for tensor, first, end in tensors)
@@ -74,27 +71,9 @@ class Inputs:
         for piece in pieces:
             assert piece.slot is not None
             pool = self._pools[piece.slot.pool]
-            with self._reading(pool, piece.slot.number):
-                for number, tensor in enumerate(pool.tensors(piece.slot.number)):
-                    first, rows = piece.first_rows[number], piece.part.num_rows[number]
-                    target = self._buffers[number][ends[number] : ends[number] + rows]
-                    target.copy_(tensor[first : first + rows], non_blocking=self._device.type == "cuda")
-                    ends[number] += rows
+            for number, tensor in enumerate(pool.tensors(piece.slot.number)):
+                first, rows = piece.first_rows[number], piece.part.num_rows[number]
+                target = self._buffers[number][ends[number] : ends[number] + rows]
+                target.copy_(tensor[first : first + rows], non_blocking=self._device.type == "cuda")
+                ends[number] += rows
         return tuple(buffer[:end] for buffer, end in zip(self._buffers, ends, strict=True))
-
-    @contextlib.contextmanager
-    def _reading(self, pool: SlotPool, slot: int) -> Iterator[None]:
-        """Copies made inside come after the writing of the slot.
-
-        A copy between two GPUs runs on the current stream of the one that it reads, and PyTorch orders this
-        process's streams around it. So that stream is what has to wait for the other process's event.
-        """
-        if pool.device.type != "cuda" or self._device.type != "cuda" or pool.device == self._device:
-            pool.wait_filled(slot, self._device)
-            yield
-            return
-        if pool.device not in self._streams:
-            self._streams[pool.device] = torch.cuda.Stream(pool.device)
-        with torch.cuda.stream(self._streams[pool.device]):
-            pool.wait_filled(slot, pool.device)
-            yield

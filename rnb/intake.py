@@ -38,7 +38,9 @@ class Intake:
         timeout_ms: float,
         max_clips: int | None = None,
         most_clips: int = 0,
+        poll_s: float = 0,
     ) -> None:
+        self._poll_s = poll_s
         self._queue, self._stop = queue, stop
         self._batch_size, self._timeout_ns = batch_size, int(timeout_ms * 1e6)
         self._max_clips, self._most_clips = max_clips, most_clips
@@ -72,7 +74,7 @@ class Intake:
             self._stop.check()
             left_s = POLL_S if until_ns is None else (until_ns - now_ns()) / 1e9
             try:
-                message = self._queue.get(max(0.0, min(POLL_S, left_s)))
+                message = self._queue.get(max(0.0, min(POLL_S, left_s)), poll_s=self._poll_s)
             except TimeoutError:
                 if until_ns is not None and now_ns() >= until_ns:
                     return []

@@ -18,6 +18,9 @@ from rnb.message import split_rows
 from rnb.slots import SlotLayout
 from rnb.step import Shapes
 
+POLLING_S = 0.02
+"""An idle core takes 50 to 300 us to wake up, one that looks often 30."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class QueuePlan:
@@ -205,7 +208,7 @@ class _Builder:
                         device=device_of(gpu, self.mode),
                         model=step.model,
                         options={**self._context(cls, input_shapes), **options},
-                        workers=group.workers or step.workers,
+                        workers=_num_workers(cls, group, step, device_of(gpu, self.mode)),
                         batch_size=self.batch_size if batches else 1,
                         max_clips=step.max_clips,
                         in_queue=in_queues[group.in_queue],
@@ -290,6 +293,15 @@ def make_plan(
     ).build()
 
 
+def polling_s(plan: Plan, *, num_clients: int, num_cpus: int) -> float:
+    """How long a worker without a message looks often for one, before it sleeps until it is woken; seconds.
+
+    Looking often keeps a core awake, so it is for runs in which every worker and client has one to itself.
+    """
+    num_busy = sum(replica.workers for replica in plan.replicas) + num_clients + 1
+    return POLLING_S if num_busy <= num_cpus else 0.0
+
+
 def _check_max_clips(
     index: int, max_clips: int | None, input_shapes: Shapes | None, *, batches: bool
 ) -> None:
@@ -330,6 +342,11 @@ def _check_selector(place: str, group: QueueGroup) -> None:
             selector(len(group.out_queues), **accepted(selector.__init__, {"queues": ()}))
     except ValueError as error:
         raise ConfigError(f"{place}.queue_selector", str(error)) from None
+
+
+def _num_workers(cls: type[Any], group: QueueGroup, step: StepConfig, device: torch.device) -> int:
+    suggest = getattr(cls, "default_workers", None)
+    return group.workers or step.workers or (suggest(device) if suggest else 1)
 
 
 def _output_dtype(cls: type[Any], options: dict[str, Any]) -> torch.dtype:
@@ -383,7 +400,7 @@ def _check_join(index: int, step: StepConfig, cls: type[Any], num_segments: int)
         raise ConfigError(
             f"pipeline[{index}].aggregate", f"{expected}: the requests come in {num_segments} segments"
         )
-    num_workers = sum(len(group.gpus) * (group.workers or step.workers) for group in step.queue_groups)
+    num_workers = sum(len(group.gpus) * (group.workers or step.workers or 1) for group in step.queue_groups)
     if num_segments > 1 and num_workers > 1:
         raise ConfigError(
             f"pipeline[{index}]", "all segments of a request must meet: one replica with one worker"

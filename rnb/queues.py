@@ -10,6 +10,7 @@ a reader that the kernel had put aside while it held the lock.
 """
 
 import pickle
+import time
 from multiprocessing.context import BaseContext
 from multiprocessing.synchronize import Lock
 from typing import Any
@@ -21,6 +22,8 @@ BYTES_PER_MESSAGE = 1024
 
 LOCK_TIMEOUT_S = 5.0
 """The lock is held for microseconds, so waiting this long means that its holder was killed."""
+
+POLL_INTERVAL_S = 10e-6
 
 _LENGTH_BYTES = 8
 
@@ -108,9 +111,12 @@ class MessageQueue:
             self._get_lock.release()
         return bool(end <= self._header[_KNOWN_FREE])
 
-    def get(self, timeout_s: float) -> Any:
-        """Take the oldest message; raise TimeoutError after `timeout_s`, EndOfStream at the end."""
-        if not self._wakeups.acquire(True, timeout_s):
+    def get(self, timeout_s: float, *, poll_s: float = 0) -> Any:
+        """Take the oldest message; raise TimeoutError after `timeout_s`, EndOfStream at the end.
+
+        For the first `poll_s` of the wait it looks often instead of sleeping until it is woken.
+        """
+        if not self._poll(min(poll_s, timeout_s)) and not self._wakeups.acquire(True, timeout_s):
             raise TimeoutError
         self._acquire(self._get_lock)
         try:
@@ -126,6 +132,14 @@ class MessageQueue:
         finally:
             self._get_lock.release()
         return pickle.loads(data)
+
+    def _poll(self, poll_s: float) -> bool:
+        deadline = time.monotonic() + poll_s
+        while not self._wakeups.acquire(False):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(POLL_INTERVAL_S)
+        return True
 
     def close(self) -> None:
         """Say that this writer will put nothing more."""

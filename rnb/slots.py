@@ -1,8 +1,8 @@
 """Slots: tensors allocated and shared once, which one step writes and the next reads.
 
-One pool belongs to one producing replica. Whoever takes a slot owns it until a reader releases it. On a GPU
-the writer records the slot's event after filling it and the reader's stream waits for that event, so the
-order holds on the device; a reader releases a slot only after its own device work has finished.
+One pool belongs to one producing replica. Whoever takes a slot owns it until a reader releases it. The writer
+waits for its device work before it puts the slot's message into a queue, and the reader before it releases
+the slot, so neither touches what the other still uses.
 """
 
 from __future__ import annotations
@@ -65,7 +65,6 @@ class SlotPool:
         self._threads = threading.Lock()
         self.storage: torch.Tensor | None = None
         self._tensors: list[tuple[torch.Tensor, ...]] = []
-        self._filled: list[torch.cuda.Event] = []
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("layout", "num_slots", "device", "_stop", "_free", "_taken", "_host_memory")
@@ -82,26 +81,18 @@ class SlotPool:
             return b""
         num_bytes = self.num_slots * self.layout.num_bytes
         self._use(torch.zeros(num_bytes, dtype=torch.uint8, device=self.device))
-        self._filled = [torch.cuda.Event(interprocess=True) for _ in range(self.num_slots)]
-        stream = torch.cuda.current_stream(self.device)
-        for event in self._filled:
-            event.record(stream)  # an event exists on the device, and so has a handle, once it is recorded
-        stream.synchronize()
-        handles = [event.ipc_handle() for event in self._filled]
-        return bytes(ForkingPickler.dumps((self.storage, handles)))
+        return bytes(ForkingPickler.dumps(self.storage))
 
     def attach(self, handle: bytes) -> None:
         """Map the slots in a reader, on whatever device they are."""
         if self._host_memory is not None:
             self._use(torch.frombuffer(self._host_memory.buffer, dtype=torch.uint8))
             return
-        storage, handles = ForkingPickler.loads(handle)
-        self._use(storage)
-        self._filled = [torch.cuda.Event.from_ipc_handle(self.device, event) for event in handles]
+        self._use(ForkingPickler.loads(handle))
 
     def detach(self) -> None:
         """Let go of the slots: a reader when it has read its last one, the producer after all readers."""
-        self.storage, self._tensors, self._filled = None, [], []
+        self.storage, self._tensors = None, []
 
     def pin(self) -> None:
         """Page-lock slots in CPU memory, so that a GPU reads them at full speed and asynchronously."""
@@ -138,17 +129,3 @@ class SlotPool:
         """Give a slot back to its producer. The reader's device work on it must have finished."""
         self._is_taken[index] = 0
         self._free.release()
-
-    def mark_filled(self, index: int) -> None:
-        """Note on the current stream that the slot is written, before its message is put into a queue."""
-        if self._filled:
-            self._filled[index].record(torch.cuda.current_stream(self.device))
-
-    def wait_filled(self, index: int, device: torch.device) -> None:
-        """Order what follows on `device` (its current stream, or the host) after the writing of the slot."""
-        if not self._filled:
-            return
-        if device.type == "cuda":
-            self._filled[index].wait(torch.cuda.current_stream(device))
-        else:
-            self._filled[index].synchronize()

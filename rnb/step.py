@@ -42,6 +42,10 @@ class Step:
     writes_in_place = False
     """Whether `__call__` takes `out`, a free slot's tensors; what it returns may be their first rows."""
 
+    takes_turns = False
+    """Whether the workers of a replica on a GPU call it one after the other: where a call fills the GPU, two
+    at once take longer than one after the other, and the host's part still overlaps."""
+
     joins_segments = False
     """Whether the step puts the segments of a request together again."""
 
@@ -65,6 +69,11 @@ class Step:
     def output_dtype(*args: Any, **kwargs: Any) -> torch.dtype:
         """The number type of the output tensors. Like `output_shape` it may name options as parameters."""
         return torch.float32
+
+    @staticmethod
+    def default_workers(device: torch.device) -> int:
+        """How many threads a replica on this device uses where the config does not say."""
+        return 1
 
     def __call__(self, tensors: Tensors, non_tensors: Any, time_card: Any) -> StepOutput:
         """Process one request, or several when `batches_requests`.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
+from models.r2p1d.agreement import sample_clips, top1_agreement
 from models.r2p1d.checkpoint import read_checkpoint
 from models.r2p1d.execution import Execution, ExecutionOptions
 from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS, R2P1DPart
@@ -26,6 +28,9 @@ KINETICS_STD = (0.22803, 0.22145, 0.216989)
 _SYNTHETIC_FRAMES = 300
 """Length of the video that R2P1DSyntheticLoader makes up: a Kinetics clip."""
 
+NUM_WARM_UP_VIDEOS = 3
+DEFAULT_DECODERS = 4
+"""Threads of a loader on a GPU, each with a decoder: one alone leaves the GPU's video engines idle."""
 DTYPES = {"float32": torch.float32, "uint8": torch.uint8}
 
 
@@ -100,6 +105,10 @@ class R2P1DLoader(Step):
             raise ValueError(f"dtype: '{dtype}', must be one of {', '.join(DTYPES)}")
         return DTYPES[dtype]
 
+    @staticmethod
+    def default_workers(device: torch.device) -> int:
+        return DEFAULT_DECODERS if device.type == "cuda" else 1
+
     def __call__(
         self, tensors: Tensors, non_tensors: Any, time_card: TimeCard, out: Tensors = None
     ) -> StepOutput:
@@ -116,7 +125,7 @@ class R2P1DLoader(Step):
         return target[:num_clips]
 
     def warm_up(self, row_counts: Sequence[int]) -> None:
-        for video in self._sample_videos:
+        for video in self._sample_videos[:NUM_WARM_UP_VIDEOS]:
             try:
                 self.load(video, 0)
             except RequestError:
@@ -191,6 +200,7 @@ class R2P1DRunner(Step):
     """
 
     batches_requests = True
+    takes_turns = True
 
     def __init__(
         self,
@@ -203,6 +213,7 @@ class R2P1DRunner(Step):
         checkpoint: str | None = None,
         seed: int = 0,
         input_shapes: Shapes | None = None,
+        sample_videos: Sequence[str] = (),
         precision: str = "fp32",
         channels_last: bool = False,
         fuse: bool = False,
@@ -213,7 +224,8 @@ class R2P1DRunner(Step):
     ) -> None:
         super().__init__(device)
         self._row = (input_shapes or R2P1DLoader.output_shape())[0][1:]
-        part = build_part(
+        self._build_part = partial(
+            build_part,
             start_index,
             end_index,
             num_classes=num_classes,
@@ -222,15 +234,12 @@ class R2P1DRunner(Step):
             seed=seed,
             device=device,
         )
+        self._is_whole = (start_index, end_index) == (1, NUM_PARTS)
+        self._precision, self._sample_videos = precision, sample_videos
         shapes = self.output_shape(((1, *self._row),), start_index, end_index, num_classes, layer_sizes)
         self._output_row = shapes[0][1:]
-        self._execution = Execution(
-            part,
-            row=self._row,
-            mean=KINETICS_MEAN,
-            std=KINETICS_STD,
-            device=device,
-            options=ExecutionOptions(
+        self._execution = self._execute(
+            ExecutionOptions(
                 precision=precision,
                 channels_last=channels_last,
                 fuse=fuse,
@@ -238,7 +247,17 @@ class R2P1DRunner(Step):
                 cuda_graphs=cuda_graphs,
                 autotune=autotune,
                 row_buckets=row_buckets,
-            ),
+            )
+        )
+
+    def _execute(self, options: ExecutionOptions) -> Execution:
+        return Execution(
+            self._build_part(),
+            row=self._row,
+            mean=KINETICS_MEAN,
+            std=KINETICS_STD,
+            device=self.device,
+            options=options,
         )
 
     def input_shape(self) -> Shapes:
@@ -304,6 +323,18 @@ class R2P1DRunner(Step):
     def warm_up(self, row_counts: Sequence[int]) -> None:
         self._execution.warm_up(row_counts)
 
+    def facts(self) -> dict[str, Any]:
+        """Of a network that is not exact: how often it finds the class of the exact one."""
+        if self._precision == "fp32" or not self._is_whole:
+            return {}
+        clips = sample_clips(self._sample_videos, self._row, self.device)
+        if not len(clips):
+            return {"top1_agreement_with_fp32": None, "num_clips_compared": 0}
+        agreement = top1_agreement(self._execute(ExecutionOptions()), self.infer, clips)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()  # the exact network is not needed any more
+        return {"top1_agreement_with_fp32": agreement, "num_clips_compared": len(clips)}
+
 
 R2P1DLayerRunner = R2P1DRunner
 """The name that older configs of snuspl/rnb use."""
@@ -357,6 +388,7 @@ class R2P1DSingleStep(Step):
             checkpoint=checkpoint,
             seed=seed,
             input_shapes=shapes,
+            sample_videos=sample_videos,
             precision=precision,
             channels_last=channels_last,
             fuse=fuse,
@@ -421,7 +453,7 @@ class R2P1DSingleStep(Step):
         self._runner.warm_up(range(1, len(self._frames) + 1))
 
     def facts(self) -> dict[str, Any]:
-        return self._loader.facts()
+        return {**self._loader.facts(), **self._runner.facts()}
 
     def close(self) -> None:
         self._loader.close()

@@ -44,6 +44,12 @@ def test_an_exception_in_a_call(bench: Bench) -> None:
     assert "20 finished" in run.out  # what finished is still reported
 
 
+def test_a_call_that_finds_no_gpu_memory(bench: Bench) -> None:
+    run = bench.run([tiny("Load"), tiny("Misbehave", how="use up the GPU's memory", at_request=2)], *FLAGS)
+    expected = "OutOfGpuMemory: out of GPU memory in a call with inputs (11, 2): asked for 2.00 GiB"
+    assert_failed(run, f"step 1.0 failed: {expected}")
+
+
 def test_an_exception_in_one_of_several_workers(bench: Bench) -> None:
     step = tiny("Misbehave", how="raise", at_request=20, workers=3)
     assert_failed(bench.run([tiny("Load"), step], *FLAGS), "step 1.0 failed: ArithmeticError")

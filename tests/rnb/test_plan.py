@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rnb.config import ConfigError, parse_config
-from rnb.plan import Plan, describe, make_plan
+from rnb.plan import POLLING_S, Plan, describe, make_plan, polling_s
 from rnb.selectors import DEFAULT_SELECTOR
 
 TINY = "tests.support.tiny_steps"
@@ -176,3 +176,21 @@ def test_a_step_that_takes_any_option_still_needs_a_selector_that_exists() -> No
     with pytest.raises(ConfigError, match=r"queue_groups\[0\]\.queue_selector: .* has no 'Nothing'"):
         plan_of(config)
     assert plan_of([{**config[0], "queue_selector": DEFAULT_SELECTOR}, config[1]]).num_steps == 2
+
+
+def test_workers_look_often_for_messages_only_where_each_has_a_core() -> None:
+    plan = plan_of([step("Load", gpus=[0, 0]), step("Classify", workers=3)])
+    assert polling_s(plan, num_clients=2, num_cpus=8) == POLLING_S
+    assert polling_s(plan, num_clients=2, num_cpus=7) == 0
+
+
+def test_a_step_class_may_suggest_its_workers() -> None:
+    pipeline = [{"model": "models.r2p1d.model.R2P1DLoader", "gpus": [0, -1]}, step("Classify")]
+
+    def workers(mode: str) -> list[int]:
+        return [replica.workers for replica in plan_of(pipeline, mode=mode).replicas]
+
+    assert workers("cuda") == [4, 1, 1]
+    assert workers("cpu") == [1, 1, 1]
+    pipeline[0]["workers"] = 2
+    assert workers("cuda") == [2, 2, 1]

@@ -143,3 +143,15 @@ def test_processes_share_the_messages_and_none_is_lost() -> None:
         assert reader.exitcode == 0
     assert sorted(number for part in taken for number in part) == list(range(1000))
     assert all(part == sorted(part) for part in taken)
+
+
+def test_a_reader_that_looks_often_finds_what_comes_and_the_end() -> None:
+    queue = make_queue()
+    timer = threading.Timer(0.05, queue.put, ["late"])
+    timer.start()
+    assert queue.get(5, poll_s=5) == "late"
+    with pytest.raises(TimeoutError):
+        queue.get(0.02, poll_s=0.01)
+    queue.close()
+    with pytest.raises(EndOfStream):
+        queue.get(5, poll_s=5)

@@ -162,8 +162,22 @@ class Misbehave(Nothing):
             raise ArithmeticError("this step fails on purpose")
         if self._how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self._how == "use up the GPU's memory":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has none")
         if self._how == "hang":
             time.sleep(3600)
+
+
+class Greedy(Pass):
+    """Asks for so much of its device's memory with each call."""
+
+    def __init__(self, device: torch.device, num_bytes: int = 0) -> None:
+        super().__init__(device)
+        self._num_bytes = num_bytes
+
+    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: Any) -> StepOutput:
+        torch.empty(self._num_bytes, dtype=torch.uint8, device=self.device)
+        return None, 0, time_card
 
 
 def check_rows(rows: torch.Tensor, time_card: Any) -> None:
