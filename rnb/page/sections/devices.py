@@ -125,12 +125,8 @@ def _table(shown: Sequence[tuple[Subject, Telemetry]]) -> Markup:
         for is_first, device in _rows(telemetry)
     ]
     header = ["", "mean CPU", "SM", "NVDEC", "most memory", "power", "SM clock"]
-    used = [index for index in range(len(header)) if index < 2 or any(row[index] for row in rows)]
-    return table(
-        [header[index] for index in used],
-        [[row[index] for index in used] for row in rows],
-        num_text_columns=2,
-    )
+    used = [index for index in range(len(header)) if not index or any(row[index] for row in rows)]
+    return table([header[index] for index in used], [[row[index] for index in used] for row in rows])
 
 
 def _rows(telemetry: Telemetry) -> list[tuple[bool, str]]:

@@ -64,7 +64,8 @@ def _name(counter: str) -> str:
 
 def _known(shown: Sequence[tuple[Subject, Occupancy]]) -> list[str]:
     """The counters that one of the GPUs has; no chip has all of them."""
-    found = [part.counters for _, use in shown for part in (*use.gpus, *use.steps)]
+    found = [gpu.counters for _, use in shown for gpu in use.gpus]
+    found += [step.counters for _, use in shown for step in use.steps]
     return [name for name in COUNTERS if any(counters[name] is not None for counters in found)]
 
 
