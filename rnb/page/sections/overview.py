@@ -95,9 +95,10 @@ def _steady(summary: Summary) -> str:
 
 
 def _table(runs: Sequence[Subject]) -> Markup:
+    """What tells the runs apart comes first, for screens that show the first columns only."""
     keys = differing_flags([run.findings for run in runs])[:MAX_SETTINGS]
-    header = ["", "run", "", "offered", "served", "mean", *PERCENTILES, "finished", *keys]
-    return table(header, [_row(run, keys) for run in runs], num_text_columns=3)
+    header = ["", "", *keys, "offered", "served", "mean", *PERCENTILES, "finished", "folder"]
+    return table(header, [_row(run, keys) for run in runs], num_text_columns=2)
 
 
 def _row(run: Subject, keys: Sequence[str]) -> list[Content]:
@@ -107,12 +108,12 @@ def _row(run: Subject, keys: Sequence[str]) -> list[Content]:
     finished = findings.summary.num_finished / max(1, findings.summary.num_scheduled)
     return [
         switch,
-        run.name,
         tag("span", "VALID" if verdict.is_valid else "INVALID", class_="good" if verdict.is_valid else "bad"),
+        *(short_setting(findings.settings.get(key, UNKNOWN)) for key in keys),
         _offered(findings).replace(" offered", "") or NONE,
         f"{number(findings.summary.videos_per_s)}/s",
         duration(latency.mean_ms),
         *(duration(latency.percentiles_ms.get(name)) for name in PERCENTILES),
         share(finished),
-        *(short_setting(findings.settings.get(key, UNKNOWN)) for key in keys),
+        run.name,
     ]
