@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+Probe = Callable[[float], "ProbeResult"]
 RESOLUTION = 0.03
 """The search ends when the lowest rate that fails is at most this share above the highest that passes."""
 MAX_DOUBLINGS = 20
@@ -47,26 +48,48 @@ class Peak:
     """The lowest rate that fails; None where none did."""
 
 
-def search_peak(
-    probe: Callable[[float], ProbeResult], *, start_per_s: float, resolution: float = RESOLUTION
-) -> Peak:
-    """Find the limit. Calls `probe` once for each rate that it tries."""
-    passing, failing = _bracket(probe, start_per_s)
-    while passing and failing and failing.rate_per_s > passing.rate_per_s * (1 + resolution):
-        middle = probe(math.sqrt(passing.rate_per_s * failing.rate_per_s))
-        passing, failing = (middle, failing) if middle.passes else (passing, middle)
-    return Peak(passing=passing, failing=failing)
+def search_peak(probe: Probe, *, start_per_s: float, resolution: float = RESOLUTION) -> Peak:
+    """Find the limit.
+
+    The lowest rate that fails is tried again before it is believed: something else on the machine may have
+    made it fail. If it passes then, the search goes on above it.
+    """
+    first = probe(start_per_s)
+    passing, failed = _double(probe, first) if first.passes else _halve(probe, first)
+    while passing and failed:
+        low, high = passing.rate_per_s, failed[-1].rate_per_s
+        is_close = high <= low * (1 + resolution)
+        tried = probe(high if is_close else math.sqrt(low * high))
+        if not tried.passes and is_close:
+            break
+        if not tried.passes:
+            failed.append(tried)
+        elif not is_close:
+            passing = tried
+        elif len(failed) > 1:
+            passing = tried
+            failed.pop()
+        else:
+            passing, failed = _double(probe, tried)
+    return Peak(passing=passing, failing=failed[-1] if failed else None)
 
 
-def _bracket(
-    probe: Callable[[float], ProbeResult], start_per_s: float
-) -> tuple[ProbeResult | None, ProbeResult | None]:
-    """A rate that passes and one that fails, one of them twice the other; None for what was not found."""
-    last = probe(start_per_s)
-    factor, most = (2.0, MAX_DOUBLINGS) if last.passes else (0.5, MAX_HALVINGS)
-    for _ in range(most):
-        following = probe(last.rate_per_s * factor)
-        if following.passes != last.passes:
-            return (last, following) if last.passes else (following, last)
-        last = following
-    return (last, None) if last.passes else (None, last)
+def _double(probe: Probe, passing: ProbeResult) -> tuple[ProbeResult, list[ProbeResult]]:
+    """The highest rate that passes, and the first that fails; none where none does."""
+    for _ in range(MAX_DOUBLINGS):
+        following = probe(2 * passing.rate_per_s)
+        if not following.passes:
+            return passing, [following]
+        passing = following
+    return passing, []
+
+
+def _halve(probe: Probe, failing: ProbeResult) -> tuple[ProbeResult | None, list[ProbeResult]]:
+    """The first rate that passes, None where none does, and those that fail, the lowest last."""
+    failed = [failing]
+    for _ in range(MAX_HALVINGS):
+        following = probe(failed[-1].rate_per_s / 2)
+        if following.passes:
+            return following, failed
+        failed.append(following)
+    return None, failed
