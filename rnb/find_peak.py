@@ -33,6 +33,8 @@ DISQUALIFYING = {
 }
 """What makes a probe fail. One that is INVALID only for other reasons, as being too short, passes."""
 
+TOLD_AS = {Reason.TOO_FEW_REQUESTS: "too few requests to show it"}
+
 
 def find_peak(args: argparse.Namespace) -> int:
     """Search; print a line for each probe and a table at the end. Returns the exit status.
@@ -102,7 +104,7 @@ def _probe(campaign: Campaign, args: argparse.Namespace, rate_per_s: float) -> P
             f"--duration {args.duration:g}: too short at {rate_per_s:.4g} requests/s: {bound.num_requests}"
             f" requests, and {percentile_name(args.percentile)} takes at least {bound.num_needed}"
         )
-    told = [reason.value for reason in reasons if reason is not Reason.TOO_SHORT]
+    told = [TOLD_AS.get(reason, reason.value) for reason in reasons if reason is not Reason.TOO_SHORT]
     passes = result.is_success and not DISQUALIFYING.intersection(reasons)
     return ProbeResult(
         rate_per_s=1e3 / interval_ms,
