@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import tempfile
 from pathlib import Path
 
@@ -38,9 +39,12 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("-c", "--configs", nargs="+", help="config files (those of R(2+1)D that run here)")
     parser.add_argument("-n", "--repeats", type=int, default=5, help="runs of each kind (%(default)s)")
+    parser.add_argument("--ceiling-repeats", type=int, help="runs of the loader alone (as -n)")
     parser.add_argument("-v", "--videos", type=int, help="requests a run (on a GPU 3000, else 24)")
     parser.add_argument("-bt", "--batch-timeout-ms", default="2", help="as for benchmark.py (%(default)s)")
-    parser.add_argument("--share", type=float, default=0.8, help="of the throughput, paced (%(default)s)")
+    parser.add_argument(
+        "--share", type=float, default=0.8, help="of the throughput, paced; 0: no (%(default)s)"
+    )
     parser.add_argument("--paced-seconds", type=float, default=20, help="of the paced run (%(default)s)")
     parser.add_argument("--data", default="data/videos")
     args = parser.parse_args()
@@ -63,22 +67,27 @@ def measure(config: str, args: argparse.Namespace) -> None:
     whole, decoding = [], []
     with tempfile.TemporaryDirectory() as folder:
         loader = str(decode_only(ROOT / config, Path(folder)))
-        for _ in range(args.repeats):
+        for number in range(args.repeats):
             whole.append(run_pipeline(config, *bulk))
-            decoding.append(run_pipeline(loader, *bulk))
+            if args.ceiling_repeats is None or number < args.ceiling_repeats:
+                decoding.append(run_pipeline(loader, *bulk))
     rates, ceiling = (spread([throughput(run) for run in runs]) for runs in (whole, decoding))
     rate = args.share * rates["median"]
     num_paced = str(max(args.videos, int(rate * args.paced_seconds)))
-    pace = ("-mi", f"{1000 / rate:.6f}", "-v", num_paced, "-qs", num_paced)
-    latency_ms = end_to_end_ms(run_pipeline(config, *pace, *common))
+    pace = ("-mi", f"{1000 / rate:.6f}" if rate else "0", "-v", num_paced, "-qs", num_paced)
+    latency_ms = end_to_end_ms(run_pipeline(config, *pace, *common)) if rate else {}
     share = rates["median"] / ceiling["median"]
     busy = busiest(whole[-1])
+    paced_text = (
+        f"at {rate:.4g}/s p50 {latency_ms['p50'] or math.nan:.1f} ms,"
+        f" p99 {latency_ms['p99'] or math.nan:.1f} ms; "
+        if latency_ms
+        else ""
+    )
     show(
         f"whole pipeline {Path(config).stem}",
-        f"{rates['median']:.4g} videos/s ({rates['min']:.4g} to {rates['max']:.4g}, {args.repeats} runs of"
-        f" {args.videos}); its loader alone {ceiling['median']:.4g} ({ceiling['min']:.4g} to"
-        f" {ceiling['max']:.4g}), so {share:.0%} of that; at {rate:.4g}/s p50 {text(latency_ms['p50'])}, p99"
-        f" {text(latency_ms['p99'])}; busy: "
+        f"{_text(rates)} videos/s ({args.repeats} runs of {args.videos}); its loader alone {_text(ceiling)},"
+        f" so {share:.0%} of that; {paced_text}busy: "
         + ", ".join(f"{name} {value:.0f} %" for name, value in busy.items()),
         {
             "config": config,
@@ -126,8 +135,8 @@ def busiest(run: Run) -> dict[str, float]:
     return found
 
 
-def text(value_ms: float | None) -> str:
-    return "-" if value_ms is None else f"{value_ms:.1f} ms"
+def _text(rates: dict[str, float]) -> str:
+    return f"{rates['median']:.4g} ({rates['min']:.4g} to {rates['max']:.4g})"
 
 
 if __name__ == "__main__":
