@@ -199,5 +199,5 @@ def test_a_million_requests_take_a_few_seconds() -> None:
     start = time.process_time()
     found = summarize(run)
     average_lines(run.events, run.times)
-    assert time.process_time() - start < 6
+    assert time.process_time() - start < 12  # 2 to 3 s where nothing else runs
     assert found.num_finished == 1_000_000
