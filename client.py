@@ -7,12 +7,11 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.clock import now_ns
+from rnb.clock import now_ns, sleep_precisely
 from rnb.control import POLL_S, Control, run_child
 from rnb.message import Message, Part
 from rnb.queues import MessageQueue, QueueFull
@@ -60,11 +59,9 @@ def _run(task: ClientTask) -> None:
 def _wake_on_time() -> None:
     """Have the kernel wake this process when it asked for it, whatever else wants the core.
 
-    Without the timer slack of up to 50 µs that a process has by default (PR_SET_TIMERSLACK in prctl(2)), and,
-    where this user may, ahead of all processes without real-time priority (sched(7)).
+    Where this user may, that is ahead of all processes without real-time priority (sched(7)).
     """
-    with contextlib.suppress(OSError):
-        Path("/proc/self/timerslack_ns").write_text("1")
+    sleep_precisely()
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 

@@ -29,7 +29,7 @@ from rnb.plan import ReplicaPlan
 from rnb.queues import EndOfStream, MessageQueue
 from rnb.request_table import RequestTable
 from rnb.slots import SlotPool
-from rnb.step import RequestError, Step
+from rnb.step import RequestError, Step, StepOutput
 from rnb.stop import StopFlag, Termination
 from rnb.time_card import TimeCard, TimeCardList, cards_of
 
@@ -225,11 +225,11 @@ class Worker:
         slot = self._take_slot(pieces) if self._plan.writes_in_place else None
         while pieces:
             try:
-                tensors, values, card = self._call(pieces, slot)
+                output, finished_ns = self._call(pieces, slot)
             except RequestError as error:
                 pieces = self._drop_failed(pieces, error)
             else:
-                slot = self._hand_on(tensors, values, card, slot, _counts(pieces))
+                slot = self._hand_on(output, finished_ns, slot, _counts(pieces))
                 break
         if slot is not None and self._task.out_pool is not None:
             self._task.out_pool.release(slot)
@@ -240,7 +240,8 @@ class Worker:
             TimeCard(piece.part, self._task.table).record(f"slot{self._plan.step}_start")
         return self._task.out_pool.take()
 
-    def _call(self, pieces: list[Piece], slot: int | None) -> tuple[Any, Any, Any]:
+    def _call(self, pieces: list[Piece], slot: int | None) -> tuple[StepOutput, int]:
+        """What the step returned, and when its work was done."""
         tensors = self._inputs.assemble(pieces)
         cards = [TimeCard(piece.part, self._task.table) for piece in pieces]
         values = [piece.part.value for piece in pieces]
@@ -251,13 +252,13 @@ class Worker:
                 for card in cards:
                     card.record(self._started, started_ns)
                 if len(pieces) == 1:
-                    output: tuple[Any, Any, Any] = self._step(tensors, values[0], cards[0], **more)
+                    output: StepOutput = self._step(tensors, values[0], cards[0], **more)
                 else:
                     output = self._step(tensors, values, TimeCardList(cards), **more)
                 self._synchronize()
+                return output, now_ns()
         except torch.OutOfMemoryError as error:
             raise explain(error, f"out of GPU memory in a call with {_describe(tensors)}") from error
-        return output
 
     def _drop_failed(self, pieces: list[Piece], error: RequestError) -> list[Piece]:
         failed = (
@@ -270,14 +271,14 @@ class Worker:
         return [piece for piece in pieces if piece.part.request_id not in failed]
 
     def _hand_on(
-        self, tensors: Any, values: Any, card: Any, slot: int | None, counts: list[int]
+        self, returned: StepOutput, finished_ns: int, slot: int | None, counts: list[int]
     ) -> int | None:
         """Deliver what the step returned; returns the slot if it was not used."""
+        tensors, values, card = returned
         cards = cards_of(card)
         if not cards:
             self._held_until_ns = self._held_until_ns or now_ns() + int(self._task.batch_timeout_ms * 1e6)
             return slot
-        finished_ns = now_ns()
         for one in cards:
             one.record(self._finished, finished_ns)
         self._held_until_ns = None
@@ -307,8 +308,7 @@ class Worker:
         if output is None:
             return False
         self._synchronize()
-        tensors, values, card = output
-        self._hand_on(tensors, values, card, None, [len(cards_of(card))])
+        self._hand_on(output, now_ns(), None, [len(cards_of(output[2]))])
         return True
 
 

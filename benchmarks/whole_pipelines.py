@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from benchmarks.measuring import ROOT, run_pipeline, show, spread, throughput
 from rnb.analysis.statistics import describe, stage_durations_ms
@@ -48,58 +48,61 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--paced-seconds", type=float, default=20, help="of the paced run (%(default)s)")
     parser.add_argument("--data", default="data/videos")
     args = parser.parse_args()
-    has_gpu = has_gpus()
+    has_gpu = torch.cuda.is_available()
     names = GPU_CONFIGS if has_gpu else CPU_CONFIGS
     args.configs = args.configs or [f"config/{name}.json" for name in names]
     args.videos = args.videos or (3000 if has_gpu else 24)
     return args
 
 
-def has_gpus() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
-
-
 def measure(config: str, args: argparse.Namespace) -> None:
-    common = ("--data", args.data, "-bt", args.batch_timeout_ms)
-    bulk = ("-mi", "0", "-v", str(args.videos), *common)
+    whole, decoding = play_in_turn(config, args)
+    rates, ceiling = (spread([throughput(run) for run in runs]) for runs in (whole, decoding))
+    figures = {
+        "config": config,
+        "videos_per_s": rates,
+        "decode_only_videos_per_s": ceiling,
+        "share_of_ceiling": rates["median"] / ceiling["median"],
+        "busy_percent": busiest(whole[-1]),
+        "decode_only_busy_percent": busiest(decoding[-1]),
+    }
+    line = (
+        f"{_text(rates)} videos/s ({args.repeats} runs of {args.videos}); its loader alone {_text(ceiling)},"
+        f" so {figures['share_of_ceiling']:.0%} of that; busy: "
+        + ", ".join(f"{name} {value:.0f} %" for name, value in busiest(whole[-1]).items())
+    )
+    if args.share:
+        rate = args.share * rates["median"]
+        latency_ms = play_paced(config, rate, args)
+        figures |= {"paced_videos_per_s": rate, "paced_latency_ms": latency_ms}
+        line += f"; at {rate:.4g}/s p50 {latency_ms['p50']} ms, p99 {latency_ms['p99']} ms"
+    show(f"whole pipeline {Path(config).stem}", line, figures)
+
+
+def play_in_turn(config: str, args: argparse.Namespace) -> tuple[list[Run], list[Run]]:
+    """Bulk runs of the pipeline, and of its loader alone."""
+    flags = ("-mi", "0", "-v", str(args.videos), *common_flags(args))
     whole, decoding = [], []
     with tempfile.TemporaryDirectory() as folder:
         loader = str(decode_only(ROOT / config, Path(folder)))
         for number in range(args.repeats):
-            whole.append(run_pipeline(config, *bulk))
+            whole.append(run_pipeline(config, *flags))
             if args.ceiling_repeats is None or number < args.ceiling_repeats:
-                decoding.append(run_pipeline(loader, *bulk))
-    rates, ceiling = (spread([throughput(run) for run in runs]) for runs in (whole, decoding))
-    rate = args.share * rates["median"]
-    num_paced = str(max(args.videos, int(rate * args.paced_seconds)))
-    pace = ("-mi", f"{1000 / rate:.6f}" if rate else "0", "-v", num_paced, "-qs", num_paced)
-    latency_ms = end_to_end_ms(run_pipeline(config, *pace, *common)) if rate else {}
-    share = rates["median"] / ceiling["median"]
-    busy = busiest(whole[-1])
-    paced_text = (
-        f"at {rate:.4g}/s p50 {latency_ms['p50'] or math.nan:.1f} ms,"
-        f" p99 {latency_ms['p99'] or math.nan:.1f} ms; "
-        if latency_ms
-        else ""
-    )
-    show(
-        f"whole pipeline {Path(config).stem}",
-        f"{_text(rates)} videos/s ({args.repeats} runs of {args.videos}); its loader alone {_text(ceiling)},"
-        f" so {share:.0%} of that; {paced_text}busy: "
-        + ", ".join(f"{name} {value:.0f} %" for name, value in busy.items()),
-        {
-            "config": config,
-            "videos_per_s": rates,
-            "decode_only_videos_per_s": ceiling,
-            "share_of_ceiling": share,
-            "paced_videos_per_s": rate,
-            "paced_latency_ms": latency_ms,
-            "busy_percent": busy,
-            "decode_only_busy_percent": busiest(decoding[-1]),
-        },
-    )
+                decoding.append(run_pipeline(loader, *flags))
+    return whole, decoding
+
+
+def play_paced(config: str, rate: float, args: argparse.Namespace) -> dict[str, float | None]:
+    """Percentiles of the end-to-end latency in ms, with Poisson arrivals of `rate` requests/s."""
+    num = str(max(args.videos, int(rate * args.paced_seconds)))
+    run = run_pipeline(config, "-mi", f"{1000 / rate:.6f}", "-v", num, "-qs", num, *common_flags(args))
+    durations = stage_durations_ms(run.events, run.times)
+    percentiles = describe("end to end", durations["end to end"]).percentiles_ms
+    return {name: None if value is None else round(value, 1) for name, value in percentiles.items()}
+
+
+def common_flags(args: argparse.Namespace) -> tuple[str, ...]:
+    return ("--data", args.data, "-bt", args.batch_timeout_ms)
 
 
 def decode_only(config: Path, folder: Path) -> Path:
@@ -113,11 +116,6 @@ def decode_only(config: Path, folder: Path) -> Path:
     path = folder / f"decode-only-{config.name}"
     path.write_text(json.dumps({"video_path_iterator": VIDEOS, "pipeline": [step, consume]}))
     return path
-
-
-def end_to_end_ms(run: Run) -> dict[str, float | None]:
-    durations = stage_durations_ms(run.events, run.times)
-    return describe("end to end", durations["end to end"]).percentiles_ms
 
 
 def busiest(run: Run) -> dict[str, float]:
