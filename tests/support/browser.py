@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -152,7 +153,8 @@ def headless(path: str, profile: Path) -> Iterator[Browser]:
             browser.call("Browser.close")
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its children, too, where it hangs
         process.wait()
         os.close(from_us)
         os.close(from_browser)

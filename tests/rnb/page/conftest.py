@@ -16,7 +16,8 @@ def twenty() -> list[Subject]:
     return compared(sweep(20))
 
 
-@pytest.fixture(scope="session")
+# Closed with its module: an open browser takes both cores from the timed tests that follow.
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     path = find_browser()
     if path is None:
