@@ -188,14 +188,9 @@ def _run(ending: Ending, folder: Path, problem: str) -> Run:
     offset_ns = epoch_offset_ns()
     times = np.where(ending.requests.times, ending.requests.times + offset_ns, 0)
     meta = _meta(ending, offset_ns, problem)
-    return Run(
+    return Run.described(
+        meta,
         folder=folder,
-        meta=meta,
-        args=meta.args,
-        config=meta.config,
-        start_ns=meta.start_epoch_ns or meta.end_epoch_ns,
-        end_ns=meta.end_epoch_ns,
-        events=meta.events,
         times={event: times[:, index] for index, event in enumerate(meta.events)},
         requests=_request_columns(ending),
         telemetry=ending.telemetry,

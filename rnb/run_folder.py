@@ -88,6 +88,11 @@ class RunMeta(BaseModel):
     notes: list[str] = []
     """What was asked for and could not be had, a line each."""
 
+    @property
+    def began_epoch_ns(self) -> int:
+        """The start; of a run that never started, its end."""
+        return self.start_epoch_ns or self.end_epoch_ns
+
 
 @dataclass(kw_only=True)
 class Run:
@@ -111,6 +116,19 @@ class Run:
     kernel_windows: dict[str, NDArray[Any]] | None = None
     kernels: dict[str, NDArray[Any]] | None = None
     """The three of --occupancy, by column."""
+
+    @classmethod
+    def described(cls, meta: RunMeta, **data: Any) -> Run:
+        """A run of RnB's own: `meta` says what it was; `data` are the fields that it leaves open."""
+        return cls(
+            meta=meta,
+            args=meta.args,
+            config=meta.config,
+            start_ns=meta.began_epoch_ns,
+            end_ns=meta.end_epoch_ns,
+            events=meta.events,
+            **data,
+        )
 
     @property
     def num_warmup(self) -> int:
@@ -249,7 +267,7 @@ def _json(value: Any) -> str:
 
 
 def _log_meta(meta: RunMeta) -> str:
-    start = meta.start_epoch_ns or meta.end_epoch_ns
+    start = meta.began_epoch_ns
     return (
         f"Args: {meta.args_line}\n{start / 1e9:f} {meta.end_epoch_ns / 1e9:f}\n"
         f"Termination flag: {meta.termination_flag}\n"
@@ -346,14 +364,9 @@ def _read_run(folder: Path) -> Run:
     requests = {
         name: column.to_numpy() for name, column in columns.items() if not name.startswith(EVENT_PREFIX)
     }
-    return Run(
+    return Run.described(
+        meta,
         folder=folder,
-        meta=meta,
-        args=meta.args,
-        config=meta.config,
-        start_ns=meta.start_epoch_ns or meta.end_epoch_ns,
-        end_ns=meta.end_epoch_ns,
-        events=meta.events,
         times=times,
         requests=requests,
         **{name: _read_parquet(folder / f"{name}.parquet") for name in TABLES},

@@ -92,7 +92,7 @@ def _circumstances(first: Subject) -> str:
     meta = first.findings.meta
     if meta is None:
         return str(first.findings.folder)
-    started = datetime.fromtimestamp((meta.start_epoch_ns or meta.end_epoch_ns) / 1e9, timezone.utc)
+    started = datetime.fromtimestamp(meta.began_epoch_ns / 1e9, timezone.utc)
     gpus = sorted({str(gpu.get("name")) for gpu in meta.provenance.get("gpus") or []})
     commit = str(meta.provenance.get("commit") or "")[:12]
     facts = [f"{started:%Y-%m-%d %H:%M} UTC", meta.config_name, *gpus, meta.provenance.get("cpu"), commit]

@@ -118,17 +118,7 @@ def write_run(
     times = event_times(num_requests, factor)
     folder = create(logs, args)
     by_event = {event: times[:, index] for index, event in enumerate(meta.events)}
-    run = Run(
-        folder=folder,
-        meta=meta,
-        args=meta.args,
-        config=meta.config,
-        start_ns=meta.start_epoch_ns or meta.end_epoch_ns,
-        end_ns=meta.end_epoch_ns,
-        events=meta.events,
-        times=by_event,
-        requests=requests,
-    )
+    run = Run.described(meta, folder=folder, times=by_event, requests=requests)
     write(run, summarize(run).to_json())
     return folder
 

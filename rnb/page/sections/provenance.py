@@ -40,7 +40,7 @@ def _facts(run: Subject) -> list[tuple[str, Content]]:
     meta = run.findings.meta
     assert meta is not None
     known: Mapping[str, Any] = meta.provenance
-    started = datetime.fromtimestamp((meta.start_epoch_ns or meta.end_epoch_ns) / 1e9, timezone.utc)
+    started = datetime.fromtimestamp(meta.began_epoch_ns / 1e9, timezone.utc)
     return [
         ("folder", str(run.findings.folder)),
         ("command", tag("code", shlex.join(meta.argv))),
