@@ -13,6 +13,7 @@ from rnb.analysis.comparison_text import comparison_lines
 from rnb.analysis.fail_condition import Unavailable, judge, parse_fail_condition
 from rnb.analysis.run_search import RunSearch, search
 from rnb.analysis.settings import SettingsError, select
+from rnb.command_line import Parser
 from rnb.console import say
 from rnb.page.destination import page_path
 from rnb.page.page import PageError, write_page
@@ -68,7 +69,7 @@ def _skipped(found: RunSearch) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "compare.py", description="Compare runs; differences are to the first one.", epilog=EPILOG
     )
     parser.add_argument(

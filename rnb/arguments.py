@@ -6,6 +6,7 @@ import argparse
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from rnb.command_line import Parser
 from rnb.page.destination import FILE_NAME, page_path
 from rnb.schedule import LOAD_FLAGS, PROCESSES, Ramp
 from rnb.trace import MOST_REQUESTS
@@ -32,9 +33,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "benchmark.py", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
-    )
+    parser = Parser("benchmark.py", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False)
     _add_load_group(parser)
     _add_pipeline_group(parser)
     _add_figures_group(parser)

@@ -205,7 +205,7 @@ def unknown_option(place: str, name: str, choices: Iterable[str]) -> ConfigError
     """The error for an option that a step does not take."""
     known = sorted(choices)
     near = difflib.get_close_matches(name, known, 1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
+    hint = f"; did you mean '{near[0]}'?" if near else "."
     return ConfigError(f"{place}.{name}", f"unknown key{hint} It may be: {', '.join(known) or 'none'}")
 
 
