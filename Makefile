@@ -1,42 +1,68 @@
-# make demo    sets up, prepares sample videos and runs the R(2+1)D pipeline on them
-# make test    sets up and runs all checks and tests; continuous integration calls this
-# make check   formatting, lint and types alone
-# make setup   the virtual environment in .venv, with the versions of spec-file.txt
-# make data    sample videos in data/videos
-# make clean   removes what the above made; run folders in logs/ stay
+# make demo      sets up, prepares sample videos and runs the R(2+1)D pipeline on them
+# make quick     formatting, lint, types and the tests that start no runs: for each save
+# make test      the checks and all tests but the slow ones: for each commit
+# make test-all  all checks and tests; continuous integration calls this
+# make check     formatting, lint, types and the rules of imports alone
+# make coverage  how much of the code the tests of `make quick` run
+# make setup     the virtual environment in .venv, with the versions of spec-file.txt
+# make data      sample videos in data/videos
+# make clean     removes what the above made; run folders in logs/ stay
 #
-# Needed beforehand: Python >= 3.10 with venv, and make. Another Python: make setup PYTHON=python3.12
+# Needed beforehand: Python >= 3.11 with venv, and make. Another Python, beside the first one:
+# make test PYTHON=python3.13 VENV=.venv-3.13
 
 PYTHON ?= python3
-BIN := .venv/bin
-INSTALLED := .venv/.spec-file-installed
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.spec-file-installed
 HAS_GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo yes)
 SPECS := spec-file.txt $(if $(HAS_GPU),spec-file-gpu.txt)
 DEMO_CONFIG ?= config/$(if $(HAS_GPU),r2p1d-whole,r2p1d-cpu).json
 
-.PHONY: demo test check setup data clean
+# How many tests run side by side. Those on a GPU need it for themselves and follow, one after the other.
+TESTERS ?= 2
+PYTEST := $(BIN)/python -m pytest
+SIDE_BY_SIDE := $(PYTEST) -q --numprocesses $(TESTERS) --dist worksteal -m
+
+# Each of the many processes that the tests start would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo quick test test-all check coverage setup data clean
 
 demo: setup data
 	$(BIN)/python benchmark.py -c $(DEMO_CONFIG) -mi 0 -v 24 --data data/videos
 
+quick: check
+	$(SIDE_BY_SIDE) "not processes and not slow and not gpu"
+
 test: check data
-	$(BIN)/python -m pytest
+	$(SIDE_BY_SIDE) "not slow and not gpu"
+	$(if $(HAS_GPU),$(PYTEST) -q -m "gpu and not slow")
+
+test-all: check data
+	$(SIDE_BY_SIDE) "not gpu"
+	$(if $(HAS_GPU),$(PYTEST) -q -m gpu)
 
 check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(if $(wildcard .importlinter),$(BIN)/lint-imports)
+
+# Not of the processes that tests start, so the code of runners and clients is run more than it says.
+coverage: setup
+	$(SIDE_BY_SIDE) "not processes and not slow and not gpu" --cov --cov-report=term:skip-covered
 
 setup: $(INSTALLED)
 
 $(INSTALLED): $(SPECS)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo \
-	"setup: RnB needs Python >= 3.10 and '$(PYTHON)' is none; install one and name it: make PYTHON=python3.12" \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+	"setup: RnB needs Python >= 3.11 and '$(PYTHON)' is none; install one and name it: make PYTHON=python3.13" \
 	>&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo \
 	"setup: '$(PYTHON)' cannot make virtual environments; install its venv module (Debian, Ubuntu: apt-get install" \
-	"python3-venv) or name another Python: make PYTHON=python3.12" >&2; exit 1; }
-	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	"python3-venv) or name another Python: make PYTHON=python3.13" >&2; exit 1; }
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check $(SPECS:%=-r %)
 	touch $@
 
@@ -44,5 +70,5 @@ data: setup
 	$(BIN)/python -m utils.sample_videos --out data/videos
 
 clean:
-	rm -rf .venv data/videos .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) data/videos .mypy_cache .ruff_cache .pytest_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Compiles utils/cupti.cpp to utils/cupti.so. Needs a C++17 compiler, pybind11 and the headers of CUDA 12 or 13
-# with CUPTI; no GPU. Environment: PYTHON (python3), CXX (g++), CUDA_HOME, CUPTI_SO (the output, utils/cupti.so).
+# Compiles utils/cupti/cupti.cpp to utils/cupti/cupti.so. Needs a C++17 compiler, pybind11 and the headers of CUDA 12 or 13
+# with CUPTI; no GPU. Environment: PYTHON (python3), CXX (g++), CUDA_HOME, CUPTI_SO (the output, utils/cupti/cupti.so).
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=${PYTHON:-python3}
 compiler=${CXX:-g++}
-output=${CUPTI_SO:-$root/utils/cupti.so}
+output=${CUPTI_SO:-$root/utils/cupti/cupti.so}
 
 fail() {
     echo "build_cupti.sh: $*" >&2
@@ -84,12 +84,12 @@ newest_record() {
 }
 
 "$compiler" -std=c++17 -O2 -Wall -Wextra -Wno-missing-field-initializers -fPIC -shared -fvisibility=hidden \
-    $python_flags -I"$root/utils" -isystem "$cupti_include" -isystem "$cuda_include" \
+    $python_flags -I"$root/utils/cupti" -isystem "$cupti_include" -isystem "$cuda_include" \
     -isystem "$crt_include" \
     -DRNB_KERNEL_RECORD="$(newest_record CUpti_ActivityKernel)" \
     -DRNB_MEMCPY_RECORD="$(newest_record CUpti_ActivityMemcpy)" \
     -DRNB_MEMCPY_PEER_RECORD="$(newest_record CUpti_ActivityMemcpyPtoP)" \
     -DRNB_MEMSET_RECORD="$(newest_record CUpti_ActivityMemset)" \
-    "$root/utils/cupti.cpp" -o "$output.partial" -Wl,-rpath,"$cupti_library" -ldl -pthread
+    "$root/utils/cupti/cupti.cpp" -o "$output.partial" -Wl,-rpath,"$cupti_library" -ldl -pthread
 mv "$output.partial" "$output"
 echo "built $output with CUPTI from $cupti_include"

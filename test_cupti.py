@@ -13,9 +13,9 @@ import sys
 
 import torch
 
-from utils.cupti_bridge import open_cupti
-from utils.cupti_errors import CuptiUnavailable
-from utils.kernel_counters import CountedKernel, count_kernels
+from utils.cupti.bridge import open_cupti
+from utils.cupti.errors import CuptiUnavailable
+from utils.cupti.kernel_counters import CountedKernel, count_kernels
 
 
 def make_convolution() -> tuple[torch.nn.Module, torch.Tensor]:

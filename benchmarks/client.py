@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import multiprocessing
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.measuring import show, spread
-from client import ClientTask, run_client
-from rnb.clock import now_ns
-from rnb.control import POLL_S, Control, run_child
-from rnb.queues import EndOfStream, MessageQueue
-from rnb.request_table import RequestTable
-from rnb.schedule import Load
-from rnb.stop import StopFlag, Termination
-from rnb.supervisor import Child, Supervisor
+from rnb.contract.events import DUE, SENT
+from rnb.contract.termination import Termination
+from rnb.load.arrivals import ArrivalProcess
+from rnb.load.source import ScheduleSource
+from rnb.processes.child import run_child
+from rnb.processes.sender import SenderTask, run_sender
+from rnb.processes.supervisor import Child, Supervisor
+from rnb.transport.fabric import POLL_S, ControlLine, EndOfStream, Queue, Table
+from rnb.transport.local.fabric import LocalFabric
 
 LATE_MS = 1.0
 """Perf Analyzer warns of requests that are later than this."""
@@ -52,12 +52,12 @@ def main() -> None:
 
 def measure(args: argparse.Namespace, seed: int) -> dict[str, float]:
     """Play one schedule. Raises RuntimeError when a process fails."""
-    arrivals_ns = Load(mean_interval_ms=1000 / args.rate, seed=seed).draw_for(args.seconds)
+    arrivals_ns = ArrivalProcess(mean_interval_ms=1000 / args.rate, seed=seed).draw_for(args.seconds)
     bed = Bed(arrivals_ns, args.clients)
     table, cpu_s = bed.play()
-    lateness_ms = (table.column("enqueue_filename") - table.column("scheduled")) / 1e6
+    lateness_ms = (table.column(SENT) - table.column(DUE)) / 1e6
     return {
-        "sent_per_s": (len(arrivals_ns) - 1) / float(np.ptp(table.column("enqueue_filename")) / 1e9),
+        "sent_per_s": (len(arrivals_ns) - 1) / float(np.ptp(table.column(SENT)) / 1e9),
         "lateness_p50_ms": float(np.percentile(lateness_ms, 50)),
         "lateness_p99_ms": float(np.percentile(lateness_ms, 99)),
         "lateness_p99_9_ms": float(np.percentile(lateness_ms, 99.9)),
@@ -69,47 +69,46 @@ def measure(args: argparse.Namespace, seed: int) -> dict[str, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class DrainTask:
-    control: Control
-    stop: StopFlag
-    queue: MessageQueue
+    line: ControlLine
+    queue: Queue
 
 
 def run_drain(task: DrainTask) -> None:
     """The main function of the reader: takes what comes, until the end of the stream."""
-    run_child(task.control, lambda: _drain(task), full=Termination.FRAME_QUEUE_FULL)
+    run_child(task.line, lambda: _drain(task), full=Termination.FRAME_QUEUE_FULL, environment={})
 
 
 def _drain(task: DrainTask) -> None:
-    task.control.tell("prepared", b"")
-    task.control.wait_for("handles")
-    task.control.tell("ready")
-    task.control.wait_for("start")
+    task.line.tell("prepared", b"")
+    task.line.wait_for("handles")
+    task.line.tell("ready")
+    task.line.wait_for("start")
     with contextlib.suppress(EndOfStream):
         while True:
-            task.stop.check()
+            task.line.stop.check()
             with contextlib.suppress(TimeoutError):
-                task.queue.get(POLL_S)
+                task.queue.take(POLL_S).done()
 
 
 class Bed:
     """Clients as a run has them, and a reader in the place of the pipeline."""
 
     def __init__(self, arrivals_ns: NDArray[np.int64], num_clients: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._arrivals_ns, self._num_clients = arrivals_ns, num_clients
-        self._stop = StopFlag()
-        self._table = RequestTable(num_requests=len(arrivals_ns), events=("scheduled", "enqueue_filename"))
-        self._queue = MessageQueue(
-            "filename queue", capacity=len(arrivals_ns), num_writers=num_clients, context=context
-        )
-        self._supervisor = Supervisor(context, self._stop)
+        self._fabric, self._num_clients = LocalFabric(), num_clients
+        num_requests = len(arrivals_ns)
+        self._arrivals_ns = self._fabric.numbers(arrivals_ns)
+        self._payloads = self._fabric.texts(["data/videos/bikes/bikes_0.mp4"])
+        self._payload_of = self._fabric.numbers(np.zeros(num_requests, dtype=np.int64))
+        self._table = self._fabric.table(num_requests=num_requests, events=(DUE, SENT))
+        self._queue = self._fabric.queue("filename queue", capacity=num_requests, num_writers=num_clients)
+        self._supervisor = Supervisor(self._fabric)
 
-    def play(self) -> tuple[RequestTable, float]:
+    def play(self) -> tuple[Table, float]:
         """Returns the timestamps, and the CPU seconds of all clients while they played."""
         try:
             clients = [
-                self._supervisor.spawn(f"client {first}", run_client, partial(self._client_task, first))
-                for first in range(self._num_clients)
+                self._supervisor.spawn(f"client {number}", run_sender, partial(self._sender_task, number))
+                for number in range(self._num_clients)
             ]
             self._supervisor.spawn("reader", run_drain, self._drain_task)
             cpu_s = self._play(clients)
@@ -124,25 +123,28 @@ class Bed:
             if not self._supervisor.wait_for(kind):
                 return 0.0
             before_s = cpu_seconds(clients)
-            self._supervisor.send_all(answer, now_ns() + 20_000_000)
+            self._supervisor.send_all(answer, self._fabric.clock.now_ns() + 20_000_000)
         self._supervisor.wait_until_over(lambda: None)
         return cpu_seconds(clients) - before_s
 
-    def _client_task(self, first: int, control: Control) -> ClientTask:
-        share = slice(first, None, self._num_clients)
-        request_ids = range(len(self._arrivals_ns))[share]
-        return ClientTask(
-            control=control,
-            stop=self._stop,
+    def _sender_task(self, number: int, line: ControlLine) -> SenderTask:
+        return SenderTask(
+            line=line,
+            stop=self._fabric.stop,
             table=self._table,
             queue=self._queue,
-            request_ids=request_ids,
-            videos=["data/videos/bikes/bikes_0.mp4"] * len(request_ids),
-            arrivals_ns=self._arrivals_ns[share],
+            source=ScheduleSource(
+                all_arrivals_ns=self._arrivals_ns,
+                payloads=self._payloads,
+                payload_of=self._payload_of,
+                number=number,
+                num_clients=self._num_clients,
+            ),
+            environment={},
         )
 
-    def _drain_task(self, control: Control) -> DrainTask:
-        return DrainTask(control=control, stop=self._stop, queue=self._queue)
+    def _drain_task(self, line: ControlLine) -> DrainTask:
+        return DrainTask(line=line, queue=self._queue)
 
 
 def cpu_seconds(children: Sequence[Child]) -> float:

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 import torch
 
 from models.r2p1d.network import R2P1DPart, input_shape
-from utils.cupti_bridge import open_cupti
-from utils.cupti_errors import CuptiUnavailable
-from utils.gpu_sampler import GpuSampler
-from utils.kernel_counters import CountedKernel, count_kernels
-from utils.kernel_summary import gaps, top_kernels
+from utils.cupti.bridge import open_cupti
+from utils.cupti.errors import CuptiUnavailable
+from utils.cupti.gpu_sampler import GpuSampler
+from utils.cupti.kernel_counters import CountedKernel, count_kernels
+from utils.cupti.kernel_summary import gaps, top_kernels
 
 Infer = Callable[[], object]
 

@@ -18,9 +18,11 @@ import torch
 
 from benchmarks.measuring import ROOT, run_pipeline, show, spread
 from models.r2p1d.model import R2P1DLoader, R2P1DRunner
-from rnb.run_folder import Run
+from rnb.contract import Context, Device, TensorSpec
+from rnb.record.run import Run
 
 FAST_CONFIG, EXACT_CONFIG = "config/r2p1d-inference-fast.json", "config/r2p1d-inference-only.json"
+ROW = (3, 8, 112, 112)
 FUSED: dict[str, Any] = {"fuse": True, "cuda_graphs": True, "autotune": 10}
 VARIANTS: dict[str, dict[str, Any]] = {
     "fp32": {},
@@ -117,17 +119,20 @@ def pick(names: Sequence[str], tuned: dict[str, Any]) -> dict[str, dict[str, Any
 
 def real_clips(videos: Sequence[str], num_clips: int, device: torch.device) -> torch.Tensor:
     """Clips of all the videos in turn, each drawn anew: (num_clips, 3, 8, 112, 112), uint8."""
-    loader = R2P1DLoader(device, num_clips=15, num_clips_population=None, dtype="uint8")
+    options = R2P1DLoader.Options(num_clips=15, num_clips_population=None, dtype="uint8")
+    loader = R2P1DLoader(options, Context(where=Device(device.type, device.index)))
+    frames = torch.empty((15, *ROW), dtype=torch.uint8, device=device)
     parts: list[torch.Tensor] = []
     while sum(map(len, parts)) < num_clips:
         number = len(parts)
-        parts.append(loader.load(videos[number % len(videos)], number).clone())
+        parts.append(loader.load(videos[number % len(videos)], number, frames).clone())
     loader.close()
     return torch.cat(parts)[:num_clips]
 
 
 def make_runner(options: dict[str, Any], rows: int, device: torch.device) -> R2P1DRunner:
-    runner = R2P1DRunner(device, **options)
+    context = Context(where=Device(device.type, device.index), inputs=(TensorSpec((rows, *ROW), "uint8"),))
+    runner = R2P1DRunner(R2P1DRunner.Options.model_validate(options), context)
     runner.warm_up([rows])
     return runner
 
@@ -183,8 +188,7 @@ def run(args: argparse.Namespace, config: str, *, on_gpu: bool) -> dict[str, flo
 
 
 def clips_per_s(run: Run) -> float:
-    finished = run.requests["status"] == "finished"
-    return float(np.sum(run.requests["num_clips"][finished])) / run.seconds
+    return float(np.sum(run.requests["num_clips"][run.finished])) / run.seconds
 
 
 def device_name(device: torch.device) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.measuring import show
 from rnb.analysis.intervals import Interval
 from rnb.analysis.statistics import describe
+from rnb.contract.events import END_TO_END
 
 COUNTS = (1_000, 10_000, 100_000)
 LOADS = (0.5, 0.8, 0.9)
@@ -51,7 +52,7 @@ def coverage(load: float, count: int, num_series: int) -> dict[str, float]:
     held: dict[str, list[bool]] = {}
     for _ in range(num_series):
         values = latencies(load, count, random)
-        intervals = describe("latency", values).intervals_ms
+        intervals = describe(END_TO_END, values).intervals_ms
         held.setdefault("mean", []).append(holds(intervals["mean"], 1 / (1 - load)))
         for percent in PERCENTS:
             held.setdefault(f"p{percent}", []).append(

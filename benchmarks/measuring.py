@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmark import EXIT_INVALID, EXIT_OK
 from rnb.analysis.statistics import describe, stage_durations_ms
-from rnb.run_folder import Run, read
+from rnb.command_line.benchmark import EXIT_INVALID, EXIT_OK
+from rnb.record.run import Run
+from rnb.record.run_folder import read
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,17 +36,18 @@ def run_pipeline(config: str, *flags: str) -> Run:
 
 def throughput(run: Run) -> float:
     """Finished requests per second."""
-    return float(np.count_nonzero(run.requests["status"] == "finished")) / run.seconds
+    return float(np.count_nonzero(run.finished)) / run.seconds
 
 
 def stages(run: Run) -> dict[str, dict[str, Any]]:
     """The distribution of each stage in microseconds."""
-    assert run.meta
-    durations = stage_durations_ms(run.events, run.times, run.meta.step_names)
-    described = {name: describe(name, values) for name, values in durations.items()}
+    durations = stage_durations_ms(run, run.finished)
+    described = [describe(stage, values) for stage, values in durations.items()]
     return {
-        name: {percentile: _us(value) for percentile, value in entry.percentiles_ms.items()}
-        for name, entry in described.items()
+        entry.stage.title(run.step_names): {
+            percentile: _us(value) for percentile, value in entry.percentiles_ms.items()
+        }
+        for entry in described
     }
 
 

@@ -9,28 +9,27 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
-from benchmark import EXIT_INVALID, EXIT_OK
-from benchmark import main as benchmark
-from benchmarks.measuring import ROOT, show, spread, throughput
-from rnb import occupancy_recorder
-from rnb.kernel_recorder import KernelWindowing
-from rnb.run_folder import Run, read
-from utils import sampling_process
-from utils.gpu_sampler import GpuSamples
+from benchmarks.measuring import show, spread, throughput
+from rnb.command_line.flags import parse_args, spec_of
+from rnb.observe.kernel_probe import KernelProbe
+from rnb.observe.observer import Observer, Watched
+from rnb.observe.occupancy import OccupancyObserver
+from rnb.pipeline.plan import Plan
+from rnb.play import play
+from rnb.record.run import Run
+from rnb.show import console
+from rnb.spec import schedule_of
+from utils.cupti.gpu_sampler import GpuSamples
+from utils.cupti.sampling_process import SamplingProcess
 
-VARIANTS = ("off", "on", "counters", "kernels", "all kernels")
 
-
-class NoSampling:
+class NoSampling(SamplingProcess):
     """In the place of the process that samples the counters."""
 
-    def __init__(self, devices: Sequence[int], *, interval_us: int) -> None: ...
+    def __init__(self) -> None: ...
 
     def start(self) -> dict[int, str]:
         return {}
@@ -41,39 +40,44 @@ class NoSampling:
     def kill(self) -> None: ...
 
 
-def play(variant: str, flags: Sequence[str]) -> int:
-    """benchmark.py, with parts of --occupancy left out."""
-    if variant == "off":
-        return benchmark(flags)
-    if variant == "counters":
-        occupancy_recorder.OccupancyRecorder.windowing = None  # type: ignore[assignment]
-    if variant == "all kernels":
-        occupancy_recorder.OccupancyRecorder.windowing = KernelWindowing(window_s=1, period_s=1)  # type: ignore[assignment]
-    if variant in ("kernels", "all kernels"):
-        sampling_process.SamplingProcess = NoSampling  # type: ignore[assignment,misc]
-    return benchmark([*flags, "--occupancy"])
+class Counters(OccupancyObserver):
+    """Samples the GPU only."""
+
+    def probe(self, plan: Plan) -> None:
+        super().probe(plan)
+
+
+class Kernels(OccupancyObserver):
+    """Traces windows only."""
+
+    def prepare(self, watched: Watched) -> None:
+        self._watched, self._sampling = watched, NoSampling()
+
+
+class AllKernels(Kernels):
+    """Traces without a pause."""
+
+    def probe(self, plan: Plan) -> KernelProbe | None:
+        found = super().probe(plan)
+        return None if found is None else replace(found, window_s=1, period_s=1)
+
+
+VARIANTS: dict[str, Sequence[type[Observer]]] = {
+    "off": [],
+    "on": [OccupancyObserver],
+    "counters": [Counters],
+    "kernels": [Kernels],
+    "all kernels": [AllKernels],
+}
 
 
 def run(variant: str, flags: Sequence[str]) -> Run:
-    """A run in a process of its own. Raises RuntimeError when it fails."""
-    with tempfile.TemporaryDirectory() as logs:
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.occupancy_cost",
-            "--play",
-            variant,
-            "--logs",
-            logs,
-            *flags,
-        ]
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if result.returncode not in (EXIT_OK, EXIT_INVALID):
-            raise RuntimeError(f"{' '.join(command)}: exit status {result.returncode}\n{result.stderr}")
-        if result.stderr.strip():
-            print(result.stderr.strip(), file=sys.stderr)
-        (folder,) = Path(logs).iterdir()
-        return read(folder)
+    """A run in memory. Raises RuntimeError when it fails."""
+    spec, schedule = schedule_of(spec_of(parse_args(flags)))
+    played = play(spec, schedule, observers=[one() for one in VARIANTS[variant]], warn=console.warn)
+    if not played.meta.is_success:
+        raise RuntimeError(f"{variant}: {played.meta.message}\n{played.traceback}")
+    return played
 
 
 def main() -> None:
@@ -110,6 +114,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--play"]:
-        sys.exit(play(sys.argv[2], sys.argv[3:]))
     main()

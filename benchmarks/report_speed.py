@@ -16,9 +16,9 @@ from typing import TypeVar
 from benchmarks.measuring import show
 from rnb.analysis.summary import summarize
 from rnb.analysis.verdict import judge
-from rnb.page.page import write_page
-from rnb.page.subject import findings_of, subject_alone
-from rnb.run_folder import read, write
+from rnb.record.run_folder import read, write, write_summary
+from rnb.show.page.page import write_page
+from rnb.show.page.subject import findings_of, subject_alone
 from tests.support.simulated_runs import simulate
 
 Result = TypeVar("Result")
@@ -40,14 +40,14 @@ def main() -> None:
     num_requests = parser.parse_args().requests
     run = timed("simulate (not part of it)", lambda: simulate(num_requests=num_requests, rate_per_s=200))
     with tempfile.TemporaryDirectory() as folder:
-        run.folder = Path(folder)
         summary = timed("summary", lambda: summarize(run))
         verdict = timed("verdict", lambda: judge(run, summary.steady_state))
         findings = timed("what else the page shows", lambda: findings_of(run, summary, verdict))
         page = Path(folder) / "report.html"
         timed("page", lambda: write_page(page, [subject_alone(findings)]))
         show("report", f"the page has {page.stat().st_size} bytes", {"page_bytes": page.stat().st_size})
-        timed("write the run folder (not part of it)", lambda: write(run, summary.to_json()))
+        timed("write the run folder (not part of it)", lambda: write(run, Path(folder)))
+        write_summary(Path(folder), summary.to_json())
         timed("read it (not part of it)", lambda: read(folder))
 
 

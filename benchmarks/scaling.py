@@ -52,8 +52,7 @@ def clips_per_s(num_gpus: int, args: argparse.Namespace) -> float:
         path.write_text(json.dumps([{**step, "gpus": list(range(num_gpus))} for step in steps]))
         flags = ("-p", "-mi", "0", "-bt", "2", "-v", str(num_gpus * args.videos), "--device", args.device)
         run = run_pipeline(str(path), *flags, "--clients", str(num_gpus), "--data", args.data)
-    finished = run.requests["status"] == "finished"
-    return float(run.requests["num_clips"][finished].sum() / run.seconds)
+    return float(run.requests["num_clips"][run.finished].sum() / run.seconds)
 
 
 if __name__ == "__main__":

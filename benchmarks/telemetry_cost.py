@@ -12,8 +12,8 @@ import os
 import time
 
 from benchmarks.measuring import run_pipeline, show, spread, throughput
-from rnb import nvml
-from rnb.telemetry import INTERVAL_S, Telemetry
+from rnb.observe import nvml
+from rnb.observe.telemetry import INTERVAL_S, Telemetry
 
 OFF = "--no-telemetry"
 NUM_PROCESSES = 4

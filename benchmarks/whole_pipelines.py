@@ -17,10 +17,12 @@ import numpy as np
 import torch
 
 from benchmarks.measuring import ROOT, run_pipeline, show, spread, throughput
-from rnb.analysis.statistics import describe, stage_durations_ms
+from rnb.analysis.statistics import describe
 from rnb.analysis.utilization import mean_shares, worker_utilizations
-from rnb.config import load_config
-from rnb.run_folder import Run
+from rnb.contract.events import END_TO_END
+from rnb.pipeline.config import read_config
+from rnb.record.run import Run
+from rnb.record.tables import TELEMETRY
 
 GPU_CONFIGS, CPU_CONFIGS = ("r2p1d-whole", "r2p1d-fast"), ("r2p1d-cpu",)
 CONSUME = "models.nothing.model.Consume"
@@ -96,8 +98,7 @@ def play_paced(config: str, rate: float, args: argparse.Namespace) -> dict[str, 
     """Percentiles of the end-to-end latency in ms, with Poisson arrivals of `rate` requests/s."""
     num = str(max(args.videos, int(rate * args.paced_seconds)))
     run = run_pipeline(config, "-mi", f"{1000 / rate:.6f}", "-v", num, "-qs", num, *common_flags(args))
-    durations = stage_durations_ms(run.events, run.times)
-    percentiles = describe("end to end", durations["end to end"]).percentiles_ms
+    percentiles = describe(END_TO_END, run.latency_ms).percentiles_ms
     return {name: None if value is None else round(value, 1) for name, value in percentiles.items()}
 
 
@@ -107,7 +108,7 @@ def common_flags(args: argparse.Namespace) -> tuple[str, ...]:
 
 def decode_only(config: Path, folder: Path) -> Path:
     """A config of the same loader in front of a step that does nothing; returns its path."""
-    loader = load_config(str(config), per_gpu_queue=False).pipeline[0]
+    loader = read_config(config).pipeline().pipeline[0]
     groups = [group.model_dump(exclude_none=True) for group in loader.queue_groups]
     gpus = sorted({gpu for group in loader.queue_groups for gpu in group.gpus if gpu >= 0}) or [-1]
     queues = sorted({queue for group in loader.queue_groups for queue in group.out_queues or ()})
@@ -121,7 +122,7 @@ def decode_only(config: Path, folder: Path) -> Path:
 def busiest(run: Run) -> dict[str, float]:
     """Mean use in percent over the run: the CPUs, what NVML says of each GPU, and each step's workers."""
     found: dict[str, float] = {}
-    for name, values in (run.telemetry or {}).items():
+    for name, values in run.tables.get(TELEMETRY, {}).items():
         if name == "cpu.percent" or name.endswith((".sm_percent", ".nvdec_percent")):
             values = values[np.isfinite(values)]
             if len(values):

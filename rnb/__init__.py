@@ -1,1 +1,6 @@
-"""What RnB's processes share, one concept per file."""
+"""RnB: plays a load through a pipeline of replicated steps, and measures it.
+
+The author of a step needs `from rnb.contract import Step, …`; `rnb.play.play` runs a pipeline, and
+`rnb.record.run_folder.read` reads the folder of a run. docs/architecture.md shows the rooms and what each may
+import.
+"""

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.support import odd_videos
+from tests.support.made_once import made_once
+from tests.support.tiers import SLOW, WITH_PROCESSES
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="run the tests in the order that SEED draws")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Of several testers each computes in one thread, so that they do not wait for each other's."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        torch.set_num_threads(1)
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that -m leaves out are taken away
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that start processes, or are slow; with --shuffle, put all into another order."""
+    for item in items:
+        if "bench" in getattr(item, "fixturenames", ()) or item.nodeid.startswith(WITH_PROCESSES):
+            item.add_marker("processes")
+        if item.nodeid.startswith(SLOW):
+            item.add_marker("slow")
+    if (seed := config.getoption("--shuffle")) is not None:
+        random.Random(seed).shuffle(items)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -23,4 +48,5 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def odd_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A tiny video of every kind in `odd_videos.RECIPES`."""
-    return odd_videos.make_all(tmp_path_factory.mktemp("odd_videos"))
+    folder = made_once(tmp_path_factory, "odd_videos", odd_videos.make_all)
+    return {name: folder / f"{name}{recipe.suffix}" for name, recipe in odd_videos.RECIPES.items()}

@@ -2,60 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-import torch
+from rnb.contract import Batch, Context, Count, Layout, Step, TensorSpec
+from rnb.contract import Options as AnyOptions
 
-from rnb.step import Shapes, Step, StepOutput, Tensors
-from rnb.time_card import TimeCard
+if TYPE_CHECKING:
+    import torch
 
 
 class Nothing(Step):
     """Hands a request on without a tensor."""
 
-    def input_shape(self) -> None:
-        return None
-
-    @staticmethod
-    def output_shape() -> None:
-        return None
-
-    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: TimeCard) -> StepOutput:
-        return None, 0, time_card
+    def __call__(self, batch: Batch) -> Batch:
+        return batch.give(payloads=[0] * len(batch))
 
 
 class Produce(Step):
     """Hands on a slot of `shape` without writing to it, by default as large as 15 clips of R(2+1)D."""
 
+    class Options(AnyOptions):
+        shape: tuple[Count, ...] = (15, 3, 8, 112, 112)
+
     writes_in_place = True
 
-    def __init__(self, device: torch.device, shape: Sequence[int] = (15, 3, 8, 112, 112)) -> None:
-        super().__init__(device)
-        self._tensor = torch.zeros(*shape, device=device)
+    def __init__(self, options: Options, context: Context) -> None:
+        import torch
 
-    def input_shape(self) -> None:
-        return None
+        super().__init__(options, context)
+        self._tensor = torch.zeros(*options.shape, device=context.device)
 
-    @staticmethod
-    def output_shape(shape: Sequence[int] = (15, 3, 8, 112, 112)) -> Shapes:
-        return (tuple(shape),)
+    @classmethod
+    def output(cls, options: Options, inputs: Layout) -> Layout:
+        return (TensorSpec(options.shape),)
 
-    def __call__(
-        self, tensors: Tensors, non_tensors: Any, time_card: TimeCard, out: Tensors = None
-    ) -> StepOutput:
-        return out or (self._tensor,), None, time_card
+    def __call__(self, batch: Batch, out: tuple[torch.Tensor, ...] | None = None) -> Batch:
+        tensor = self._tensor if out is None else out[0]
+        return batch.give(tensors=[tensor], rows=[len(tensor)])
 
 
 class Consume(Step):
     """Takes a slot and does nothing with it."""
 
-    def input_shape(self) -> Shapes:
-        return ((15, 3, 8, 112, 112),)
-
-    @staticmethod
-    def output_shape() -> None:
-        return None
-
-    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: TimeCard) -> StepOutput:
-        return None, 0, time_card
+    def __call__(self, batch: Batch) -> Batch:
+        return batch.give(payloads=[0])

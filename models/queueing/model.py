@@ -3,73 +3,65 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from typing import Annotated
 
 import numpy as np
-import torch
+from pydantic import Field
 
-from rnb.clock import now_ns
-from rnb.step import Step, StepOutput, Tensors
-from rnb.time_card import TimeCard
+from rnb.contract import Batch, ClassAndScore, ClassResult, Step
+from rnb.contract import Options as AnyOptions
+from rnb.load.videos import NoVideos
 
 SPIN_NS = 200_000
 """Before the end of a service the step stays awake: a sleep ends some 60 microseconds late, or more."""
+Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Requests:
-    """In the place of a list of videos: requests that need none."""
-
-    def __iter__(self) -> Iterator[str]:
-        yield "nothing"
+class Requests(NoVideos):
+    """Requests that are only waited for."""
 
 
 class _Timed(Step):
     """Keeps each request for its service time, and gives that time in ms as the score of its result."""
 
-    def input_shape(self) -> None:
-        return None
-
-    @staticmethod
-    def output_shape() -> None:
-        return None
+    result_kind = ClassResult
 
     def service_ms(self, request_id: int) -> float:
         """How long the service of a request takes."""
         raise NotImplementedError
 
-    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: TimeCard) -> StepOutput:
-        started_ns = now_ns()
-        service_ms = self.service_ms(time_card.id)
+    def __call__(self, batch: Batch) -> Batch:
+        started_ns = time.perf_counter_ns()
+        (request_id,) = batch.ids
+        service_ms = self.service_ms(request_id)
         wait_until(started_ns + round(service_ms * 1e6))
-        return None, (-1, service_ms), time_card
+        return batch.give(payloads=[ClassAndScore(score=service_ms)])
 
 
 class Deterministic(_Timed):
     """Each service takes `service_ms`."""
 
-    def __init__(self, device: torch.device, service_ms: float) -> None:
-        super().__init__(device)
-        self._service_ms = service_ms
+    class Options(AnyOptions):
+        service_ms: Milliseconds
 
     def service_ms(self, request_id: int) -> float:
-        return self._service_ms
+        return float(self.options.service_ms)
 
 
 class Exponential(_Timed):
     """Services are exponential with `mean_ms`, drawn from the seed and the request's id."""
 
-    def __init__(self, device: torch.device, mean_ms: float, seed: int = 0) -> None:
-        super().__init__(device)
-        self._mean_ms, self._seed = mean_ms, seed
+    class Options(AnyOptions):
+        mean_ms: Milliseconds
+        seed: int = 0
 
     def service_ms(self, request_id: int) -> float:
-        draw = np.random.Generator(np.random.PCG64([self._seed, request_id]))
-        return float(draw.exponential(self._mean_ms))
+        draw = np.random.Generator(np.random.PCG64([self.options.seed, request_id]))
+        return float(draw.exponential(self.options.mean_ms))
 
 
 def wait_until(deadline_ns: int) -> None:
     """Sleep, then spin, to a reading of the run's clock."""
-    time.sleep(max(0, deadline_ns - SPIN_NS - now_ns()) / 1e9)
-    while now_ns() < deadline_ns:
+    time.sleep(max(0, deadline_ns - SPIN_NS - time.perf_counter_ns()) / 1e9)
+    while time.perf_counter_ns() < deadline_ns:
         pass

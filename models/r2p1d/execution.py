@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Literal, Protocol, Self
 
 import torch
+from pydantic import Field, StrictBool, StrictInt, model_validator
 from torch import nn
 
 from models.r2p1d.lowered import LoweredPart
 from models.r2p1d.network import R2P1DPart, Stem
+from rnb.contract import Count, Options
 
 PRECISIONS = {
     "fp32": torch.float32,
@@ -28,36 +29,30 @@ PRECISIONS = {
 _WARM_UP = threading.Lock()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExecutionOptions:
+class ExecutionOptions(Options):
     """What a config may say about it. The defaults are exact: float32 throughout, PyTorch's own calls."""
 
-    precision: str = "fp32"
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     """fp32: exact; tf32: float32 whose products have 10 bits of mantissa (on the CPU: fp32); bf16; fp16."""
-    channels_last: bool = False
+    channels_last: StrictBool = False
     """Lay out activations with the channels last. Pays with `compile` alone; `fuse` always does so."""
-    fuse: bool = False
+    fuse: StrictBool = False
     """Run the network as `LoweredPart`."""
-    compile: bool = False
+    compile: StrictBool = False
     """Run it through torch.compile, compiled once for all numbers of rows (on the CPU: not)."""
-    cuda_graphs: bool = False
+    cuda_graphs: StrictBool = False
     """Capture a CUDA graph for each number of rows in the warm-up (on the CPU: not)."""
-    autotune: int | None = None
+    autotune: Annotated[StrictInt, Field(ge=0)] | None = None
     """In the warm-up time this many of cuDNN's plans for each convolution, 0 = all of them, and keep the
     fastest. None takes cuDNN's own first choice, which is the same in every run."""
-    row_buckets: Sequence[int] | None = None
+    row_buckets: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     """Pad the rows of a call up to the next of these, so that few sizes need a graph or tuning."""
 
-    def __post_init__(self) -> None:
-        """Raises ValueError."""
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision: '{self.precision}', must be one of {', '.join(PRECISIONS)}")
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if self.fuse and self.compile:
             raise ValueError("compile: true, but fuse leaves nothing to compile; set one of them")
-        if self.autotune is not None and self.autotune < 0:
-            raise ValueError(f"autotune: {self.autotune}, must be at least 0 (all plans), or null")
-        if self.row_buckets is not None and (not self.row_buckets or min(self.row_buckets) < 1):
-            raise ValueError(f"row_buckets: {list(self.row_buckets)}, must be numbers of at least 1, or null")
+        return self
 
     def bucket(self, num_rows: int) -> int:
         """How many rows the network is run on for `num_rows`; more than the last bucket are not padded."""

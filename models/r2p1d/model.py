@@ -7,19 +7,32 @@ from functools import partial
 from typing import Any
 
 import torch
+from pydantic import StrictInt
 
 from models.r2p1d.agreement import sample_clips, top1_agreement
 from models.r2p1d.checkpoint import read_checkpoint
 from models.r2p1d.execution import Execution, ExecutionOptions
 from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS, R2P1DPart
-from models.r2p1d.sampler import R2P1DSampler
+from models.r2p1d.options import ClipCountOptions, ClipOptions, DtypeOptions, NetworkOptions, RunnerOptions
 from models.r2p1d.weights import build_part
 from nvvl import RnBLoader, VideoError
-from rnb.results import top1
-from rnb.selectors import ClipCountSelector
-from rnb.step import RequestError, Shapes, Step, StepOutput, Tensors
-from rnb.time_card import TimeCard, cards_of
-from rnb.videos import VideoPathIterator
+from rnb.contract import (
+    NO_CLASS,
+    Batch,
+    ClassAndScore,
+    ClassResult,
+    Context,
+    Count,
+    Device,
+    Layout,
+    RequestError,
+    Step,
+    TensorSpec,
+)
+from rnb.contract import Options as AnyOptions
+from rnb.contract.top1 import top1, top1_of_each
+from rnb.load.videos import VideoPathIterator
+from rnb.pipeline.selectors import ClipCountSelector
 
 KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
 KINETICS_STD = (0.22803, 0.22145, 0.216989)
@@ -31,7 +44,8 @@ _SYNTHETIC_FRAMES = 300
 NUM_WARM_UP_VIDEOS = 3
 DEFAULT_DECODERS = 4
 """Threads of a loader on a GPU, each with a decoder: one alone leaves the GPU's video engines idle."""
-DTYPES = {"float32": torch.float32, "uint8": torch.uint8}
+
+Out = tuple[torch.Tensor, ...] | None
 
 
 class R2P1DVideoPathIterator(VideoPathIterator):
@@ -45,89 +59,55 @@ class LargeSmallSelector(ClipCountSelector):
 class R2P1DLoader(Step):
     """Decodes the sampled clips of a video: (num_clips, 3, consecutive_frames, height, width), RGB 0 to 255.
 
-    How many clips is drawn per request from `num_clips_population` with `num_clips_weights`; when either is
-    null, it is `num_clips`. The draw depends on the seed and the request's id alone.
+    How many clips there are, and where, is drawn from the seed and the request's id alone.
     """
+
+    class Options(ClipOptions, DtypeOptions):
+        seed: StrictInt = 0
 
     writes_in_place = True
 
-    def __init__(
-        self,
-        device: torch.device,
-        *,
-        width: int = 112,
-        height: int = 112,
-        consecutive_frames: int = 8,
-        num_clips: int = 10,
-        num_clips_population: Sequence[int] | None = (1, 15),
-        num_clips_weights: Sequence[float] | None = (10, 1),
-        dtype: str = "float32",
-        backend: str = "auto",
-        seed: int = 0,
-        sample_videos: Sequence[str] = (),
-    ) -> None:
-        super().__init__(device)
-        self._seed, self._sample_videos = seed, sample_videos
-        self._sampler = R2P1DSampler(consecutive_frames, num_clips, num_clips_population, num_clips_weights)
+    def __init__(self, options: Any, context: Context) -> None:
+        super().__init__(options, context)
+        self._sampler = options.sampler(options.consecutive_frames)
+        device = context.device
         self._loader = RnBLoader(
-            width=width,
-            height=height,
-            consecutive_frames=consecutive_frames,
+            width=options.width,
+            height=options.height,
+            consecutive_frames=options.consecutive_frames,
             device_id=device.index if device.type == "cuda" else -1,
             sampler=self._sampler,
-            backend=backend,
+            backend=options.backend,
         )
-        shapes = self.output_shape(
-            width, height, consecutive_frames, num_clips, num_clips_population, num_clips_weights
-        )
-        self._frames = torch.empty(shapes[0], dtype=self.output_dtype(dtype), device=device)
+        (clips,) = self.output(options, ())
+        self._frames = torch.empty(clips.shape, dtype=getattr(torch, clips.dtype), device=device)
 
-    def input_shape(self) -> None:
-        return None
+    @classmethod
+    def output(cls, options: Any, inputs: Layout) -> Layout:
+        return options.clips(options.dtype)  # type: ignore[no-any-return]
 
-    @staticmethod
-    def output_shape(
-        width: int = 112,
-        height: int = 112,
-        consecutive_frames: int = 8,
-        num_clips: int = 10,
-        num_clips_population: Sequence[int] | None = (1, 15),
-        num_clips_weights: Sequence[float] | None = (10, 1),
-    ) -> Shapes:
-        R2P1DSampler(consecutive_frames, num_clips, num_clips_population, num_clips_weights)  # checks them
-        drawn = num_clips_population is not None and num_clips_weights is not None
-        most_clips = max(num_clips_population) if drawn and num_clips_population else num_clips
-        return ((most_clips, 3, consecutive_frames, height, width),)
+    @classmethod
+    def default_workers(cls, options: Any, device: Device) -> int:
+        return DEFAULT_DECODERS if device.is_gpu else 1
 
-    @staticmethod
-    def output_dtype(dtype: str = "float32") -> torch.dtype:
-        if dtype not in DTYPES:
-            raise ValueError(f"dtype: '{dtype}', must be one of {', '.join(DTYPES)}")
-        return DTYPES[dtype]
+    def __call__(self, batch: Batch, out: Out = None) -> Batch:
+        (request,) = batch.requests
+        clips = self.load(request.payload, request.id, out[0] if out else self._frames)
+        return batch.give(tensors=[clips], rows=[len(clips)])
 
-    @staticmethod
-    def default_workers(device: torch.device) -> int:
-        return DEFAULT_DECODERS if device.type == "cuda" else 1
-
-    def __call__(
-        self, tensors: Tensors, non_tensors: Any, time_card: TimeCard, out: Tensors = None
-    ) -> StepOutput:
-        return (self.load(non_tensors, time_card.id, out[0] if out else None),), None, time_card
-
-    def load(self, video: str, request_id: int, out: torch.Tensor | None = None) -> torch.Tensor:
-        """The request's clips, in the first rows of `out` or of a buffer that the next call reuses."""
-        target = self._frames if out is None else out
-        self._sampler.seed(self._seed, request_id)
+    def load(self, video: str, request_id: int, out: torch.Tensor) -> torch.Tensor:
+        """The request's clips, which are the first rows of `out`. Raises RequestError."""
+        self._sampler.seed(self.options.seed, request_id)
         try:
-            num_clips = self._loader.decode_into(video, target)
+            num_clips = self._loader.decode_into(video, out)
         except VideoError as error:
             raise RequestError(str(error), [request_id]) from error
-        return target[:num_clips]
+        return out[:num_clips]
 
     def warm_up(self, row_counts: Sequence[int]) -> None:
-        for video in self._sample_videos[:NUM_WARM_UP_VIDEOS]:
+        for video in self.context.samples[:NUM_WARM_UP_VIDEOS]:
             try:
-                self.load(video, 0)
+                self.load(video, 0, self._frames)
             except RequestError:
                 continue  # it fails again, and is counted, when its turn comes
 
@@ -141,114 +121,64 @@ class R2P1DLoader(Step):
 class R2P1DSyntheticLoader(Step):
     """Hands on random frames without decoding anything, as many clips as R2P1DLoader would."""
 
+    class Options(ClipCountOptions, DtypeOptions):
+        seed: StrictInt = 0
+
     writes_in_place = True
 
-    def __init__(
-        self,
-        device: torch.device,
-        *,
-        num_clips: int = 10,
-        num_clips_population: Sequence[int] | None = (1, 15),
-        num_clips_weights: Sequence[float] | None = (10, 1),
-        dtype: str = "float32",
-        seed: int = 0,
-    ) -> None:
-        super().__init__(device)
-        self._seed = seed
-        self._sampler = R2P1DSampler(8, num_clips, num_clips_population, num_clips_weights)
-        shapes = self.output_shape(num_clips, num_clips_population, num_clips_weights)
-        self._frames = torch.randint(0, 256, shapes[0], device=device).to(R2P1DLoader.output_dtype(dtype))
+    def __init__(self, options: Any, context: Context) -> None:
+        super().__init__(options, context)
+        (clips,) = self.output(options, ())
+        self._sampler = options.sampler(clips.shape[2])
+        dtype = getattr(torch, clips.dtype)
+        self._frames = torch.randint(0, 256, clips.shape, device=context.device).to(dtype)
         self._filled: set[int] = set()
 
-    def input_shape(self) -> None:
-        return None
+    @classmethod
+    def output(cls, options: Any, inputs: Layout) -> Layout:
+        (usual,) = ClipOptions().clips(options.dtype)
+        return (usual.with_rows(options.most_clips),)
 
-    @staticmethod
-    def output_shape(
-        num_clips: int = 10,
-        num_clips_population: Sequence[int] | None = (1, 15),
-        num_clips_weights: Sequence[float] | None = (10, 1),
-    ) -> Shapes:
-        return R2P1DLoader.output_shape(
-            num_clips=num_clips,
-            num_clips_population=num_clips_population,
-            num_clips_weights=num_clips_weights,
-        )
-
-    @staticmethod
-    def output_dtype(dtype: str = "float32") -> torch.dtype:
-        return R2P1DLoader.output_dtype(dtype)
-
-    def __call__(
-        self, tensors: Tensors, non_tensors: Any, time_card: TimeCard, out: Tensors = None
-    ) -> StepOutput:
+    def __call__(self, batch: Batch, out: Out = None) -> Batch:
         frames = self._frames if out is None else out[0]
         if out is not None and frames.data_ptr() not in self._filled:  # each slot is written once
             frames.copy_(self._frames)
             self._filled.add(frames.data_ptr())
-        self._sampler.seed(self._seed, time_card.id)
+        self._sampler.seed(self.options.seed, batch.ids[0])
         num_clips = len(self._sampler.sample(_SYNTHETIC_FRAMES))
-        return (frames[:num_clips],), None, time_card
+        return batch.give(tensors=[frames[:num_clips]], rows=[num_clips])
 
 
 class R2P1DRunner(Step):
     """Parts `start_index` to `end_index` (1 to 5) of R(2+1)D-18.
 
     Part 1 takes frames from 0 to 255 of any number type and normalizes them; part 5 gives the logits of each
-    clip. Without a checkpoint the weights are random, from the seed. `precision` to `row_buckets` are
-    ExecutionOptions.
+    clip, and the class of a request is that of the mean over its clips.
     """
+
+    class Options(RunnerOptions):
+        pass
 
     batches_requests = True
     takes_turns = True
+    result_kind = ClassResult
 
-    def __init__(
-        self,
-        device: torch.device,
-        *,
-        start_index: int = 1,
-        end_index: int = NUM_PARTS,
-        num_classes: int = 400,
-        layer_sizes: Sequence[int] | None = None,
-        checkpoint: str | None = None,
-        seed: int = 0,
-        input_shapes: Shapes | None = None,
-        sample_videos: Sequence[str] = (),
-        precision: str = "fp32",
-        channels_last: bool = False,
-        fuse: bool = False,
-        compile: bool = False,
-        cuda_graphs: bool = False,
-        autotune: int | None = None,
-        row_buckets: Sequence[int] | None = None,
-    ) -> None:
-        super().__init__(device)
-        self._row = (input_shapes or R2P1DLoader.output_shape())[0][1:]
+    def __init__(self, options: Any, context: Context) -> None:
+        super().__init__(options, context)
+        self._row = context.inputs[0].row
         self._build_part = partial(
             build_part,
-            start_index,
-            end_index,
-            num_classes=num_classes,
-            layer_sizes=layer_sizes or DEFAULT_LAYER_SIZES,
-            checkpoint=read_checkpoint(checkpoint) if checkpoint else None,
-            seed=seed,
-            device=device,
+            options.start_index,
+            options.end_index,
+            num_classes=options.num_classes,
+            layer_sizes=options.layer_sizes or DEFAULT_LAYER_SIZES,
+            checkpoint=read_checkpoint(options.checkpoint) if options.checkpoint else None,
+            seed=options.seed,
+            device=context.device,
         )
-        self._is_whole = (start_index, end_index) == (1, NUM_PARTS)
-        self._precision, self._sample_videos = precision, sample_videos
-        shapes = self.output_shape(((1, *self._row),), start_index, end_index, num_classes, layer_sizes)
-        self._output_row = shapes[0][1:]
-        self._execution = self._execute(
-            ExecutionOptions(
-                precision=precision,
-                channels_last=channels_last,
-                fuse=fuse,
-                compile=compile,
-                cuda_graphs=cuda_graphs,
-                autotune=autotune,
-                row_buckets=row_buckets,
-            )
-        )
+        self._is_whole = (options.start_index, options.end_index) == (1, NUM_PARTS)
+        self._output_row = self.output(options, context.inputs)[0].row
+        self._execution = self._execute(options)
 
     def _execute(self, options: ExecutionOptions) -> Execution:
         return Execution(
@@ -256,197 +186,104 @@ class R2P1DRunner(Step):
             row=self._row,
             mean=KINETICS_MEAN,
             std=KINETICS_STD,
-            device=self.device,
+            device=self.context.device,
             options=options,
         )
 
-    def input_shape(self) -> Shapes:
-        return ((1, *self._row),)
-
-    @staticmethod
-    def output_shape(
-        input_shapes: Shapes | None = None,
-        start_index: int = 1,
-        end_index: int = NUM_PARTS,
-        num_classes: int = 400,
-        layer_sizes: Sequence[int] | None = None,
-        checkpoint: str | None = None,
-        precision: str = "fp32",
-        channels_last: bool = False,
-        fuse: bool = False,
-        compile: bool = False,
-        cuda_graphs: bool = False,
-        autotune: int | None = None,
-        row_buckets: Sequence[int] | None = None,
-    ) -> Shapes:
-        ExecutionOptions(
-            precision=precision,
-            channels_last=channels_last,
-            fuse=fuse,
-            compile=compile,
-            cuda_graphs=cuda_graphs,
-            autotune=autotune,
-            row_buckets=row_buckets,
-        )
-        if not input_shapes or len(input_shapes[0]) != 5:
+    @classmethod
+    def output(cls, options: Any, inputs: Layout) -> Layout:
+        if not inputs or len(inputs[0].shape) != 5:
             raise ValueError(
                 "R2P1DRunner takes clips of frames or features, so a loader or a part must come before"
             )
-        if checkpoint:
-            read_checkpoint(checkpoint)
-        num_rows, *row = input_shapes[0]
+        if options.checkpoint:
+            read_checkpoint(options.checkpoint)
+        row = inputs[0].row
         with torch.device("meta"):  # shapes only
             part = R2P1DPart(
-                start_index,
-                end_index,
-                num_classes=num_classes,
-                layer_sizes=layer_sizes or DEFAULT_LAYER_SIZES,
+                options.start_index,
+                options.end_index,
+                num_classes=options.num_classes,
+                layer_sizes=options.layer_sizes or DEFAULT_LAYER_SIZES,
             )
             try:
                 output = part(torch.empty(1, *row))
             except RuntimeError:
                 raise ValueError(
-                    f"start_index: {start_index}, does not take an input of {tuple(row)}"
+                    f"start_index: {options.start_index}, does not take an input of {tuple(row)}"
                 ) from None
-        return ((num_rows, *output.shape[1:]),)
+        return (TensorSpec((inputs[0].most_rows, *output.shape[1:])),)
 
-    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: Any) -> StepOutput:
-        assert tensors is not None
-        return (self.infer(tensors[0]),), None, time_card
+    def __call__(self, batch: Batch) -> Batch:
+        return batch.give(tensors=[self.infer(batch.tensors[0])], rows=batch.num_rows())
 
     def infer(self, rows: torch.Tensor) -> torch.Tensor:
         """The network's output for these rows, float32; the tensor is the caller's."""
         if not len(rows):  # an empty segment, of a request with fewer clips than segments
-            return torch.zeros(0, *self._output_row, device=self.device)
+            return torch.zeros(0, *self._output_row, device=self.context.device)
         return self._execution(rows)
+
+    def results(self, output: Batch) -> Sequence[ClassAndScore]:
+        (outputs,) = output.tensors
+        if outputs.ndim != 2:  # features: the network is not run to its end
+            return [NO_CLASS] * len(output)
+        return top1_of_each(outputs, output.num_rows())
 
     def warm_up(self, row_counts: Sequence[int]) -> None:
         self._execution.warm_up(row_counts)
 
     def facts(self) -> dict[str, Any]:
         """Of a network that is not exact: how often it finds the class of the exact one."""
-        if self._precision == "fp32" or not self._is_whole:
+        if self.options.precision == "fp32" or not self._is_whole:
             return {}
-        clips = sample_clips(self._sample_videos, self._row, self.device)
+        device = self.context.device
+        clips = sample_clips(self.context.samples, self._row, device)
         if not len(clips):
             return {"top1_agreement_with_fp32": None, "num_clips_compared": 0}
         agreement = top1_agreement(self._execute(ExecutionOptions()), self.infer, clips)
-        if self.device.type == "cuda":
+        if device.type == "cuda":
             torch.cuda.empty_cache()  # the exact network is not needed any more
         return {"top1_agreement_with_fp32": agreement, "num_clips_compared": len(clips)}
-
-
-R2P1DLayerRunner = R2P1DRunner
-"""The name that older configs of snuspl/rnb use."""
 
 
 class R2P1DSingleStep(Step):
     """Loading and the whole network in one step, without a pipeline between them."""
 
+    class Options(ClipOptions, NetworkOptions, ExecutionOptions):
+        pass
+
     batches_requests = True
+    result_kind = ClassResult
 
-    def __init__(
-        self,
-        device: torch.device,
-        *,
-        width: int = 112,
-        height: int = 112,
-        consecutive_frames: int = 8,
-        num_clips: int = 10,
-        num_clips_population: Sequence[int] | None = (1, 15),
-        num_clips_weights: Sequence[float] | None = (10, 1),
-        num_classes: int = 400,
-        layer_sizes: Sequence[int] | None = None,
-        checkpoint: str | None = None,
-        backend: str = "auto",
-        seed: int = 0,
-        sample_videos: Sequence[str] = (),
-        batch_size: int = 1,
-        precision: str = "fp32",
-        channels_last: bool = False,
-        fuse: bool = False,
-        compile: bool = False,
-        cuda_graphs: bool = False,
-        autotune: int | None = None,
-        row_buckets: Sequence[int] | None = None,
-    ) -> None:
-        super().__init__(device)
-        clips: dict[str, Any] = {
-            "width": width,
-            "height": height,
-            "consecutive_frames": consecutive_frames,
-            "num_clips": num_clips,
-            "num_clips_population": num_clips_population,
-            "num_clips_weights": num_clips_weights,
-        }
-        self._loader = R2P1DLoader(device, **clips, backend=backend, seed=seed, sample_videos=sample_videos)
-        shapes = R2P1DLoader.output_shape(**clips)
-        self._runner = R2P1DRunner(
-            device,
-            num_classes=num_classes,
-            layer_sizes=layer_sizes,
-            checkpoint=checkpoint,
-            seed=seed,
-            input_shapes=shapes,
-            sample_videos=sample_videos,
-            precision=precision,
-            channels_last=channels_last,
-            fuse=fuse,
-            compile=compile,
-            cuda_graphs=cuda_graphs,
-            autotune=autotune,
-            row_buckets=row_buckets,
-        )
-        self._frames = torch.empty((batch_size * shapes[0][0], *shapes[0][1:]), device=device)
+    def __init__(self, options: Any, context: Context) -> None:
+        super().__init__(options, context)
+        self._loader = R2P1DLoader(_part_of(options, R2P1DLoader), context)
+        (clips,) = R2P1DLoader.output(self._loader.options, ())
+        within = Context(**{**vars(context), "inputs": (clips,)})
+        self._runner = R2P1DRunner(_part_of(options, R2P1DRunner), within)
+        most_clips = context.batch_size * clips.most_rows
+        self._frames = torch.empty((most_clips, *clips.row), device=context.device)
 
-    def input_shape(self) -> None:
-        return None
+    @classmethod
+    def output(cls, options: Any, inputs: Layout) -> Layout:
+        clips = R2P1DLoader.output(_part_of(options, R2P1DLoader), ())
+        return R2P1DRunner.output(_part_of(options, R2P1DRunner), clips)
 
-    @staticmethod
-    def output_shape(
-        num_clips: int = 10,
-        num_clips_population: Sequence[int] | None = (1, 15),
-        num_clips_weights: Sequence[float] | None = (10, 1),
-        num_classes: int = 400,
-        precision: str = "fp32",
-        channels_last: bool = False,
-        fuse: bool = False,
-        compile: bool = False,
-        cuda_graphs: bool = False,
-        autotune: int | None = None,
-        row_buckets: Sequence[int] | None = None,
-    ) -> Shapes:
-        ExecutionOptions(
-            precision=precision,
-            channels_last=channels_last,
-            fuse=fuse,
-            compile=compile,
-            cuda_graphs=cuda_graphs,
-            autotune=autotune,
-            row_buckets=row_buckets,
-        )
-        clips = R2P1DLoader.output_shape(
-            num_clips=num_clips,
-            num_clips_population=num_clips_population,
-            num_clips_weights=num_clips_weights,
-        )
-        return ((clips[0][0], num_classes),)
-
-    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: Any) -> StepOutput:
-        cards = cards_of(time_card)
-        videos = [non_tensors] if len(cards) == 1 else non_tensors
-        num_rows: list[int] = []
+    def __call__(self, batch: Batch) -> Batch:
+        num_clips: list[int] = []
         failed: dict[int, str] = {}
-        for card, video in zip(cards, videos, strict=True):
+        for request in batch.requests:
             try:
-                num_rows.append(len(self._loader.load(video, card.id, self._frames[sum(num_rows) :])))
+                clips = self._loader.load(request.payload, request.id, self._frames[sum(num_clips) :])
+                num_clips.append(len(clips))
             except RequestError as error:
-                failed[card.id] = str(error)
+                failed[request.id] = str(error)
         if failed:
             raise RequestError("; ".join(failed.values()), list(failed))
-        for card, rows in zip(cards, num_rows, strict=True):
-            card.num_rows = (rows,)
-        return (self._runner.infer(self._frames[: sum(num_rows)]),), non_tensors, time_card
+        return batch.give(tensors=[self._runner.infer(self._frames[: sum(num_clips)])], rows=num_clips)
+
+    def results(self, output: Batch) -> Sequence[ClassAndScore]:
+        return self._runner.results(output)
 
     def warm_up(self, row_counts: Sequence[int]) -> None:
         self._loader.warm_up(())
@@ -459,31 +296,38 @@ class R2P1DSingleStep(Step):
         self._loader.close()
 
 
+def _part_of(options: Any, step: type[Step]) -> Any:
+    """Those of the options that a step within another takes."""
+    given = {name: value for name, value in options if name in step.Options.model_fields}
+    return step.Options.model_validate(given)
+
+
 class R2P1DAggregator(Step):
     """Joins the `aggregate` segments of each request: its result is the top-1 class over all their clips."""
 
+    class Options(AnyOptions):
+        aggregate: Count = 1
+
     joins_segments = True
+    regroups = True
+    result_kind = ClassResult
 
-    def __init__(self, device: torch.device, aggregate: int = 1) -> None:
-        super().__init__(device)
-        self._num_segments = aggregate
-        self._waiting: dict[int, list[tuple[torch.Tensor, TimeCard]]] = {}
+    def __init__(self, options: Any, context: Context) -> None:
+        super().__init__(options, context)
+        self._waiting: dict[int, list[tuple[int, torch.Tensor]]] = {}
 
-    def input_shape(self) -> Shapes:
-        return ((1, 400),)
+    @classmethod
+    def num_segments_joined(cls, options: Any) -> int:
+        return int(options.aggregate)
 
-    @staticmethod
-    def output_shape() -> None:
-        return None
-
-    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: TimeCard) -> StepOutput:
-        assert tensors is not None
-        segments = self._waiting.setdefault(time_card.id, [])
-        segments.append((tensors[0].double().cpu(), time_card))
-        if len(segments) < self._num_segments:
-            return None, None, None
-        del self._waiting[time_card.id]
+    def __call__(self, batch: Batch) -> Batch | None:
+        (request,) = batch.requests
+        segments = self._waiting.setdefault(request.id, [])
+        segments.append((request.segment, batch.tensors[0].double().cpu()))
+        if len(segments) < self.options.aggregate:
+            return None
+        del self._waiting[request.id]
         # In the order of the segments, not of their arrival, so that the sum is always the same.
-        segments.sort(key=lambda segment: segment[1].sub_id)
-        logits = torch.cat([logits for logits, _ in segments])
-        return None, top1(logits), TimeCard.merge([card for _, card in segments])
+        segments.sort(key=lambda segment: segment[0])
+        logits = torch.cat([logits for _, logits in segments])
+        return Batch((request.whole.with_payload(top1(logits)),))

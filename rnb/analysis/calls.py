@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.analysis.events import segments
-from rnb.run_folder import Run
-
-Times = NDArray[np.int64]
-"""Epoch ns."""
+from rnb.contract.events import SENT, Event, EventKind
+from rnb.record.run import Run, Times
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,41 +80,47 @@ class Deliveries:
 
 def visits_of(run: Run, step: int) -> Visits:
     """The visits of all requests that were taken from the queue before the step."""
-    suffixes = list(segments(run, f"runner{step}_start")) or [""]
-    parts = [_visits_in(run, step, segment, suffix) for segment, suffix in enumerate(suffixes)]
+    segments = list(run.segments(Event(EventKind.TAKEN, step))) or [None]
+    parts = [_visits_in(run, step, segment) for segment in segments]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     reached = np.flatnonzero(columns["taken_ns"])
     return Visits(step=step, **{name: column[reached] for name, column in columns.items()})
 
 
-def _visits_in(run: Run, step: int, segment: int, suffix: str) -> dict[str, NDArray[np.int64]]:
-    """Of whole requests, or of their segments with this suffix: these may have an event in common."""
-    none = np.zeros(len(run.requests["status"]), dtype=np.int64)
+def _visits_in(run: Run, step: int, segment: int | None) -> dict[str, NDArray[np.int64]]:
+    """Of whole requests (None), or of one of their segments; these may have an event in common."""
+    none = np.zeros(run.num_requests, dtype=np.int64)
 
-    def times(event: str, default: Times = none) -> Times:
-        found = segments(run, event)
-        column = found.get(suffix, found.get("", none))
-        return np.where(column > 0, column, default)
+    def times(kind: EventKind, default: Times = none, *, of: int = step) -> Times:
+        column = _times_of(run, Event(kind, of), segment)
+        return default if column is None else np.where(column > 0, column, default)
 
-    def served_by(name: str) -> NDArray[np.int64]:
-        column = run.requests.get(f"{name}{step}{suffix}", run.requests.get(f"{name}{step}", none))
-        return np.maximum(np.asarray(column, dtype=np.int64), 0)
+    def served_by(what: str) -> NDArray[np.int64]:
+        column = run.served_by(what, step, segment)
+        return none if column is None else np.maximum(np.asarray(column, dtype=np.int64), 0)
 
-    start_ns, finish_ns = times(f"inference{step}_start"), times(f"inference{step}_finish")
-    done_before = times(f"inference{step - 1}_finish") if step else times("enqueue_filename")
+    start_ns, finish_ns = times(EventKind.STARTED), times(EventKind.FINISHED)
+    sent_ns = _times_of(run, SENT, segment) if step == 0 else None
+    done_before = times(EventKind.FINISHED, of=step - 1) if sent_ns is None else sent_ns
     return {
         "request": np.arange(len(none)),
-        "segment": np.full(len(none), segment),
+        "segment": np.full(len(none), segment or 0),
         "replica": served_by("replica"),
         "worker": served_by("worker"),
-        "put_ns": times(f"handoff{step - 1}_finish", done_before),
-        "taken_ns": times(f"runner{step}_start"),
-        "slot_wait_ns": times(f"slot{step}_start", start_ns),
+        "put_ns": times(EventKind.HANDED_ON, done_before, of=step - 1),
+        "taken_ns": times(EventKind.TAKEN),
+        "slot_wait_ns": times(EventKind.WAITS_FOR_SLOT, start_ns),
         "start_ns": start_ns,
         "finish_ns": finish_ns,
-        "slot_ns": times(f"slot{step}_finish", finish_ns),
-        "handoff_ns": times(f"handoff{step}_finish"),
+        "slot_ns": times(EventKind.HAS_SLOT, finish_ns),
+        "handoff_ns": times(EventKind.HANDED_ON),
     }
+
+
+def _times_of(run: Run, event: Event, segment: int | None) -> Times | None:
+    """Of this segment, or of the whole request where the event is not noted by segment; None: of neither."""
+    found = run.segments(event)
+    return found.get(segment, found.get(None))
 
 
 def calls_of(visits: Visits) -> Calls:

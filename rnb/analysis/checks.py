@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.analysis.early_stopping import TailBound, judge_bound, min_requests
-from rnb.analysis.events import arrivals_ns
 from rnb.analysis.littles_law import littles_law
 from rnb.analysis.reasons import Finding, Reason
 from rnb.analysis.steady_state import IN_SYSTEM, SteadyState, is_bulk
-from rnb.run_folder import Run
-from rnb.stop import Termination
+from rnb.contract.events import SENT
+from rnb.contract.termination import Termination
+from rnb.record.run import Run
+from rnb.record.tables import TELEMETRY
 
 DEFAULT_PERCENTILE = 99.0
 """Of --slo without --percentile."""
@@ -51,9 +52,8 @@ class Facts:
     def __init__(self, run: Run, steady: SteadyState) -> None:
         self.run, self.steady = run, steady
         self.is_measured = run.is_measured
-        self.status = run.requests["status"][self.is_measured]
-        self.num_requests, self.num_measured = len(self.is_measured), len(self.status)
-        self.due_ns = arrivals_ns(run)[self.is_measured]
+        self.num_requests, self.num_measured = run.num_requests, int(np.count_nonzero(self.is_measured))
+        self.due_ns = run.due_ns[self.is_measured]
         self.is_bulk = is_bulk(run)
 
     def flag(self, name: str, default: Any = None) -> Any:
@@ -63,7 +63,7 @@ class Facts:
 
     def count(self, status: str) -> int:
         """How many requests have it, those of the warm-up too."""
-        return int(np.count_nonzero(self.run.requests["status"] == status))
+        return int(np.count_nonzero(self.run.ended_as(status)))
 
     @property
     def makes_claim(self) -> bool:
@@ -76,10 +76,10 @@ class Facts:
         bound_ms = self.flag("slo")
         if bound_ms is None or not self.num_measured:
             return None
-        latencies_ms = (self.run.ends_ns[self.is_measured] - self.due_ns) / 1e6
+        num_within = np.count_nonzero(self.run.latency_ms[self.is_measured] <= bound_ms)
         return judge_bound(
             num_requests=self.num_measured,
-            num_over=int(np.count_nonzero((self.status != "finished") | (latencies_ms > bound_ms))),
+            num_over=self.num_measured - int(num_within),
             percentile=self.flag("percentile", DEFAULT_PERCENTILE),
             bound_ms=bound_ms,
         )
@@ -87,7 +87,7 @@ class Facts:
     @cached_property
     def throttle_masks(self) -> dict[str, NDArray[np.int64]]:
         """NVML's bits by GPU, in the samples of the measured phase that have them."""
-        telemetry = self.run.telemetry or {}
+        telemetry = self.run.tables.get(TELEMETRY, {})
         start_ns, end_ns = self.run.window_ns
         masks = {}
         for name, values in telemetry.items():
@@ -121,7 +121,7 @@ class Facts:
         if self.flag("ramp"):
             return "a --ramp to a lower rate"
         interval_ms = self.flag("mean_interval_ms", 0)
-        num_finished = int(np.count_nonzero(self.status == "finished"))
+        num_finished = int(np.count_nonzero(self.run.finished))
         kept_up_ms = 1000 * self.run.seconds / num_finished if num_finished else 0.0
         return f"-mi {MARGIN * max(kept_up_ms, interval_ms):.3g}"
 
@@ -151,7 +151,7 @@ def _requests_failed(facts: Facts) -> Finding | None:
 def _queue_full(facts: Facts) -> Finding | None:
     full = (Termination.FILENAME_QUEUE_FULL, Termination.FRAME_QUEUE_FULL)
     num_refused = facts.count("refused")
-    if not num_refused and (facts.run.meta is None or facts.run.meta.termination_flag not in full):
+    if not num_refused and facts.run.meta.termination_flag not in full:
         return None
     return Finding(
         reason=Reason.QUEUE_FULL,
@@ -205,7 +205,7 @@ def _over(bound: TailBound) -> str:
 
 
 def _client_late(facts: Facts) -> Finding | None:
-    sent_ns = facts.run.times.get("enqueue_filename")
+    sent_ns = facts.run.times.get(SENT)
     if sent_ns is None or facts.is_bulk or not facts.num_measured:
         return None
     late_ms = (sent_ns[facts.is_measured] - facts.due_ns) / 1e6

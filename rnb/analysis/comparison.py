@@ -20,13 +20,13 @@ from rnb.analysis.effects import (
     unpaired_effects,
 )
 from rnb.analysis.estimate import MIN_SERIES, Estimate, of_runs
-from rnb.analysis.figures import figures_of
+from rnb.analysis.figures import Figure, figures_of
 from rnb.analysis.pairing import Overlap, pair
 from rnb.analysis.run_search import FoundRun
 from rnb.analysis.settings import Settings, check_keys, group_key, settings_of
 from rnb.analysis.steady_state import is_bulk
 from rnb.analysis.verdict import judge
-from rnb.run_folder import Run
+from rnb.record.run import Run
 
 THRESHOLD = 0.01
 """A smaller change, as a share of the reference, matters to nobody."""
@@ -45,7 +45,7 @@ class Member:
     found: FoundRun
     settings: Settings
     step_names: tuple[str, ...]
-    figures: dict[str, float | None]
+    figures: dict[Figure, float | None]
     means: RunMeans | None
     is_bulk: bool
     """Whether all requests came at once."""
@@ -57,6 +57,11 @@ class Member:
     """With the first run; None for that run itself."""
     effects: Effects | None
     """Against the first run alone; None for that run itself, and where nothing finished."""
+
+
+def letter(index: int) -> str:
+    """The name of a group, wherever it is shown."""
+    return chr(ord("A") + index) if index < 26 else f"#{index + 1}"
 
 
 def members_of(runs: Iterable[tuple[FoundRun, Run]]) -> list[Member]:
@@ -71,16 +76,16 @@ def members_of(runs: Iterable[tuple[FoundRun, Run]]) -> list[Member]:
 
 def _member(found: FoundRun, run: Run, first: Run | None) -> Member:
     overlap, effects = (None, None) if first is None else _against(first, run)
-    failure = run.meta.message if run.meta and not run.meta.is_success else ""
+    failure = "" if run.meta.is_success else run.meta.message
     return Member(
         found=found,
         settings=settings_of(run),
-        step_names=tuple(run.meta.step_names) if run.meta else (),
+        step_names=tuple(run.step_names),
         figures=figures_of(run),
         means=run_means(run),
         is_bulk=is_bulk(run),
         failure=failure,
-        reservation="" if failure or run.meta is None else _reservation(run),
+        reservation="" if failure or run.meta.is_seed_format else _reservation(run),
         overlap=overlap,
         effects=effects,
     )
@@ -115,9 +120,9 @@ class Group:
         """Why one of its runs failed; empty when none did."""
         return next((member.failure for member in self.members if member.failure), "")
 
-    def figure(self, name: str) -> Estimate | None:
+    def figure(self, figure: Figure) -> Estimate | None:
         """The mean of a figure over the runs; None where one of them does not have it."""
-        values = [member.figures.get(name) for member in self.members]
+        values = [member.figures.get(figure) for member in self.members]
         known = [value for value in values if value is not None]
         return of_runs(known) if len(known) == len(values) else None
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from scipy.special import bdtr
+
 CONFIDENCE = 0.99
 
 
@@ -61,38 +63,13 @@ def min_requests(num_over: int, percentile: float, confidence: float = CONFIDENC
     # With so many requests the expected number over the bound is num_over, and the chance about a half.
     too_few = max(num_over, math.floor(num_over / share_over))
     step = 1
-    while binomial_cdf(num_over, too_few + step, share_over) > 1 - confidence:
+    while bdtr(num_over, too_few + step, share_over) > 1 - confidence:
         step *= 2
     enough = too_few + step
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
-        if binomial_cdf(num_over, middle, share_over) > 1 - confidence:
+        if bdtr(num_over, middle, share_over) > 1 - confidence:
             too_few = middle
         else:
             enough = middle
     return enough
-
-
-def binomial_cdf(count: int, num_trials: int, chance: float) -> float:
-    """The chance of at most `count` successes; `chance` is that of each trial, 0 < chance < 1.
-
-    Summed from the last term backwards, each from the one after it (LoadGen's series, too), until no term can
-    change the sum.
-    """
-    if count >= num_trials:
-        return 1.0
-    log_first = (
-        math.lgamma(num_trials + 1)
-        - math.lgamma(count + 1)
-        - math.lgamma(num_trials - count + 1)
-        + count * math.log(chance)
-        + (num_trials - count) * math.log1p(-chance)
-    )
-    term = total = 1.0
-    odds_against = (1 - chance) / chance
-    for successes in range(count, 0, -1):
-        term *= successes * odds_against / (num_trials - successes + 1)
-        total += term
-        if term < total * 1e-17:
-            break
-    return math.exp(log_first + math.log(total))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnb.analysis.estimate import Estimate, change, change_of, mean_of, median_of, of_runs
 from rnb.analysis.pairing import Pairing, Rows
-from rnb.run_folder import Run
+from rnb.record.run import Flags, Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class RunMeans:
 
 def paired_effects(first: Run, other: Run, pairing: Pairing) -> Effects:
     """Of two runs with the same schedule, by request."""
-    latencies = latency_ms(first, pairing.first), latency_ms(other, pairing.other)
+    latencies = first.latency_ms[pairing.first], other.latency_ms[pairing.other]
     differences = latencies[1] - latencies[0]
     gaps = _completion_gaps_ns(first, pairing.first), _completion_gaps_ns(other, pairing.other)
     # The time that the same work took is what throughput is the inverse of.
@@ -57,11 +57,8 @@ def paired_effects(first: Run, other: Run, pairing: Pairing) -> Effects:
 
 def unpaired_effects(first: Run, other: Run) -> Effects:
     """Of two runs with different schedules: each is a sample of its own."""
-    rows = [
-        np.flatnonzero(run.is_measured & (run.requests["status"] == "finished")) for run in (first, other)
-    ]
-    latencies = latency_ms(first, rows[0]), latency_ms(other, rows[1])
-    gaps = _completion_gaps_ns(first, rows[0]), _completion_gaps_ns(other, rows[1])
+    latencies = first.latency_ms[first.finished], other.latency_ms[other.finished]
+    gaps = _completion_gaps_ns(first, first.finished), _completion_gaps_ns(other, other.finished)
     means = mean_of(latencies[0]), mean_of(latencies[1])
     return Effects(
         throughput=change(mean_of(gaps[1]), mean_of(gaps[0])),
@@ -86,24 +83,17 @@ def effects_between(reference: Sequence[RunMeans], other: Sequence[RunMeans]) ->
 
 def run_means(run: Run) -> RunMeans | None:
     """None when no request finished."""
-    rows = np.flatnonzero(run.is_measured & (run.requests["status"] == "finished"))
-    if not len(rows) or not run.seconds:
+    latencies = run.latency_ms[run.finished]
+    if not len(latencies) or not run.seconds:
         return None
-    latencies = latency_ms(run, rows)
     return RunMeans(
-        throughput=len(rows) / run.seconds,
+        throughput=len(latencies) / run.seconds,
         mean_ms=float(latencies.mean()),
         median_ms=float(np.median(latencies)),
     )
 
 
-def latency_ms(run: Run, rows: Rows) -> NDArray[np.float64]:
-    """From when each request was due (snuspl/rnb: sent) to its end."""
-    latency: NDArray[np.float64] = (run.ends_ns[rows] - run.times[run.events[0]][rows]) / 1e6
-    return latency
-
-
-def _completion_gaps_ns(run: Run, rows: Rows) -> NDArray[np.float64]:
+def _completion_gaps_ns(run: Run, rows: Rows | Flags) -> NDArray[np.float64]:
     """Times from the start of the measured phase to the first end of a request, from that to the next, …"""
     start_ns = run.window_ns[0]
     ends = np.maximum(np.sort(run.ends_ns[rows]), start_ns)

@@ -1,4 +1,6 @@
-"""A figure with its standard error, from one run's series of requests or from repeated runs.
+"""A figure with its standard error, to compare by: from one run's series of requests or from repeated runs.
+
+rnb/analysis/intervals.py says why there are two ways to an interval.
 
 Requests in a queue wait for each other, so their latencies are no independent samples. A series is therefore
 cut into batches in order of time, and the spread of the batches says how well the whole is known.
@@ -17,7 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-CONFIDENCE = 0.95
+from rnb.analysis.student_t import student_t
+
 NUM_BATCHES = (20, 10, 5)
 """Tried in this order, until the batches are long enough to be independent of each other."""
 MAX_AUTOCORRELATION = {20: 0.0, 10: 0.0, 5: 0.2}
@@ -143,30 +146,3 @@ def _autocorrelation(values: NDArray[np.float64]) -> float:
     centred = values - values.mean()
     total = float(np.sum(centred**2))
     return float(np.sum(centred[1:] * centred[:-1])) / total if total else 0.0
-
-
-def student_t(degrees: float, confidence: float = CONFIDENCE) -> float:
-    """Student's t: what |t| stays below with this confidence; degrees are rounded down, to at least 1."""
-    whole = max(1, math.floor(degrees))
-    low, high = 0.0, 1.0
-    while _chance_below(high, whole) < confidence:
-        low, high = high, high * 2
-    while high - low > 1e-9 * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if _chance_below(middle, whole) < confidence else (low, middle)
-    return high
-
-
-def _chance_below(bound: float, degrees: int) -> float:
-    """P(|t| < bound): Abramowitz and Stegun, 'Handbook of Mathematical Functions', 26.7.3 and 26.7.4."""
-    if degrees > 1000:  # the sum gets long, and the normal distribution is off by less than 0.001
-        return math.erf(bound / math.sqrt(2))
-    angle = math.atan(bound / math.sqrt(degrees))
-    is_odd = degrees % 2 == 1
-    term = total = math.cos(angle) if is_odd else 1.0
-    for factor in range(3 if is_odd else 2, degrees - 1, 2):
-        term *= (factor - 1) / factor * math.cos(angle) ** 2
-        total += term
-    if degrees == 1:
-        total = 0.0
-    return 2 / math.pi * (angle + math.sin(angle) * total) if is_odd else math.sin(angle) * total

@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rnb.analysis.comparison import Group
-from rnb.analysis.comparison_text import letter
-from rnb.analysis.figures import ROW_OF_FIGURE
+from rnb.analysis.comparison import Group, letter
+from rnb.analysis.figures import FIGURES
 from rnb.analysis.statistics import MIN_COUNTS
 
 LATENCIES = ("mean", "p50", "p90", "p95", "p99", "p99.9")
@@ -87,7 +86,7 @@ def _value(condition: FailCondition, group: Group, index: int) -> float:
     name = f"--fail-if {condition}: {letter(index)}"
     if group.failure:
         raise Unavailable(f"{name} is a failed run: {group.failure}")
-    found = group.figure(ROW_OF_FIGURE[condition.figure])
+    found = group.figure(FIGURES[condition.figure])
     if found is None or found.value == 0:
         raise Unavailable(f"{name} has no {condition.figure}: {_needs(condition.figure)}")
     return found.value

@@ -1,41 +1,44 @@
-"""The figures of a run that are compared, by the name of their row.
+"""The figures of a run that are compared.
 
 Steps go by their number, since the runs that are compared may call them differently.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from rnb.analysis.statistics import END_TO_END, PERCENTILES, describe, percentile_name, stage_durations_ms
-from rnb.run_folder import Run
+from rnb.analysis.statistics import PERCENTILES, describe, percentile_name, stage_durations_ms
+from rnb.contract.events import END_TO_END, Stage
+from rnb.record.run import Run
 
-FINISHED, THROUGHPUT, GOODPUT = "finished", "videos/s", "goodput videos/s"
-ROW_OF_FIGURE = {
+
+class Figure(NamedTuple):
+    """A figure of the whole run, or of one stage of its requests."""
+
+    name: str
+    stage: Stage | None = None
+
+    def title(self, step_names: Sequence[str] = ()) -> str:
+        """What a person reads; `step_names` are the classes of the steps, where they are to be told."""
+        return self.name if self.stage is None else f"{self.stage.title(step_names)} {self.name}"
+
+
+FINISHED, THROUGHPUT, GOODPUT = Figure("finished"), Figure("videos/s"), Figure("goodput videos/s")
+FIGURES = {
     "throughput": THROUGHPUT,
     "goodput": GOODPUT,
-    **{name: f"{END_TO_END} {name} ms" for name in ("mean", *map(percentile_name, PERCENTILES))},
+    **{name: Figure(f"{name} ms", END_TO_END) for name in ("mean", *map(percentile_name, PERCENTILES))},
 }
-"""What a condition calls a figure: the row that it has."""
-MAIN_ROWS = tuple(ROW_OF_FIGURE[name] for name in ("throughput", "mean", "p50", "p99"))
+"""By what a condition calls them."""
+MAIN_FIGURES = tuple(FIGURES[name] for name in ("throughput", "mean", "p50", "p99"))
 
 
-def named_row(row: str, step_names: Sequence[str]) -> str:
-    """The row's name with that of its step."""
-    match = re.fullmatch(r"(step (\d+))( .+)", row)
-    if match is None or int(match[2]) >= len(step_names):
-        return row
-    return f"{match[1]} {step_names[int(match[2])]}{match[3]}"
-
-
-def figures_of(run: Run) -> dict[str, float | None]:
+def figures_of(run: Run) -> dict[Figure, float | None]:
     """Of the measured requests that finished; None where a figure cannot be had, as p99 of a few requests."""
-    counts = run.is_measured & (run.requests["status"] == "finished")
-    times = {event: run.times[event][counts] for event in run.events}
-    stages = stage_durations_ms(run.events, times)
+    stages = stage_durations_ms(run, run.finished)
     latencies_ms = stages.pop(END_TO_END)
     end_to_end, seconds, bound_ms = describe(END_TO_END, latencies_ms), run.seconds, run.args.get("slo")
     num_good = None if bound_ms is None else np.count_nonzero(latencies_ms <= bound_ms)
@@ -43,7 +46,11 @@ def figures_of(run: Run) -> dict[str, float | None]:
         FINISHED: float(len(latencies_ms)),
         THROUGHPUT: len(latencies_ms) / seconds if seconds else None,
         **({} if num_good is None else {GOODPUT: num_good / seconds if seconds else None}),
-        ROW_OF_FIGURE["mean"]: end_to_end.mean_ms,
-        **{f"{END_TO_END} {name} ms": value for name, value in end_to_end.percentiles_ms.items()},
-        **{f"{name} mean ms": float(np.nanmean(values)) for name, values in stages.items() if len(values)},
+        FIGURES["mean"]: end_to_end.mean_ms,
+        **{FIGURES[name]: value for name, value in end_to_end.percentiles_ms.items()},
+        **{
+            Figure("mean ms", stage): float(np.nanmean(values))
+            for stage, values in stages.items()
+            if len(values)
+        },
     }

@@ -5,6 +5,13 @@ their means hardly depend on each other, and Student's t with 9 degrees of freed
 For a percentile, the share of values up to it takes the place of the mean, and the interval of the share is
 read off the sorted values.
 
+There are two ways to an interval, since they answer different questions. These ones describe a run: they
+stand beside every figure of its table, so they are there for any series of MIN_COUNT values and always
+computed alike; how often they hold the true value is measured (benchmarks/interval_coverage.py). Those of
+rnb/analysis/estimate.py decide: 'faster' rests on them, so batches that still depend on each other are made
+longer, and a series that drifts gets no interval at all, which is an answer there and would be a hole here.
+And they are differences of two figures, which takes standard errors with their degrees of freedom.
+
 Sources: Schmeiser, *Batch size effects in the analysis of simulation output*, Operations Research 30(3), 1982
 (10 to 30 batches, however long the series is); Woodruff, *Confidence intervals for medians and other position
 measures*, JASA 47(260), 1952 (from shares to values); Doss, Flegal, Jones, Neath, *Markov chain Monte Carlo
@@ -20,11 +27,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rnb.analysis.student_t import student_t
+
 NUM_BATCHES = 10
 MIN_COUNT = 10 * NUM_BATCHES
 """Fewest values for an interval."""
-STUDENT_T = 2.262157
-"""The 97.5th percentile of Student's t with NUM_BATCHES - 1 degrees of freedom."""
+STUDENT_T = student_t(NUM_BATCHES - 1)
 
 Values = NDArray[np.float64]
 

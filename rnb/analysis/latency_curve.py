@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.analysis.early_stopping import min_requests
-from rnb.analysis.events import arrivals_ns
-from rnb.analysis.statistics import END_TO_END, LATENESS, SERVICE, stage_durations_ms
-from rnb.run_folder import Run
+from rnb.analysis.statistics import part_durations_ms
+from rnb.contract.events import Stage
+from rnb.record.run import Run
 
 NUM_POINTS = 240
 MAX_NINES = 5
@@ -30,8 +30,8 @@ class LatencyBand:
     high: float
     """Shares of the requests, 0 to 1."""
     num_requests: int
-    stages_ms: dict[str, float]
-    """By name, in the order in which a request meets them; they add up to the mean latency."""
+    stages_ms: dict[Stage, float]
+    """In the order in which a request meets them; they add up to the mean latency."""
 
     @property
     def latency_ms(self) -> float:
@@ -54,20 +54,20 @@ class LatencyCurve:
 
 def latency_curve(run: Run) -> LatencyCurve | None:
     """None where no request finished."""
-    rows = np.flatnonzero(run.is_measured & (run.requests["status"] == "finished"))
+    rows = np.flatnonzero(run.finished)
     if not len(rows):
         return None
-    latency_ns = (run.ends_ns - arrivals_ns(run))[rows]
-    order = np.argsort(latency_ns, kind="stable")
+    latency_ms = run.latency_ms[rows]
+    order = np.argsort(latency_ms, kind="stable")
     num_nines = _num_nines(len(rows))
     shares = _shares(num_nines)
     ranks = np.maximum(np.ceil(shares * len(rows) - 1e-9).astype(np.intp) - 1, 0)
-    stages_ms = _stages_ms(run, rows)
+    stages_ms = part_durations_ms(run, rows)
     bands = [_band(stages_ms, order, low, high) for low, high in itertools.pairwise(EDGES)]
     return LatencyCurve(
         num_nines=num_nines,
         shares=shares,
-        latencies_ms=latency_ns[order[ranks]] / 1e6,
+        latencies_ms=latency_ms[order[ranks]],
         whole=_band(stages_ms, order, 0.0, 1.0),
         bands=tuple(band for band in bands if band.num_requests >= MIN_IN_BAND),
     )
@@ -84,17 +84,9 @@ def _shares(num_nines: int) -> NDArray[np.float64]:
     return 1 - 10 ** -np.linspace(0.0, num_nines, NUM_POINTS)
 
 
-def _stages_ms(run: Run, rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
-    names = run.meta.step_names if run.meta else ()
-    durations = stage_durations_ms(run.events, {event: run.times[event][rows] for event in run.events}, names)
-    stages = [name for name in durations if name not in (LATENESS, SERVICE, END_TO_END)]
-    first = [LATENESS] if LATENESS in durations else []
-    return {name: durations[name] for name in (*first, *stages)}
-
-
 def _band(
-    stages_ms: dict[str, NDArray[np.float64]], order: NDArray[np.intp], low: float, high: float
+    stages_ms: dict[Stage, NDArray[np.float64]], order: NDArray[np.intp], low: float, high: float
 ) -> LatencyBand:
     rows = order[math.floor(low * len(order)) : math.floor(high * len(order))]
-    means = {name: float(values[rows].mean()) if len(rows) else 0.0 for name, values in stages_ms.items()}
+    means = {stage: float(values[rows].mean()) if len(rows) else 0.0 for stage, values in stages_ms.items()}
     return LatencyBand(low=low, high=high, num_requests=len(rows), stages_ms=means)

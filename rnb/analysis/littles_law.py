@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnb.analysis.events import arrivals_ns
 from rnb.analysis.queue_depth import in_system
-from rnb.run_folder import Run
+from rnb.record.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,20 +33,20 @@ def littles_law(run: Run, start_s: float, end_s: float, *, only_measured: bool =
 
     Requests of the warm-up that are still in the system are there too, unless it is `only_measured`.
     """
-    due_s = (arrivals_ns(run) - run.window_ns[0]) / 1e9
-    is_due = (due_s >= start_s) & (due_s <= end_s) & (run.requests["status"] != "refused")
+    due_s = (run.due_ns - run.window_ns[0]) / 1e9
+    is_due = (due_s >= start_s) & (due_s <= end_s) & ~run.ended_as("refused")
     if only_measured:
         is_due &= run.is_measured
-    is_finished = is_due & (run.requests["status"] == "finished")
+    is_finished = is_due & run.ended_as("finished")
     if end_s <= start_s or not is_finished.any():
         return None
     arrivals_per_s = float(np.count_nonzero(is_due)) / (end_s - start_s)
-    latency_s = float(((run.ends_ns - arrivals_ns(run))[is_finished] / 1e9).mean())
+    mean_latency_ms = float(run.latency_ms[is_finished].mean())
     mean = float(in_system(run, only_measured=only_measured).means(np.array([start_s, end_s]))[0])
-    expected = arrivals_per_s * latency_s
+    expected = arrivals_per_s * mean_latency_ms / 1000
     return LittlesLaw(
         num_in_system=mean,
         arrivals_per_s=arrivals_per_s,
-        mean_latency_ms=latency_s * 1000,
+        mean_latency_ms=mean_latency_ms,
         relative_deviation=(mean - expected) / expected if expected else 0.0,
     )

@@ -8,7 +8,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from rnb.run_folder import Run
+from rnb.record.run import Run
 
 KEPT_UP = 0.95
 """The least share of the offered rate that a pipeline which keeps up finishes."""

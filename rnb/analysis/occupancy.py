@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.occupancy_tables import COUNTERS
-from rnb.run_folder import Run
+from rnb.record.run import Run, Table
+from rnb.record.tables import COUNTERS, KERNEL_WINDOWS, KERNELS, OCCUPANCY
 
 NUM_TOP = 10
 FEWEST_OWN_NS = 50_000_000
@@ -73,17 +74,19 @@ class Occupancy:
 
 def occupancy_of(run: Run) -> Occupancy | None:
     """None for a run without --occupancy, or where there was nothing to see."""
-    if run.occupancy is None and run.kernel_windows is None:
+    over_time, windows = run.tables.get(OCCUPANCY), run.tables.get(KERNEL_WINDOWS)
+    if over_time is None and windows is None:
         return None
-    return Occupancy(gpus=_gpus(run), steps=_steps(run))
+    return Occupancy(
+        gpus=[] if over_time is None else _gpus(run, over_time),
+        steps=[] if windows is None else _steps(run, windows),
+    )
 
 
-def _gpus(run: Run) -> list[GpuUse]:
-    if run.occupancy is None:
-        return []
+def _gpus(run: Run, table: Table) -> list[GpuUse]:
     start_ns, end_ns = run.window_ns
-    inside = (run.occupancy["time_ns"] >= start_ns) & (run.occupancy["time_ns"] < end_ns)
-    columns = {name: values[inside] for name, values in run.occupancy.items()}
+    inside = (table["time_ns"] >= start_ns) & (table["time_ns"] < end_ns)
+    columns = {name: values[inside] for name, values in table.items()}
     numbers = sorted({int(name[3 : name.index(".")]) for name in columns if name.startswith("gpu")})
     return [
         GpuUse(gpu=gpu, counters=_means({name: columns[f"gpu{gpu}.{name}"] for name in COUNTERS}))
@@ -105,21 +108,17 @@ def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float | 
     return float(np.average(values[known], weights=weights[known])) if known.any() else None
 
 
-def _steps(run: Run) -> list[StepUse]:
-    windows = run.kernel_windows
-    if windows is None:
-        return []
+def _steps(run: Run, windows: Table) -> list[StepUse]:
     start_ns, end_ns = run.window_ns
     middle_ns = (windows["start_ns"] + windows["end_ns"]) // 2
     inside = (middle_ns >= start_ns) & (middle_ns < end_ns)
     pairs = sorted(set(zip(windows["step"].tolist(), windows["gpu"].tolist(), strict=True)))
     found = {pair: inside & (windows["step"] == pair[0]) & (windows["gpu"] == pair[1]) for pair in pairs}
-    return [_step(run, *pair, np.flatnonzero(rows)) for pair, rows in found.items() if rows.any()]
+    return [_step(run.tables, *pair, np.flatnonzero(rows)) for pair, rows in found.items() if rows.any()]
 
 
-def _step(run: Run, step: int, gpu: int, rows: Rows) -> StepUse:
-    assert run.kernel_windows is not None
-    windows = {name: values[rows] for name, values in run.kernel_windows.items()}
+def _step(tables: Mapping[str, Table], step: int, gpu: int, rows: Rows) -> StepUse:
+    windows = {name: values[rows] for name, values in tables[KERNEL_WINDOWS].items()}
     traced_ns = (windows["end_ns"] - windows["start_ns"]).astype(np.float64)
     num_runners = len(set(windows["replica"].tolist()))
     seconds = float(traced_ns.sum()) / num_runners / 1e9
@@ -139,7 +138,7 @@ def _step(run: Run, step: int, gpu: int, rows: Rows) -> StepUse:
         if is_known
         else dict.fromkeys(COUNTERS),
         own_s=float(own_ns.sum()) / 1e9,
-        top=_top(run, rows, seconds),
+        top=_top(tables[KERNELS], rows, seconds),
     )
 
 
@@ -148,15 +147,14 @@ def _median_us(values_ns: NDArray[np.float64]) -> float | None:
     return float(np.median(known)) / 1e3 if len(known) else None
 
 
-def _top(run: Run, windows: Rows, seconds: float) -> list[KernelUse]:
+def _top(kernels: Table, windows: Rows, seconds: float) -> list[KernelUse]:
     """The kernels that took the most time in these windows together."""
-    assert run.kernels is not None
-    rows = np.isin(run.kernels["window"], windows)
-    names, which = np.unique(run.kernels["kernel"][rows].astype(str), return_inverse=True)
-    total_ns = run.kernels["total_ns"][rows].astype(np.float64)
-    launches = np.bincount(which, run.kernels["num_launches"][rows], len(names))
+    rows = np.isin(kernels["window"], windows)
+    names, which = np.unique(kernels["kernel"][rows].astype(str), return_inverse=True)
+    total_ns = kernels["total_ns"][rows].astype(np.float64)
+    launches = np.bincount(which, kernels["num_launches"][rows], len(names))
     time_ns = np.bincount(which, total_ns, len(names))
-    occupancy = np.bincount(which, total_ns * run.kernels["theoretical_occupancy_pct"][rows], len(names))
+    occupancy = np.bincount(which, total_ns * kernels["theoretical_occupancy_pct"][rows], len(names))
     return [
         KernelUse(
             name=str(names[kernel]),

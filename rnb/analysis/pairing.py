@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.run_folder import Run
+from rnb.contract.result import ClassResult, ResultKind
+from rnb.record.run import Flags, Run
 
 Rows = NDArray[np.intp]
 SCHEDULE_COLUMNS = ("request_id", "arrival_ns", "video")
@@ -54,7 +56,7 @@ def pair(first: Run, other: Run) -> Pairing:
     same_video = first.requests["video"][left] == other.requests["video"][right]
     difference = _schedule_difference(first, other, left, right, same_video, num_requests)
     left, right = left[same_video], right[same_video]
-    done = [run.requests["status"][rows] == "finished" for run, rows in ((first, left), (other, right))]
+    done = first.finished[left], other.finished[right]
     in_both, num_in_one = done[0] & done[1], int(np.count_nonzero(done[0] ^ done[1]))
     num_paired, left, right = len(left), left[in_both], right[in_both]
     has_result, agrees = _results(first, other, left, right)
@@ -94,7 +96,7 @@ def _same_ids(first: Run, other: Run) -> tuple[Rows, Rows]:
 
 
 def _schedule_difference(
-    first: Run, other: Run, left: Rows, right: Rows, same_video: NDArray[np.bool_], num_requests: int
+    first: Run, other: Run, left: Rows, right: Rows, same_video: Flags, num_requests: int
 ) -> str:
     if len(left) < num_requests:
         return f"only {len(left)} of {num_requests} measured requests are in both"
@@ -105,13 +107,39 @@ def _schedule_difference(
     return ""
 
 
-def _results(first: Run, other: Run, left: Rows, right: Rows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which pairs have a result in both runs, and in which it is the same.
+def _results(first: Run, other: Run, left: Rows, right: Rows) -> tuple[Flags, Flags]:
+    """Which pairs have a result in both runs, and in which it is the same, by the results' own kind.
 
     With another seed other clips are sampled, so that the results tell nothing.
     """
-    if first.args.get("seed") != other.args.get("seed"):
+    kind = _kind(first)
+    if kind is None or kind != _kind(other) or first.args.get("seed") != other.args.get("seed"):
         return np.zeros(len(left), dtype=bool), np.zeros(len(left), dtype=bool)
-    labels = first.requests["label"][left], other.requests["label"][right]
-    has_result = (labels[0] >= 0) & (labels[1] >= 0)
-    return has_result, has_result & (labels[0] == labels[1])
+    if kind is ClassResult:
+        return _classes(first.requests["label"][left], other.requests["label"][right])
+    return _agreements(kind, first, other, first.requests["request_id"][left].tolist())
+
+
+def _kind(run: Run) -> type[ResultKind] | None:
+    """None where its code is not to be had here."""
+    if run.meta.result_kind is None:
+        return ClassResult
+    module, _, name = run.meta.result_kind.rpartition(".")
+    try:
+        kind: type[ResultKind] = getattr(importlib.import_module(module), name)
+    except Exception:  # importing runs whatever the module does
+        return None
+    return kind
+
+
+def _classes(first: NDArray[np.int32], other: NDArray[np.int32]) -> tuple[Flags, Flags]:
+    has_result = (first >= 0) & (other >= 0)
+    return has_result, has_result & (first == other)
+
+
+def _agreements(kind: type[ResultKind], first: Run, other: Run, ids: list[int]) -> tuple[Flags, Flags]:
+    has_result = np.array([id in first.results and id in other.results for id in ids], dtype=bool)
+    agrees = has_result.copy()
+    for row in np.flatnonzero(has_result).tolist():
+        agrees[row] = kind.agree(first.results[ids[row]], other.results[ids[row]])
+    return has_result, agrees

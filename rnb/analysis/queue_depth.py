@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.analysis.events import arrivals_ns, num_steps, segments
 from rnb.analysis.population import Population
-from rnb.run_folder import Run
+from rnb.contract.events import SENT, Event, EventKind
+from rnb.record.run import Run, Times
 
 MOST_POINTS = 1000
 """Of a curve in a picture."""
@@ -45,8 +45,8 @@ def waiting_before_steps(run: Run) -> dict[int, Population]:
     It holds every request, also one of the warm-up that still waits. One that was put and never taken stays.
     """
     populations = {}
-    for step in range(num_steps(run)):
-        puts, takes = _puts(run, step), list(segments(run, f"runner{step}_start").values())
+    for step in range(run.num_steps):
+        puts, takes = _puts(run, step), list(run.segments(Event(EventKind.TAKEN, step)).values())
         if puts and takes:
             # A step that splits requests puts all their segments at once.
             pairs = list(zip(puts if len(puts) == len(takes) else puts[:1] * len(takes), takes, strict=True))
@@ -58,24 +58,23 @@ def waiting_before_steps(run: Run) -> dict[int, Population]:
     return populations
 
 
-def _puts(run: Run, step: int) -> list[NDArray[np.int64]]:
+def _puts(run: Run, step: int) -> list[Times]:
     """When requests came into the queue before a step; without hand-off times, when they were done."""
     if step == 0:
-        return list(segments(run, "enqueue_filename").values())
-    handed_on = segments(run, f"handoff{step - 1}_finish")
-    return list((handed_on or segments(run, f"inference{step - 1}_finish")).values())
+        return list(run.segments(SENT).values())
+    handed_on = run.segments(Event(EventKind.HANDED_ON, step - 1))
+    return list((handed_on or run.segments(Event(EventKind.FINISHED, step - 1))).values())
 
 
 def in_system(run: Run, *, only_measured: bool = False) -> Population:
     """Who is due and not done, but for refused requests; seconds from the start of the measured phase."""
-    status = run.requests["status"]
-    counts = (status != "refused") & (run.is_measured | (not only_measured))
-    is_done = (status == "finished") | (status == "failed")
-    came_ns, left_ns = np.where(counts, arrivals_ns(run), 0), np.where(is_done, run.ends_ns, 0)
+    counts = ~run.ended_as("refused") & (run.is_measured | (not only_measured))
+    is_done = run.ended_as("finished", "failed")
+    came_ns, left_ns = np.where(counts, run.due_ns, 0), np.where(is_done, run.ends_ns, 0)
     return _population(came_ns, left_ns, run.window_ns[0])
 
 
-def _population(came_ns: NDArray[np.int64], left_ns: NDArray[np.int64], origin_ns: int) -> Population:
+def _population(came_ns: Times, left_ns: Times, origin_ns: int) -> Population:
     """Of int64 epoch ns; 0 = did not come, did not leave."""
     has_come = came_ns > 0
     came_ns, left_ns = came_ns[has_come], left_ns[has_come]

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rnb.run_folder import Run, RunFolderError, read
+from rnb.record.run import Run
+from rnb.record.run_folder import RunFolderError, read
 
 RUN_FILES = ("run.json", "log-meta.txt")
 """A folder that has one of them is a run folder, RnB's or snuspl/rnb's."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rnb.analysis.run_search import FoundRun
-from rnb.run_folder import Run
+from rnb.record.run import Run
 
 IRRELEVANT_FLAGS = frozenset(
     ("logs", "check", "quiet", "json", "html", "find_peak", "repeat", "replay", "self_check")
@@ -34,7 +34,7 @@ class SettingsError(ValueError):
 def settings_of(run: Run) -> dict[str, str]:
     """Flags by name, config entries by path (config.pipeline[1].gpus), facts of code and machine, folder."""
     flags = {name: value for name, value in run.args.items() if name not in IRRELEVANT_FLAGS}
-    facts = _facts(run.meta.provenance if run.meta else {})
+    facts = _facts(run.meta.provenance)
     found = {**_flat("", flags), **_flat(CONFIG, run.config), **_flat("", facts)}
     return {**{key: str(value) for key, value in found.items()}, FOLDER: str(run.folder)}
 

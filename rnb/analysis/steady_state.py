@@ -29,16 +29,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.analysis.events import arrivals_ns, last_arrival_s, num_steps, segments
 from rnb.analysis.queue_depth import in_system
+from rnb.analysis.student_t import student_t
 from rnb.analysis.utilization import busiest_step, worker_utilizations
-from rnb.run_folder import Run
+from rnb.contract.events import Event, EventKind
+from rnb.record.run import Run
 
 NUM_SPANS = 40
 MIN_REQUESTS = 5 * NUM_SPANS
 """Fewest finished requests for the tests."""
-TREND_LIMIT = 2.712
-"""Student's t with NUM_SPANS - 2 degrees of freedom, 1 %, two-sided."""
+TREND_LIMIT = student_t(NUM_SPANS - 2, confidence=0.99)
+"""Two parameters are fitted; 1 %, two-sided."""
 SHIFT_LIMIT = math.sqrt(12.16)
 """The square root of Andrews' critical value: one parameter, 15 % trimmed, 1 %."""
 TRIMMED_SHARE = 0.15
@@ -88,7 +89,7 @@ class SteadyState:
 
 def is_bulk(run: Run) -> bool:
     """Whether all measured requests were due at once, as with -mi 0: then queues can only drain."""
-    due_ns = arrivals_ns(run)[run.is_measured]
+    due_ns = run.due_ns[run.is_measured]
     return len(due_ns) > 1 and float(np.ptp(due_ns)) < BULK_SHARE * run.seconds * 1e9
 
 
@@ -98,9 +99,8 @@ def find_steady_state(run: Run) -> SteadyState:
     What is tested ends with the last arrival: after it, queues only drain. Of a bulk run it is from the first
     request that finishes until the busiest step takes its last one, and only throughput is tested.
     """
-    is_finished = run.requests["status"] == "finished"
-    ends_s = np.sort((run.ends_ns[is_finished] - run.window_ns[0]) / 1e9)
-    stretch = _bulk_stretch(run, ends_s) if is_bulk(run) else (0.0, last_arrival_s(run))
+    ends_s = np.sort((run.ends_ns[run.ended_as("finished")] - run.window_ns[0]) / 1e9)
+    stretch = _bulk_stretch(run, ends_s) if is_bulk(run) else (0.0, _last_due_s(run))
     num_finished = int(np.diff(np.searchsorted(ends_s, stretch))[0])
     if num_finished < MIN_REQUESTS or stretch[1] <= stretch[0]:
         return _untold(
@@ -134,10 +134,16 @@ def describe_change(change: Change) -> str:
     return f"{change.series}: {change.kind} of {change.change:+.0%}{where}"
 
 
+def _last_due_s(run: Run) -> float:
+    """When the last measured request was due, in seconds from the start of the measured phase."""
+    due_ns = run.due_ns[run.is_measured]
+    return float(int(due_ns.max()) - run.window_ns[0]) / 1e9 if len(due_ns) else 0.0
+
+
 def _bulk_stretch(run: Run, ends_s: Series) -> Stretch:
     step = busiest_step(worker_utilizations(run))
-    taken = segments(run, f"runner{num_steps(run) - 1 if step is None else step}_start").values()
-    last_ns = max((int(column.max()) for column in taken), default=0)
+    taken = run.segments(Event(EventKind.TAKEN, run.num_steps - 1 if step is None else step))
+    last_ns = max((int(column.max()) for column in taken.values()), default=0)
     in_phase = ends_s[ends_s >= 0]
     return float(in_phase[0]) if len(in_phase) else 0.0, (last_ns - run.window_ns[0]) / 1e9
 

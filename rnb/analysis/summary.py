@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.analysis.events import arrivals_ns
 from rnb.analysis.littles_law import LittlesLaw, littles_law
 from rnb.analysis.occupancy import Occupancy, occupancy_of
 from rnb.analysis.queue_depth import QueueDepth, queue_depths
-from rnb.analysis.statistics import END_TO_END, Durations, describe, stage_durations_ms
+from rnb.analysis.statistics import Durations, describe, stage_durations_ms
 from rnb.analysis.steady_state import SteadyState, find_steady_state, is_bulk
 from rnb.analysis.utilization import Utilization, replica_utilizations, worker_utilizations
-from rnb.run_folder import Run
+from rnb.contract.events import END_TO_END, SENT
+from rnb.record.run import Run, Times
 
 SUMMARY_VERSION = 2
 
@@ -77,41 +77,41 @@ class Summary:
 
     @property
     def end_to_end(self) -> Durations:
-        return next(entry for entry in self.durations if entry.name == END_TO_END)
+        return next(entry for entry in self.durations if entry.stage == END_TO_END)
 
     def to_json(self) -> dict[str, Any]:
-        return {"schema_version": SUMMARY_VERSION, **asdict(self)}
+        figures = {"schema_version": SUMMARY_VERSION, **asdict(self)}
+        figures["durations"] = [entry.to_json(self.step_names) for entry in self.durations]
+        if self.steady and self.steady.end_to_end:
+            figures["steady"]["end_to_end"] = self.steady.end_to_end.to_json(self.step_names)
+        return figures
 
 
 def summarize(run: Run, step_names: Sequence[str] | None = None) -> Summary:
     """The figures of a run; the steps are called by `step_names` if given, else as the run calls them."""
-    names = list((run.meta.step_names if run.meta else ()) if step_names is None else step_names)
-    is_measured, status, seconds = run.is_measured, run.requests["status"], run.seconds
-    is_finished = is_measured & (status == "finished")
-    stages = stage_durations_ms(
-        run.events, {event: run.times[event][is_finished] for event in run.events}, names
-    )
+    is_measured, is_finished, seconds = run.is_measured, run.finished, run.seconds
+    stages = stage_durations_ms(run, is_finished)
     steady_state = find_steady_state(run)
-    sent = run.times.get("enqueue_filename", arrivals_ns(run))
+    sent = run.times.get(SENT, run.due_ns)
     return Summary(
         num_warmup=run.num_warmup,
         num_scheduled=int(np.count_nonzero(is_measured)),
         num_sent=int(np.count_nonzero(sent[is_measured])),
-        num_refused=int(np.count_nonzero(is_measured & (status == "refused"))),
-        num_failed=int(np.count_nonzero(is_measured & (status == "failed"))),
+        num_refused=int(np.count_nonzero(is_measured & run.ended_as("refused"))),
+        num_failed=int(np.count_nonzero(is_measured & run.ended_as("failed"))),
         num_finished=int(np.count_nonzero(is_finished)),
         seconds=seconds,
         videos_per_s=float(np.count_nonzero(is_finished)) / seconds if seconds > 0 else 0.0,
         clips_per_s=_clips_per_s(run, is_finished, seconds),
         goodput=_goodput(run, is_measured, seconds),
-        durations=[describe(name, values) for name, values in stages.items()],
+        durations=[describe(stage, values) for stage, values in stages.items()],
         littles_law=littles_law(run, 0.0, seconds, only_measured=True),
         steady_state=steady_state,
         steady=_steady_figures(run, steady_state),
         utilizations=replica_utilizations(worker_utilizations(run)),
         queue_depths=queue_depths(run),
         occupancy=occupancy_of(run),
-        step_names=names,
+        step_names=list(run.step_names if step_names is None else step_names),
     )
 
 
@@ -119,12 +119,11 @@ def _steady_figures(run: Run, state: SteadyState) -> SteadyFigures | None:
     """Throughput counts all that finish in the window, latency and goodput those that were due in it."""
     if not state.is_steady or state.start_s is None or state.end_s is None:
         return None
-    ends_s, due_s = _since_start_s(run, run.ends_ns), _since_start_s(run, arrivals_ns(run))
-    is_finished = run.requests["status"] == "finished"
+    ends_s, due_s = _since_start_s(run, run.ends_ns), _since_start_s(run, run.due_ns)
+    is_finished = run.ended_as("finished")
     ends_inside = is_finished & (ends_s >= state.start_s) & (ends_s < state.end_s)
     due_inside = run.is_measured & (due_s >= state.start_s) & (due_s <= state.end_s)
     seconds = state.end_s - state.start_s
-    latency_ms = (ends_s - due_s)[due_inside & is_finished] * 1000
     bulk = is_bulk(run)
     return SteadyFigures(
         start_s=state.start_s,
@@ -132,12 +131,12 @@ def _steady_figures(run: Run, state: SteadyState) -> SteadyFigures | None:
         videos_per_s=float(np.count_nonzero(ends_inside)) / seconds,
         clips_per_s=_clips_per_s(run, ends_inside, seconds),
         goodput=None if bulk else _goodput(run, due_inside, seconds),
-        end_to_end=None if bulk else describe(END_TO_END, latency_ms),
+        end_to_end=None if bulk else describe(END_TO_END, run.latency_ms[due_inside & is_finished]),
         littles_law=None if bulk else littles_law(run, state.start_s, state.end_s),
     )
 
 
-def _since_start_s(run: Run, times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+def _since_start_s(run: Run, times_ns: Times) -> NDArray[np.float64]:
     since_s: NDArray[np.float64] = (times_ns - run.window_ns[0]) / 1e9
     return since_s
 
@@ -153,7 +152,5 @@ def _goodput(run: Run, counts: NDArray[np.bool_], seconds: float) -> Goodput | N
     num_due = int(np.count_nonzero(counts))
     if slo_ms is None or not num_due or seconds <= 0:
         return None
-    latency_ns = run.ends_ns - arrivals_ns(run)
-    is_within = counts & (run.requests["status"] == "finished") & (latency_ns <= slo_ms * 1e6)
-    num_within = float(np.count_nonzero(is_within))
+    num_within = float(np.count_nonzero(counts & (run.latency_ms <= slo_ms)))
     return Goodput(slo_ms=float(slo_ms), per_s=num_within / seconds, share=num_within / num_due)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.analysis.calls import Calls, Times, Visits, calls_of, visits_of
-from rnb.analysis.events import num_steps
-from rnb.run_folder import Run
+from rnb.analysis.calls import Calls, Visits, calls_of, visits_of
+from rnb.contract.events import Event, EventKind
+from rnb.record.run import Run, Times
 
 Rows = NDArray[np.intp]
 Spans = tuple[Times, Times]
@@ -44,11 +44,11 @@ def worker_utilizations(run: Run) -> list[Utilization]:
     All requests are looked at, those of the warm-up too: they may reach into the measured phase.
     """
     window_ns = run.window_ns
-    if run.meta is None or window_ns[1] <= window_ns[0]:
+    if window_ns[1] <= window_ns[0]:
         return []
     found = []
-    for step in range(num_steps(run)):
-        if not any(name.startswith(f"worker{step}") for name in run.requests):
+    for step in range(run.num_steps):
+        if not _knows_workers(run, step):
             continue
         visits = visits_of(run, step)
         calls = calls_of(visits)
@@ -80,8 +80,12 @@ def busiest_step(workers: Sequence[Utilization]) -> int | None:
     return max(busy, key=busy.__getitem__, default=None)
 
 
+def _knows_workers(run: Run, step: int) -> bool:
+    segments = run.segments(Event(EventKind.TAKEN, step))
+    return any(run.served_by("worker", step, segment) is not None for segment in segments)
+
+
 def _workers(run: Run, step: int) -> list[tuple[int, int]]:
-    assert run.meta
     return [
         (replica["replica"], worker)
         for replica in run.meta.replicas

@@ -9,7 +9,7 @@ from rnb.analysis.checks import CHECKS, NOTES, Facts
 from rnb.analysis.early_stopping import TailBound
 from rnb.analysis.reasons import Finding
 from rnb.analysis.steady_state import SteadyState, find_steady_state
-from rnb.run_folder import Run
+from rnb.record.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +51,3 @@ def judge(run: Run, steady: SteadyState | None = None) -> Verdict:
         notes=tuple(note for note in notes if note is not None),
         tail_bound=facts.tail_bound,
     )
-
-
-def verdict_text(verdict: Verdict) -> str:
-    """The verdict as lines: the word with its reasons, then for each what was seen and what to do."""
-    lines = [verdict.headline]
-    for finding in verdict.findings:
-        lines += [f"  {finding.reason.value}: {finding.seen}", f"    to do: {finding.advice}"]
-    return "\n".join([*lines, *(f"  note: {note}" for note in verdict.notes)])

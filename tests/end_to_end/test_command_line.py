@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmark import main
+from rnb.command_line.benchmark import main
 from tests.support.running import ROOT, tiny
 
 UPSTREAM = sorted((ROOT / "tests" / "support" / "upstream_configs").glob("*.json"))
@@ -38,6 +38,7 @@ def benchmark(*flags: str) -> tuple[int, str, str]:
     return run.returncode, run.stdout, run.stderr
 
 
+@pytest.mark.processes
 def test_check_prints_the_plan_and_starts_nothing(tmp_path: Path) -> None:
     config = write(tmp_path, [tiny("Load", gpus=[0, 1]), tiny("Classify", gpus=[0, -1], workers=2)])
     flags = ("--device", "cpu", "--data", str(tmp_path / "none"), "--logs", str(tmp_path / "logs"))
@@ -87,6 +88,7 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert "3 the run ended well, but is INVALID." in " ".join(shown.split())
 
 
+@pytest.mark.processes
 def test_a_wrong_flag() -> None:
     status, out, err = benchmark("--vidoes", "5")
     assert (status, out) == (2, "")
@@ -94,6 +96,7 @@ def test_a_wrong_flag() -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.processes
 def test_a_gpu_config_without_a_gpu() -> None:
     status, out, err = benchmark("-c", "config/r2p1d-whole.json", "-v", "500", "-mi", "90")
     assert (status, out) == (2, "")
@@ -122,17 +125,17 @@ GOOD = [tiny("Load"), tiny("Classify")]
         (GOOD, ["--data", "/nowhere"], "/nowhere: not a folder of videos; 'make data' prepares samples"),
         (GOOD, ["-c", "nowhere.json"], "nowhere.json: No such file or directory"),
         (
-            {"video_path_iterator": "rnb.videos.Nothing", "pipeline": GOOD},
+            {"video_path_iterator": "rnb.load.videos.Nothing", "pipeline": GOOD},
             [],
-            "video_path_iterator: 'rnb.videos.Nothing': module 'rnb.videos' has no 'Nothing'",
+            "video_path_iterator: 'rnb.load.videos.Nothing': module 'rnb.load.videos' has no 'Nothing'",
         ),
         (
-            [tiny("Load", queue_selector="rnb.selectors.Nothing"), tiny("Classify")],
+            [tiny("Load", queue_selector="rnb.pipeline.selectors.Nothing"), tiny("Classify")],
             [],
-            "pipeline[0].queue_groups[0].queue_selector: 'rnb.selectors.Nothing': module",
+            "pipeline[0].queue_groups[0].queue_selector: 'rnb.pipeline.selectors.Nothing': module",
         ),
         (
-            [tiny("Load", queue_selector="rnb.selectors.ClipCountSelector"), tiny("Classify")],
+            [tiny("Load", queue_selector="rnb.pipeline.selectors.ClipCountSelector"), tiny("Classify")],
             [],
             "pipeline[0].queue_groups[0].queue_selector: ClipCountSelector needs two output queues",
         ),

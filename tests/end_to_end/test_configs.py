@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnb.config import load_config
-from rnb.plan import make_plan
-from rnb.run_folder import read
+from rnb.pipeline.config import read_config
+from rnb.pipeline.plan import PlanOptions, make_plan
+from rnb.record.run_folder import read
+from tests.support.made_once import made_once
 from tests.support.running import ROOT, Bench, Finished
 from tests.support.videos import write_video
 
 CONFIGS = sorted(path.name for path in (ROOT / "config").glob("*.json"))
 DECODING = [name for name in CONFIGS if name.startswith("r2p1d-") and "inference" not in name]
 IN_BATCHES = [f"r2p1d-{name}.json" for name in ("whole", "segment", "nopipeline", "rnb")]
+RUNS = [*((name, "1") for name in DECODING), *((name, "4") for name in IN_BATCHES)]
+"""Which config runs with which batch size."""
+QUICK = (("r2p1d-cpu.json", "1"), ("r2p1d-rnb.json", "4"))
 FLAGS = {"r2p1d-per-gpu.json": ["-p"]}
 TINY_LOADER = {"width": 32, "height": 32, "num_clips_population": [1, 15], "num_clips_weights": [10, 1]}
 TINY_NETWORK = {"layer_sizes": [1, 1, 1, 1], "num_classes": 20}
@@ -33,8 +37,8 @@ def test_the_named_configs_are_there() -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_loads_and_resolves(name: str) -> None:
-    config = load_config(ROOT / "config" / name, per_gpu_queue="-p" in FLAGS.get(name, ()))
-    plan = make_plan(config, mode="cpu", batch_size=1, queue_capacity=10)
+    config = read_config(ROOT / "config" / name).pipeline(per_gpu_queue="-p" in FLAGS.get(name, ()))
+    plan = make_plan(config, PlanOptions(mode="cpu"))
     assert plan.num_steps == len(config.pipeline)
 
 
@@ -55,10 +59,11 @@ def tiny(name: str) -> Any:
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("videos")
-    for number in range(4):
-        write_video(root / f"label{number % 2}" / f"{number}.mp4", seed=number)
-    return root
+    def write(root: Path) -> None:
+        for number in range(4):
+            write_video(root / f"label{number % 2}" / f"{number}.mp4", seed=number)
+
+    return made_once(tmp_path_factory, "videos", write)
 
 
 def results_of(run: Finished) -> dict[str, Any]:
@@ -70,13 +75,20 @@ def results_of(run: Finished) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory, videos: Path) -> dict[str, Any]:
     """The results of the whole network on one replica."""
-    whole = Bench(tmp_path_factory.mktemp("reference"))
-    flags = ["-v", str(NUM_VIDEOS), "-mi", "0", "--data", str(videos)]
-    return results_of(whole.run(tiny("r2p1d-whole.json"), *flags))
+
+    def run(folder: Path) -> None:
+        with Bench(folder) as bench:
+            flags = ["-v", str(NUM_VIDEOS), "-mi", "0", "--data", str(videos)]
+            finished = bench.run(tiny("r2p1d-whole.json"), *flags)
+            assert finished.status == 0, finished.err
+
+    (folder,) = (made_once(tmp_path_factory, "reference", run) / "logs").iterdir()
+    return read(folder).requests
 
 
 @pytest.mark.parametrize(
-    ("name", "batch_size"), [*((name, "1") for name in DECODING), *((name, "4") for name in IN_BATCHES)]
+    ("name", "batch_size"),
+    [pytest.param(*run, marks=() if run in QUICK else pytest.mark.slow) for run in RUNS],
 )
 def test_a_config_gives_the_same_results_as_the_whole_network(
     bench: Bench, videos: Path, expected: dict[str, Any], name: str, batch_size: str
@@ -102,7 +114,6 @@ def test_an_unreadable_video_is_a_failed_request(bench: Bench, videos: Path, tmp
     assert "8 of 10 requests failed, more than --max-failures 0" in run.err
     assert run.folder is not None
     kept = read(run.folder)
-    assert kept.meta
     assert [replica["facts"] for replica in kept.meta.replicas] == [{"decoder": "pyav"}, {}]
     requests = kept.requests
     failed = requests["status"] == "failed"

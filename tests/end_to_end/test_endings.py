@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from rnb.run_folder import read
+from rnb.record.run_folder import read
 from tests.support.running import Bench, Finished, Running, tiny
+
+SLOW = pytest.mark.slow
 
 PIPELINE = [tiny("LoadInPlace"), tiny("Pass", busy_ms=2), tiny("Classify")]
 FLAGS = ("-v", "100000", "-mi", "5")
@@ -50,6 +52,7 @@ def test_a_call_that_finds_no_gpu_memory(bench: Bench) -> None:
     assert_failed(run, f"step 1.0 failed: {expected}")
 
 
+@SLOW
 def test_an_exception_in_one_of_several_workers(bench: Bench) -> None:
     step = tiny("Misbehave", how="raise", at_request=20, workers=3)
     assert_failed(bench.run([tiny("Load"), step], *FLAGS), "step 1.0 failed: ArithmeticError")
@@ -66,20 +69,24 @@ def test_an_exception_in_the_client(bench: Bench) -> None:
     )
 
 
-@pytest.mark.parametrize("step", [0, 1])
+@pytest.mark.parametrize("step", [pytest.param(0, marks=SLOW), 1])
 def test_a_runner_is_killed_before_the_start_barrier(bench: Bench, step: int) -> None:
     pipeline = [tiny("Nothing"), tiny("Nothing")]
     pipeline.insert(step, tiny("Misbehave", how="kill"))
     assert_failed(bench.run(pipeline, *FLAGS), f"step {step}.0 (pid ")
 
 
-@pytest.mark.parametrize("title", ["rnb client", "rnb step 0", "rnb step 1", "rnb step 2"])
+@pytest.mark.parametrize(
+    "title",
+    ["rnb client", *(pytest.param(f"rnb step {step}", marks=SLOW) for step in (0, 2)), "rnb step 1"],
+)
 def test_a_process_is_killed_in_the_middle(bench: Bench, title: str) -> None:
     run = started(bench)
     run.signal(signal.SIGKILL, run.children(title)[0])
     assert_failed(run.finish(), "was killed by SIGKILL")
 
 
+@SLOW
 def test_the_client_is_killed_before_the_start_barrier(bench: Bench) -> None:
     run = bench.start([tiny("Misbehave", how="hang"), tiny("Nothing")], *FLAGS)
     run.signal(signal.SIGKILL, wait_for_child(run, "rnb client"))
@@ -94,7 +101,7 @@ def test_a_runner_is_killed_at_the_end(bench: Bench) -> None:
     assert "49 finished" in run.out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=SLOW), signal.SIGTERM])
 def test_signals_end_the_run(bench: Bench, number: int) -> None:
     run = started(bench)
     run.signal(number)
@@ -131,6 +138,7 @@ def test_the_driver_is_killed(bench: Bench) -> None:
     wait_until_no_child(run)
 
 
+@SLOW
 def test_a_full_filename_queue(bench: Bench) -> None:
     run = bench.run(
         [tiny("Load"), tiny("Pass", busy_ms=50), tiny("Classify")], "-v", "9999", "-mi", "1", "-qs", "5"
@@ -141,7 +149,7 @@ def test_a_full_filename_queue(bench: Bench) -> None:
 
 def test_a_full_frame_queue(bench: Bench) -> None:
     config = [tiny("Nothing"), tiny("Misbehave", how="hang", at_request=0)]
-    run = bench.run(config, "-v", "9999", "-mi", "1", "-qs", "5")
+    run = bench.run(config, "-v", "9999", "-mi", "1", "-qs", "100")
     assert_failed(run, "frame queue 0 between steps 0 and 1 is full")
 
 

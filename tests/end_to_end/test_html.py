@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.running import ROOT, Bench, tiny
 from tests.support.sample_runs import write_run
 
@@ -14,7 +16,7 @@ PIPELINE = [tiny("Load"), tiny("Classify")]
 
 
 def test_a_run_leaves_a_page_in_its_folder(bench: Bench) -> None:
-    run = bench.run(PIPELINE, "-mi", "2", "-v", "30", "--html")
+    run = bench.run(PIPELINE, "-mi", "0", "-v", "30", "--html")
     assert (run.status, run.err) == (0, "")
     assert run.folder is not None
     page = (run.folder / "report.html").read_text()
@@ -46,6 +48,7 @@ def compare(*arguments: Path | str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.processes
 def test_a_comparison_has_a_page(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / str(factor), factor=factor) for factor in (1, 1.1)]
     finished = compare(*runs, "--html", tmp_path / "out.html")
@@ -57,6 +60,7 @@ def test_a_comparison_has_a_page(tmp_path: Path) -> None:
     assert "+10.0 %" in page
 
 
+@pytest.mark.processes
 def test_a_page_of_a_comparison_needs_a_folder(tmp_path: Path) -> None:
     finished = compare(write_run(tmp_path / "logs"), "--html", tmp_path / "missing" / "out.html")
     assert (finished.returncode, finished.stdout) == (2, "")

@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from rnb.run_folder import read
+from rnb.record.run_folder import read
 from tests.support.running import ROOT, Bench, tiny
 
 
@@ -19,7 +19,9 @@ def test_telemetry_provenance_progress_and_one_json_object(bench: Bench) -> None
     config = bench.folder / "pipeline.json"
     config.write_text(json.dumps([tiny("Load"), tiny("Classify", gpus=[0, 1], busy_ms=20)]))
     places = ["-c", str(config), "--data", str(bench.videos), "--logs", str(bench.logs)]
-    status, out, drawn = _run_in_terminal(*places, "--device", "cpu", "-v", "120", "-mi", "0", "--json")
+    status, out, drawn = _run_in_terminal(
+        bench.environment(), *places, "--device", "cpu", "-v", "120", "-mi", "0", "--json"
+    )
     assert status == 0, drawn
     _check_progress(drawn)
     (folder,) = bench.logs.iterdir()
@@ -32,9 +34,8 @@ def test_telemetry_provenance_progress_and_one_json_object(bench: Bench) -> None
     }
     assert json.loads((folder / "summary.json").read_text()).items() <= shown.items()
     run = read(folder)
-    assert run.meta
-    assert run.telemetry
-    _check_telemetry(run.telemetry, run.start_ns, run.end_ns)
+    assert "telemetry" in run.tables
+    _check_telemetry(run.tables["telemetry"], run.start_ns, run.end_ns)
     inputs = run.meta.provenance["inputs"]
     assert (inputs["num_files"], inputs["num_bytes"], len(inputs["sha256_of_contents"])) == (3, 0, 64)
 
@@ -70,16 +71,16 @@ def test_quiet_leaves_the_essentials_and_no_telemetry_no_file(bench: Bench) -> N
     assert "end to end" not in run.out
     assert "START!" not in run.out
     assert not (run.folder / "telemetry.parquet").exists()
-    assert read(run.folder).telemetry is None
+    assert "telemetry" not in read(run.folder).tables
 
 
-def _run_in_terminal(*flags: str) -> tuple[int, str, str]:
+def _run_in_terminal(environment: dict[str, str], *flags: str) -> tuple[int, str, str]:
     """Status, stdout, and what a terminal gets as stderr."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "benchmark.py", *flags],
         cwd=ROOT,
-        env={**os.environ, "TERM": "xterm"},
+        env={**environment, "TERM": "xterm"},
         stdout=subprocess.PIPE,
         stderr=theirs,
         text=True,

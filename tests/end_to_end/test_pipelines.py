@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnb import schedule
-from rnb.run_folder import read
+from rnb.contract.events import DUE
+from rnb.load.arrivals import ArrivalProcess
+from rnb.record.run_folder import read
 from tests.support.running import Bench, tiny
 from tests.support.tiny_steps import clips_of, expected_label
 
@@ -49,7 +50,11 @@ PLACEMENTS: dict[str, tuple[Any, list[str]]] = {
         grouped(
             on(
                 "LoadInPlace",
-                {"gpus": [0, 1], "out_queues": [0, 1], "queue_selector": "rnb.selectors.ClipCountSelector"},
+                {
+                    "gpus": [0, 1],
+                    "out_queues": [0, 1],
+                    "queue_selector": "rnb.pipeline.selectors.ClipCountSelector",
+                },
             ),
             {
                 "model": "batcher.Batcher",
@@ -75,7 +80,11 @@ PLACEMENTS: dict[str, tuple[Any, list[str]]] = {
         grouped(
             on(
                 "Load",
-                {"gpus": [0], "out_queues": [0, 1], "queue_selector": "rnb.selectors.LeastLoadedSelector"},
+                {
+                    "gpus": [0],
+                    "out_queues": [0, 1],
+                    "queue_selector": "rnb.pipeline.selectors.LeastLoadedSelector",
+                },
             ),
             on("Classify", {"gpus": [0], "in_queue": 0}, {"gpus": [1], "in_queue": 1}),
         ),
@@ -115,10 +124,10 @@ def test_requests_arrive_as_the_seed_draws_and_their_events_are_in_order(bench: 
     finished = bench.run(config, "-v", "100", "-mi", "2", "--seed", "3")
     assert finished.folder is not None
     run = read(finished.folder)
-    expected_ns = schedule.Load(mean_interval_ms=2, seed=3).draw(100)
+    expected_ns = ArrivalProcess(mean_interval_ms=2, seed=3).draw(100)
     assert (run.requests["arrival_ns"] == expected_ns).all()
     times = np.stack([run.times[event] for event in run.events], axis=1)
-    assert run.events[0] == "scheduled"
+    assert run.events[0] == DUE
     assert (times[:, 0] - times[0, 0] == expected_ns - expected_ns[0]).all()
     assert (np.diff(times, axis=1) >= 0).all()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from rnb.run_folder import read
+from rnb.contract.events import DUE
+from rnb.record.run_folder import read
 from tests.support.running import Bench, tiny
 from tests.support.trace_json import Trace
 
@@ -22,9 +23,8 @@ def test_a_run_with_segments_batches_and_held_requests(bench: Bench) -> None:
     note = "no step of this run computes on a GPU; the run goes on without occupancy"
     assert f"--occupancy: {note}\n" in finished.err
     run, trace = read(finished.folder), Trace(finished.folder / "trace.json.gz")
-    assert run.meta
     assert run.meta.notes == [note]
-    assert run.occupancy is run.kernels is None
+    assert not run.tables.keys() & {"occupancy", "kernels"}
     names = Counter((start["name"], end["name"]) for start, end in trace.arrows)
     assert names == {
         ("send", "step 0 LoadInPlace"): 70,
@@ -50,5 +50,5 @@ def test_a_run_with_segments_batches_and_held_requests(bench: Bench) -> None:
     ]
     request, *stages = trace.spans[1, "span", "12"]
     assert stages[-1]["name"] == "in segments"
-    assert 1000 * (request["end"] - request["ts"]) == run.ends_ns[12] - run.times["scheduled"][12]
+    assert 1000 * (request["end"] - request["ts"]) == run.ends_ns[12] - run.times[DUE][12]
     assert trace.spans[1, "span", "9"][0]["name"] == "request (warm-up)"

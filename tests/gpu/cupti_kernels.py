@@ -44,7 +44,7 @@ def under_ncu(tensors: list[torch.Tensor]) -> None:
 
 
 def under_bridge(tensors: list[torch.Tensor]) -> None:
-    from utils.kernel_counters import count_kernels, trace_kernels
+    from utils.cupti.kernel_counters import count_kernels, trace_kernels
 
     traced = trace_kernels(lambda: work(tensors))
     counted = count_kernels(lambda: work(tensors))

@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from models.r2p1d.model import R2P1DRunner
+from rnb.contract import Context, Device, TensorSpec
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300)]
 
 FAST: dict[str, Any] = {"precision": "fp16", "fuse": True, "cuda_graphs": True}
 COUNTS = (1, 2, 3, 7)
+ROW = (3, 8, 112, 112)
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +38,13 @@ def frames(num_rows: int, seed: int = 0) -> torch.Tensor:
     return (255 * fine).byte().cuda()
 
 
-def runner(row_counts: Sequence[int] = COUNTS, **options: Any) -> R2P1DRunner:
-    made = R2P1DRunner(torch.device("cuda", 0), **options)
+def make(where: Device, row: tuple[int, ...] = ROW, **options: Any) -> R2P1DRunner:
+    context = Context(where=where, inputs=(TensorSpec((4, *row)),))
+    return R2P1DRunner(R2P1DRunner.Options.model_validate(options), context)
+
+
+def runner(row_counts: Sequence[int] = COUNTS, *, row: tuple[int, ...] = ROW, **options: Any) -> R2P1DRunner:
+    made = make(Device("cuda", 0), row, **options)
     made.warm_up(row_counts)
     return made
 
@@ -58,8 +65,8 @@ def test_graphs_give_what_eager_calls_give(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("start", "end"), [(1, 2), (3, 4)])
 def test_graphs_of_middle_parts(start: int, end: int) -> None:
-    shape = {1: (3, 8, 112, 112), 3: (64, 8, 56, 56)}[start]
-    options: dict[str, Any] = {"start_index": start, "end_index": end, "input_shapes": ((4, *shape),)}
+    shape = {1: ROW, 3: (64, 8, 56, 56)}[start]
+    options: dict[str, Any] = {"start_index": start, "end_index": end, "row": shape}
     rows = frames(3) if start == 1 else torch.randn(3, *shape, device="cuda")
     expected = runner([4], **options).infer(rows)
     out = runner([1, 2, 3, 4], **options, **FAST, row_buckets=[4]).infer(rows)
@@ -87,7 +94,7 @@ def test_results_outlive_the_next_replay() -> None:
 def test_the_default_is_exact() -> None:
     rows = frames(2)
     runner(precision="tf32")  # leaves its setting behind in the process
-    expected = R2P1DRunner(torch.device("cpu")).infer(rows.cpu())
+    expected = make(Device()).infer(rows.cpu())
     assert error(runner().infer(rows).cpu(), expected) < 2e-5
 
 

@@ -13,10 +13,11 @@ import pytest
 
 from rnb.analysis.calls import calls_of, visits_of
 from rnb.analysis.occupancy import occupancy_of
-from rnb.run_folder import Run, read
+from rnb.record.run import Run
+from rnb.record.run_folder import read
 from tests.support.running import ROOT, Bench, Finished
 from tests.support.trace_json import Trace
-from utils.gpu_sampler import GpuSampler
+from utils.cupti.gpu_sampler import GpuSampler
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(400)]
 
@@ -50,7 +51,6 @@ def play(bench: Bench, *flags: str, num_videos: int = 250) -> tuple[Finished, Ru
 
 def test_a_run_tells_how_well_it_used_its_gpu(bench: Bench) -> None:
     finished, run = play(bench, "--trace")
-    assert run.meta
     assert (run.meta.mps, run.meta.notes) == ("on", []), finished.err
     occupancy = occupancy_of(run)
     assert occupancy
@@ -72,7 +72,7 @@ def test_a_run_tells_how_well_it_used_its_gpu(bench: Bench) -> None:
 
 def test_the_kernels_inside_cuda_graphs_are_counted(bench: Bench) -> None:
     _, run = play(bench)
-    windows = run.kernel_windows
+    windows = run.tables["kernel_windows"]
     assert windows
     visits = visits_of(run, 1)
     calls = calls_of(visits)
@@ -86,10 +86,10 @@ def test_the_kernels_inside_cuda_graphs_are_counted(bench: Bench) -> None:
 def test_beside_another_sampler_the_run_goes_on_without_counters(bench: Bench) -> None:
     with GpuSampler(0):
         finished, run = play(bench)
-    (note,) = run.meta.notes if run.meta else []
+    (note,) = run.meta.notes
     assert re.search(r"another (sampler or )?profiler", note)
     assert note.endswith("the run goes on without the counters of GPU 0")
     assert f"--occupancy: {note}\n" in finished.err
-    assert run.occupancy is None
-    assert run.kernels is not None
+    assert "occupancy" not in run.tables
+    assert "kernels" in run.tables
     assert (run.requests["status"] == "finished").all()

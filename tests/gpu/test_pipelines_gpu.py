@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from rnb.run_folder import Run, read
+from rnb.contract.events import Event, EventKind
+from rnb.record.run import Run
+from rnb.record.run_folder import read
 from tests.support.running import ROOT, Bench, Finished
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(400)]
@@ -115,7 +117,9 @@ def test_slots_cross_between_gpus(bench: Bench, expected: Run, placement: str) -
 
 def test_no_batch_size_is_new_in_the_timed_part(expected: Run) -> None:
     """The first request of each number of clips takes no longer than the others of that number."""
-    duration_ms = (expected.times["inference1_finish"] - expected.times["inference1_start"]) / 1e6
+    duration_ms = (
+        expected.times[Event(EventKind.FINISHED, 1)] - expected.times[Event(EventKind.STARTED, 1)]
+    ) / 1e6
     for num_clips in set(expected.requests["num_clips"].tolist()):
         same = duration_ms[expected.requests["num_clips"] == num_clips]
         assert same[0] < 2 * np.median(same) + 2
@@ -162,7 +166,6 @@ def test_a_fast_network_agrees_with_the_exact_one_and_the_run_says_so(bench: Ben
     config = json.loads((ROOT / "config" / "r2p1d-inference-fast.json").read_text())
     config[0] = {**LOAD, "dtype": "uint8"}
     run = gpu_run(bench, config, "-bt", "2")
-    assert run.meta is not None
     facts = run.meta.replicas[1]["facts"]
     assert facts["num_clips_compared"] == 256
     assert facts["top1_agreement_with_fp32"] >= 0.99
@@ -180,6 +183,6 @@ def test_a_network_that_finds_no_memory_is_told_in_one_line(bench: Bench) -> Non
 def test_workers_that_take_turns_never_compute_at_the_same_time(bench: Bench) -> None:
     run = gpu_run(bench, *PLACEMENTS["workers"][:1])
     assert len(set(run.requests["worker1"].tolist())) == 2
-    order = np.argsort(run.times["inference1_start"])
-    starts, ends = (run.times[f"inference1_{event}"][order] for event in ("start", "finish"))
+    order = np.argsort(run.times[Event(EventKind.STARTED, 1)])
+    starts, ends = (run.times[Event(kind, 1)][order] for kind in (EventKind.STARTED, EventKind.FINISHED))
     assert (starts[1:] >= ends[:-1]).all()

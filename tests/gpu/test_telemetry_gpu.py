@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from nvvl import video_engine
-from rnb import nvml
-from rnb.run_folder import Run, read
+from rnb.observe import nvml
+from rnb.record.run import Run
+from rnb.record.run_folder import read
 from tests.support.running import ROOT, Bench
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(400)]
@@ -49,28 +50,27 @@ def test_a_run_on_a_gpu(bench: Bench, mps: str) -> None:
 
 
 def _check_readings(run: Run) -> None:
-    assert run.telemetry
+    assert "telemetry" in run.tables
     for reading, (least, most) in RANGES.items():
-        column = run.telemetry[f"gpu0.{reading}"]
+        column = run.tables["telemetry"][f"gpu0.{reading}"]
         assert np.isfinite(column).all(), reading
         assert ((column >= least) & (column <= most)).all(), (reading, column)
-    assert run.telemetry["gpu0.sm_percent"].max() > 10
+    assert run.tables["telemetry"]["gpu0.sm_percent"].max() > 10
     if video_engine.is_available():
-        assert run.telemetry["gpu0.nvdec_percent"].max() > 10
+        assert run.tables["telemetry"]["gpu0.nvdec_percent"].max() > 10
 
 
 def _check_processes(run: Run) -> None:
     """The runners are on the GPU; the driver, which reads NVML, and the client have no CUDA context."""
-    assert run.telemetry
+    assert "telemetry" in run.tables
     for name in ("step 0.0", "step 1.0"):
-        assert np.nanmax(run.telemetry[f"process.{name}.gpu_memory_bytes"]) > 100e6
-        assert np.nanmax(run.telemetry[f"process.{name}.cpu_percent"]) > 1
+        assert np.nanmax(run.tables["telemetry"][f"process.{name}.gpu_memory_bytes"]) > 100e6
+        assert np.nanmax(run.tables["telemetry"][f"process.{name}.cpu_percent"]) > 1
     for name in ("driver", "client"):
-        assert np.isnan(run.telemetry[f"process.{name}.gpu_memory_bytes"]).all()
+        assert np.isnan(run.tables["telemetry"][f"process.{name}.gpu_memory_bytes"]).all()
 
 
 def _check_provenance(run: Run) -> None:
-    assert run.meta
     facts = run.meta.provenance
     (gpu,) = (gpu for gpu in facts["gpus"] if gpu["cuda_index"] == 0)
     assert facts["driver"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,17 @@ import pytest
 import torch
 
 from models.r2p1d.agreement import CLIPS_PER_VIDEO, sample_clips, top1_agreement
-from models.r2p1d.model import R2P1DLoader, R2P1DRunner
+from models.r2p1d.model import R2P1DRunner
+from rnb.contract import Context, TensorSpec
 from tests.support.videos import write_video
 
 CPU = torch.device("cpu")
-SMALL: dict[str, Any] = {"num_classes": 5, "layer_sizes": [1, 1, 1, 1], "input_shapes": ((1, 3, 4, 32, 32),)}
+SMALL: dict[str, Any] = {"num_classes": 5, "layer_sizes": [1, 1, 1, 1]}
+
+
+def facts_of(videos: Sequence[str] = (), **options: Any) -> dict[str, Any]:
+    context = Context(inputs=(TensorSpec((1, 3, 4, 32, 32)),), samples=videos)
+    return R2P1DRunner(R2P1DRunner.Options.model_validate({**SMALL, **options}), context).facts()
 
 
 def test_the_share_of_equal_classes_is_counted_over_all_clips() -> None:
@@ -40,14 +47,13 @@ def test_clips_are_of_the_videos_and_bad_ones_give_none(tmp_path: Path) -> None:
 
 def test_a_step_tells_its_agreement_unless_it_is_exact(tmp_path: Path) -> None:
     videos = [str(write_video(tmp_path / "video.mp4"))]
-    assert R2P1DRunner(CPU, **SMALL, sample_videos=videos).facts() == {}
-    facts = R2P1DRunner(CPU, **SMALL, precision="bf16", sample_videos=videos).facts()
+    assert facts_of(videos) == {}
+    facts = facts_of(videos, precision="bf16")
     assert facts["num_clips_compared"] == CLIPS_PER_VIDEO
     assert 0.5 <= facts["top1_agreement_with_fp32"] <= 1
-    without = R2P1DRunner(CPU, **SMALL, precision="bf16").facts()
-    assert without == {"top1_agreement_with_fp32": None, "num_clips_compared": 0}
+    assert facts_of(precision="bf16") == {"top1_agreement_with_fp32": None, "num_clips_compared": 0}
 
 
-def test_a_loader_on_a_gpu_has_several_decoders() -> None:
-    assert R2P1DLoader.default_workers(CPU) == 1
-    assert R2P1DLoader.default_workers(torch.device("cuda", 0)) == 4
+def test_a_part_has_no_classes_to_compare(tmp_path: Path) -> None:
+    videos = [str(write_video(tmp_path / "video.mp4"))]
+    assert facts_of(videos, precision="bf16", end_index=2) == {}

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from models.r2p1d.execution import Execution, ExecutionOptions
 from models.r2p1d.model import KINETICS_MEAN, KINETICS_STD, R2P1DRunner
 from models.r2p1d.network import RES2PLUS1D, TORCHVISION, R2P1DPart, Variant, input_shape
+from rnb.contract import Context, TensorSpec
+from rnb.pipeline.config import first_problem
 
 CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {"num_classes": 7, "layer_sizes": (1, 2, 1, 1)}
@@ -48,7 +51,7 @@ def execution(part: R2P1DPart, row: tuple[int, ...], **options: Any) -> Executio
         mean=KINETICS_MEAN,
         std=KINETICS_STD,
         device=CPU,
-        options=ExecutionOptions(**options),
+        options=ExecutionOptions.model_validate(options),
     )
 
 
@@ -151,30 +154,42 @@ def test_more_rows_than_were_warmed_up_for() -> None:
 
 
 def test_buckets_round_up() -> None:
-    options = ExecutionOptions(row_buckets=[8, 2])
+    options = ExecutionOptions(row_buckets=(8, 2))
     assert [options.bucket(rows) for rows in (1, 2, 3, 8, 9)] == [2, 2, 8, 8, 9]
     assert ExecutionOptions().bucket(3) == 3
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "place", "rule"),
     [
-        ({"precision": "fp8"}, "precision: 'fp8', must be one of fp32, tf32, bf16, fp16"),
-        ({"fuse": True, "compile": True}, "fuse leaves nothing to compile"),
-        ({"autotune": -1}, "autotune: -1, must be at least 0"),
-        ({"row_buckets": []}, r"row_buckets: \[\], must be"),
-        ({"row_buckets": [0, 4]}, r"row_buckets: \[0, 4\], must be numbers of at least 1"),
+        ({"precision": "fp8"}, "precision", "should be 'fp32', 'tf32', 'bf16' or 'fp16'"),
+        ({"fuse": True, "compile": True}, "", "compile: true, but fuse leaves nothing to compile"),
+        ({"fuse": "yes"}, "fuse", "should be a valid boolean"),
+        ({"autotune": -1}, "autotune", "greater than or equal to 0"),
+        ({"row_buckets": []}, "row_buckets", "at least 1 item"),
+        ({"row_buckets": [0, 4]}, "row_buckets[0]", "greater than or equal to 1"),
+        ({"row_bucket": [4]}, "row_bucket", "not permitted"),
     ],
 )
-def test_options_are_checked_before_a_run(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        R2P1DRunner.output_shape(((1, *input_shape()),), **options)
+def test_options_are_checked_before_a_run(options: dict[str, Any], place: str, rule: str) -> None:
+    for kind in (ExecutionOptions, R2P1DRunner.Options):
+        with pytest.raises(ValidationError) as caught:
+            kind.model_validate(options)
+        where, _, message = first_problem(caught.value)
+        assert where == place
+        assert rule in message
 
 
 def test_a_runner_passes_its_options_on() -> None:
     rows = frames(2)
-    shapes = ((2, *rows.shape[1:]),)
-    plain = R2P1DRunner(CPU, input_shapes=shapes, **SMALL).infer(rows)
-    fused = R2P1DRunner(CPU, input_shapes=shapes, precision="bf16", fuse=True, **SMALL).infer(rows)
-    assert 1e-4 < error(fused, plain) < TOLERANCES["bf16"]
-    assert R2P1DRunner(CPU, input_shapes=shapes, fuse=True, **SMALL).infer(rows[:0]).shape == (0, 7)
+    plain, fused, exact = (
+        runner(tuple(rows.shape), **options)
+        for options in ({}, {"precision": "bf16", "fuse": True}, {"fuse": True})
+    )
+    assert 1e-4 < error(fused.infer(rows), plain.infer(rows)) < TOLERANCES["bf16"]
+    assert exact.infer(rows[:0]).shape == (0, 7)
+
+
+def runner(shape: tuple[int, ...], **options: Any) -> R2P1DRunner:
+    context = Context(inputs=(TensorSpec(shape, "uint8"),))
+    return R2P1DRunner(R2P1DRunner.Options.model_validate({**SMALL, **options}), context)

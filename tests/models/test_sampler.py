@@ -99,6 +99,7 @@ def test_unseeded_samplers_draw_alike() -> None:
     assert [one.sample(300) for _ in range(10)] == [other.sample(300) for _ in range(10)]
 
 
+@pytest.mark.processes
 def test_another_process_samples_the_same_clips() -> None:
     code = (
         "from models.r2p1d.sampler import R2P1DSampler\n"

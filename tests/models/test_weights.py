@@ -22,6 +22,7 @@ def test_seeds_and_parameters_differ() -> None:
     assert not torch.equal(one[key.format("block1")], one[key.format("blocks.0")])
 
 
+@pytest.mark.processes
 def test_another_process_draws_the_same_weights() -> None:
     code = (
         "from models.r2p1d.weights import build_part\n"

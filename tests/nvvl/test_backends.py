@@ -108,6 +108,7 @@ def test_a_cpu_backend_can_serve_a_gpu_tensor(odd_files: dict[str, Path]) -> Non
     assert torch.equal(out, expected)
 
 
+@pytest.mark.processes
 def test_importing_needs_no_gpu_software() -> None:
     code = "import sys; sys.modules.update(triton=None, PyNvVideoCodec=None); from nvvl import RnBLoader"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

@@ -1,8 +1,7 @@
-"""A driver of GPUs that do not exist, in the place of py3nvml."""
+"""A driver of GPUs that do not exist, in the place of pynvml and py3nvml."""
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from rnb import nvml
+from rnb.observe import nvml
 
 
 class FakeNVMLError(Exception):
-    """As py3nvml raises for a reading that a GPU lacks."""
+    """As both raise for a reading that a GPU lacks."""
 
 
 @dataclass
@@ -25,31 +24,30 @@ class FakeGpu:
     name: str = "A GPU"
     uuid: str = "GPU-1"
     lacks: Sequence[str] = ()
-    processes: Mapping[int, int] = field(default_factory=dict)
-    """Bytes by pid."""
-    mps_clients: Mapping[int, int] = field(default_factory=dict)
+    processes: Mapping[int, int | None] = field(default_factory=dict)
+    """Bytes by pid; None: the driver does not say."""
+    mps_clients: Mapping[int, int | None] = field(default_factory=dict)
 
 
-def install(monkeypatch: pytest.MonkeyPatch, gpus: Sequence[FakeGpu]) -> None:
-    """Let rnb.nvml find these GPUs."""
-    package = ModuleType("py3nvml")
-    package.py3nvml = make_library(gpus)  # type: ignore[attr-defined]
-    use_package(monkeypatch, package)
+PYNVML, PY3NVML = nvml.LIBRARIES
+_open = nvml.machine.__wrapped__
 
 
-def use_package(monkeypatch: pytest.MonkeyPatch, package: ModuleType | None) -> None:
-    """Let rnb.nvml find this py3nvml; None stands for none."""
-    monkeypatch.setitem(sys.modules, "py3nvml", package)
-    found = nvml.machine.__wrapped__()
+def install(monkeypatch: pytest.MonkeyPatch, gpus: Sequence[FakeGpu], *, library: str = PYNVML) -> None:
+    """Let rnb.observe.nvml find these GPUs with one of its libraries, and not find the other."""
+    use_libraries(monkeypatch, {library: make_library(gpus)})
+
+
+def use_libraries(monkeypatch: pytest.MonkeyPatch, libraries: Mapping[str, ModuleType]) -> None:
+    """Let rnb.observe.nvml find only these, by name."""
+    for name in nvml.LIBRARIES:
+        monkeypatch.setitem(sys.modules, name, libraries.get(name))
+    found = _open()
     monkeypatch.setattr(nvml, "machine", lambda: found)
 
 
-class _ProcessInfo(ctypes.Structure):
-    _fields_ = (("pid", ctypes.c_uint), ("usedGpuMemory", ctypes.c_ulonglong))
-
-
 def make_library(gpus: Sequence[FakeGpu]) -> ModuleType:
-    library = ModuleType("py3nvml.py3nvml")
+    library = ModuleType("pynvml")
     readings: dict[str, Callable[..., Any]] = {
         "nvmlDeviceGetName": lambda gpu: gpu.name,
         "nvmlDeviceGetUUID": lambda gpu: gpu.uuid,
@@ -61,10 +59,8 @@ def make_library(gpus: Sequence[FakeGpu]) -> ModuleType:
         "nvmlDeviceGetTemperature": lambda gpu, sensor: 44,
         "nvmlDeviceGetCurrentClocksThrottleReasons": lambda gpu: 0x4 | 0x20,
         "nvmlDeviceGetEnforcedPowerLimit": lambda gpu: 700_000,
-    }
-    lists = {
-        "nvmlDeviceGetComputeRunningProcesses": lambda gpu: gpu.processes,
-        "nvmlDeviceGetMPSComputeRunningProcesses": lambda gpu: gpu.mps_clients,
+        "nvmlDeviceGetComputeRunningProcesses": lambda gpu: _listed(gpu.processes),
+        "nvmlDeviceGetMPSComputeRunningProcesses": lambda gpu: _listed(gpu.mps_clients),
     }
     library.__dict__.update(
         {name: _unless_lacking(name, reading) for name, reading in readings.items()},
@@ -76,14 +72,11 @@ def make_library(gpus: Sequence[FakeGpu]) -> ModuleType:
         NVML_CLOCK_MEM=2,
         NVML_TEMPERATURE_GPU=0,
         NVMLError=FakeNVMLError,
-        c_nvmlProcessInfo_t=_ProcessInfo,
-        _nvmlCheckReturn=lambda status: None,
-        _nvmlGetFunctionPointer=lambda name: _unless_lacking(name, _lister(lists[name])),
     )
     return library
 
 
-def _struct(**values: int) -> Any:
+def _struct(**values: int | None) -> Any:
     return type("Struct", (), values)
 
 
@@ -96,14 +89,5 @@ def _unless_lacking(name: str, reading: Callable[..., Any]) -> Callable[..., Any
     return read
 
 
-def _lister(processes_of: Callable[[FakeGpu], Mapping[int, int]]) -> Callable[[FakeGpu, Any, Any], int]:
-    """Fills a C array, as NVML does."""
-
-    def fill(gpu: FakeGpu, count: Any, array: Any) -> int:
-        processes = processes_of(gpu)
-        for entry, (pid, used) in zip(array, processes.items(), strict=False):
-            entry.pid, entry.usedGpuMemory = pid, used
-        count._obj.value = len(processes)
-        return 0
-
-    return fill
+def _listed(processes: Mapping[int, int | None]) -> list[Any]:
+    return [_struct(pid=pid, usedGpuMemory=used) for pid, used in processes.items()]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.occupancy_tables import Replica
-from utils.gpu_sampler import GpuSamples
-from utils.kernel_windows import Window, WindowedKernels
+from rnb.observe.occupancy_tables import Replica
+from utils.cupti.gpu_sampler import GpuSamples
+from utils.cupti.kernel_windows import Window, WindowedKernels
 
 MS = 1_000_000
 LOADER = Replica(name="step 0.0", step=0, number=0, gpu=0)

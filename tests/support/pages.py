@@ -6,8 +6,15 @@ from pathlib import Path
 
 from rnb.analysis.comparison import contrast, group_members, members_of
 from rnb.analysis.run_search import FoundRun
-from rnb.page.subject import Findings, Subject, findings_of, note_findings, subject_alone, subjects_compared
-from rnb.run_folder import Run
+from rnb.record.run import Run
+from rnb.show.page.subject import (
+    Findings,
+    Subject,
+    findings_of,
+    note_findings,
+    subject_alone,
+    subjects_compared,
+)
 from tests.support.simulated_runs import simulate
 
 
@@ -18,7 +25,7 @@ def alone(run: Run) -> list[Subject]:
 def compared(runs: list[Run]) -> list[Subject]:
     """As compare.py does it."""
     findings: dict[Path, Findings] = {}
-    found = [(FoundRun(folder=run.folder, swept=None), run) for run in runs]
+    found = [(FoundRun(folder=run.folder, swept=None), run) for run in runs if run.folder]
     groups = group_members(members_of(note_findings(found, findings)))
     return subjects_compared(groups, [contrast(groups[0], group) for group in groups[1:]], findings)
 

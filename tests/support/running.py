@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.support.leftovers import SharedMemoryWatch, pids_with, read
 
 ROOT = Path(__file__).parents[2]
 MARK = "RNB_TEST_MARK"
@@ -47,7 +51,7 @@ class Running:
         return [pid for pid in self._all() if pid != self.process.pid and _title(pid).startswith(name)]
 
     def _all(self) -> list[int]:
-        return [pid for pid in _pids() if f"{MARK}={self.mark}" in _read(f"/proc/{pid}/environ")]
+        return list(pids_with(f"{MARK}={self.mark}"))
 
     def wait_for_line(self, start: str) -> str:
         assert self.process.stdout is not None
@@ -85,7 +89,10 @@ class Running:
 
 
 class Bench:
-    """Starts runs in a folder of their own, with videos that exist only by name."""
+    """Starts runs in a folder of their own, with videos that exist only by name.
+
+    As a context it checks in the end that no run has left anything in shared memory or /tmp.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.logs = folder, folder / "logs"
@@ -93,11 +100,32 @@ class Bench:
         self.videos.mkdir()
         for number in range(3):
             (self.videos / f"{number}.mp4").touch()
+        self._mark, self._num_runs = f"{uuid.uuid4().hex}.", 0
+        self._own_environment: dict[str, str] = {}
+
+    def __enter__(self) -> Bench:
+        self._watch = SharedMemoryWatch(f"{MARK}={self._mark}")
+        # Not in pytest's folder, since the path of a socket must be short.
+        self._temporary = Path(tempfile.mkdtemp(prefix="rnb-test-"))
+        compiled = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"  # costly to fill
+        self._own_environment = {"TMPDIR": str(self._temporary), "TORCHINDUCTOR_CACHE_DIR": str(compiled)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        left = [path.name for path in self._temporary.iterdir()]
+        shutil.rmtree(self._temporary)
+        assert not self._watch.end()
+        assert not [name for name in left if name.startswith(("pymp-", "torch_", "rnb"))]
+
+    def environment(self, mark: str = "") -> dict[str, str]:
+        """What a process of this test gets, so that all that it leaves can be told from others'."""
+        return {**os.environ, MARK: mark or self._mark, **self._own_environment}
 
     def start(self, config: Any, *flags: str, **environment: str) -> Running:
         path = self.folder / "pipeline.json"
         path.write_text(json.dumps(config))
-        mark = uuid.uuid4().hex
+        self._num_runs += 1
+        mark = f"{self._mark}{self._num_runs}."
         command = [
             sys.executable,
             "benchmark.py",
@@ -111,7 +139,7 @@ class Bench:
         process = subprocess.Popen(
             [*command, "--device", "cpu", *flags],
             cwd=ROOT,
-            env={**os.environ, MARK: mark, **environment},
+            env={**self.environment(mark), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -128,16 +156,5 @@ def tiny(name: str, **options: Any) -> dict[str, Any]:
     return {"model": f"tests.support.tiny_steps.{name}", "gpus": [0], **options}
 
 
-def _pids() -> Iterator[int]:
-    return (int(name) for name in os.listdir("/proc") if name.isdigit())
-
-
 def _title(pid: int) -> str:
-    return _read(f"/proc/{pid}/comm").strip()
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(errors="replace")
-    except OSError:
-        return ""
+    return read(f"/proc/{pid}/comm").strip()

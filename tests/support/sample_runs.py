@@ -10,19 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.analysis.summary import summarize
-from rnb.run_folder import Run, RunMeta, create, write
+from rnb.contract.events import DUE, SENT, Event, EventKind
+from rnb.record.meta import RunMeta
+from rnb.record.run import Run
+from rnb.record.run_folder import create, write, write_summary
 
 START_NS = 1_795_000_000_123_456_789
 GAP_MS = 10
 EVENTS = [
-    "scheduled",
-    "enqueue_filename",
-    "runner0_start",
-    "inference0_start",
-    "inference0_finish",
-    "runner1_start",
-    "inference1_start",
-    "inference1_finish",
+    DUE,
+    SENT,
+    Event(EventKind.TAKEN, 0),
+    Event(EventKind.STARTED, 0),
+    Event(EventKind.FINISHED, 0),
+    Event(EventKind.TAKEN, 1),
+    Event(EventKind.STARTED, 1),
+    Event(EventKind.FINISHED, 1),
 ]
 STAGES_MS = (0.5, 1.0, 0.25, 4.0, 2.0, 0.25, 8.0)
 """From each event to the next."""
@@ -109,17 +112,19 @@ def write_run(
     factor: float = 1.0,
     flags: dict[str, Any] | None = None,
     columns: dict[str, Any] | None = None,
+    data: dict[str, Any] | None = None,
     **meta_changes: Any,
 ) -> Path:
-    """A run folder of `num_requests` requests, the columns of some changed; returns it."""
+    """A run folder of `num_requests` requests, the columns of some changed; `data`: more of the run."""
     args = arguments(**(flags or {}))
     meta = run_meta(args, **meta_changes)
     requests = {**request_columns(num_requests), **(columns or {})}
     times = event_times(num_requests, factor)
-    folder = create(logs, args)
+    folder = create(logs, vars(args))
     by_event = {event: times[:, index] for index, event in enumerate(meta.events)}
-    run = Run.described(meta, folder=folder, times=by_event, requests=requests)
-    write(run, summarize(run).to_json())
+    run = Run(meta=meta, times=by_event, requests=requests, **(data or {}))
+    write(run, folder)
+    write_summary(folder, summarize(run).to_json())
     return folder
 
 
@@ -131,7 +136,7 @@ Termination flag: 0
 """
 SEED_EVENTS = EVENTS[1:]
 SEED_TIMINGS = (
-    " ".join(SEED_EVENTS)
+    " ".join(event.name for event in SEED_EVENTS)
     + """
 1561964948.000000 1561964948.001558 1561964948.001563 1561964948.014817 1561964949.326336 1561964949.326341 \
 1561964949.411574

@@ -8,20 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.run_folder import Run, RunMeta
+from rnb.contract.events import DUE, SENT, Event, EventKind
+from rnb.record.meta import RunMeta
+from rnb.record.run import Run
+from rnb.record.tables import TELEMETRY
 from tests.support.sample_runs import CONFIG, START_NS, arguments
 
 EVENTS = [
-    "scheduled",
-    "enqueue_filename",
-    "runner0_start",
-    "slot0_start",
-    "inference0_start",
-    "inference0_finish",
-    "handoff0_finish",
-    "runner1_start",
-    "inference1_start",
-    "inference1_finish",
+    DUE,
+    SENT,
+    Event(EventKind.TAKEN, 0),
+    Event(EventKind.WAITS_FOR_SLOT, 0),
+    Event(EventKind.STARTED, 0),
+    Event(EventKind.FINISHED, 0),
+    Event(EventKind.HANDED_ON, 0),
+    Event(EventKind.TAKEN, 1),
+    Event(EventKind.STARTED, 1),
+    Event(EventKind.FINISHED, 1),
 ]
 LOADER_MS, NETWORK_MS, NUM_NETWORKS = 4.0, 7.0, 2
 """Mean service times; both steps take about 250 and 285 requests/s."""
@@ -69,14 +72,9 @@ def simulate(
     return Run(
         folder=Path(folder),
         meta=_meta(vars(arguments(**{**settings, **(flags or {})})), end_ns, meta_changes),
-        args=vars(arguments(**{**settings, **(flags or {})})),
-        config=CONFIG,
-        start_ns=START_NS,
-        end_ns=end_ns,
-        events=list(EVENTS),
         times=times,
         requests=_columns(num_requests, replica1, scheduled),
-        telemetry=_telemetry(random, (end_ns - START_NS) / 1e9) if has_telemetry else None,
+        tables={TELEMETRY: _telemetry(random, (end_ns - START_NS) / 1e9)} if has_telemetry else {},
     )
 
 

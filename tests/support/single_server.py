@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.run_folder import Run
+from rnb.record.run import Run
 from tests.support.timed_runs import timed_run
 
 Seconds = NDArray[np.float64]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.run_folder import Run
+from rnb.contract.events import DUE, Event
+from rnb.record.run import Run
 from tests.support.sample_runs import START_NS, arguments, run_meta
 
 
@@ -19,37 +20,31 @@ def timed_run(
     arrivals_ms: NDArray[np.float64] | None = None,
     columns: Mapping[str, Any] | None = None,
     args: Mapping[str, Any] | None = None,
-    telemetry: dict[str, NDArray[Any]] | None = None,
+    tables: dict[str, dict[str, NDArray[Any]]] | None = None,
     **meta_changes: Any,
 ) -> Run:
-    """A run whose events follow each other by `stages_ms`, from when each request was due.
+    """A run whose events, by name, follow each other by `stages_ms`, from when each request was due.
 
     By default a request is due every 10 ms, and all finish.
     """
     num_requests = len(next(iter(stages_ms.values())))
     due_ms = np.arange(0.0, 10.0 * num_requests, 10.0) if arrivals_ms is None else arrivals_ms
-    flags = {**vars(arguments()), **(args or {})}
-    times = {"scheduled": START_NS + np.round(due_ms * 1e6).astype(np.int64)}
-    time_ns = times["scheduled"]
+    times = {DUE: START_NS + np.round(due_ms * 1e6).astype(np.int64)}
+    time_ns = times[DUE]
     for event, duration_ms in stages_ms.items():
-        time_ns = times[event] = time_ns + np.round(duration_ms * 1e6).astype(np.int64)
+        time_ns = times[Event.parse_any(event)] = time_ns + np.round(duration_ms * 1e6).astype(np.int64)
     end_ns = int(time_ns.max())
-    meta = run_meta(arguments(), **{"events": list(times), "end_epoch_ns": end_ns, **meta_changes})
+    facts = {"events": list(times), "end_epoch_ns": end_ns, **meta_changes}
     return Run(
         folder=Path("logs/run"),
-        meta=meta,
-        args=flags,
-        config=meta.config,
-        start_ns=START_NS,
-        end_ns=end_ns,
-        events=list(times),
+        meta=run_meta(arguments(**(args or {})), **facts),
         times=times,
         requests={
             "request_id": np.arange(num_requests),
-            "arrival_ns": times["scheduled"] - START_NS,
+            "arrival_ns": times[DUE] - START_NS,
             "is_warmup": np.zeros(num_requests, dtype=bool),
             "status": np.full(num_requests, "finished", dtype=object),
             **(columns or {}),
         },
-        telemetry=telemetry,
+        tables=tables or {},
     )

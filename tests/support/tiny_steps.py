@@ -8,13 +8,25 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import ConfigDict
 
 from models.nothing.model import Nothing
-from rnb.step import RequestError, Shapes, Step, StepOutput, Tensors
-from rnb.time_card import TimeCard, TimeCardList, cards_of
+from rnb.contract import (
+    Batch,
+    ClassAndScore,
+    ClassResult,
+    Context,
+    Count,
+    Layout,
+    RequestError,
+    Step,
+    TensorSpec,
+)
+from rnb.contract import Options as AnyOptions
+from rnb.contract.top1 import top1_of_each
 
 NUM_CLASSES = 50
 
@@ -32,23 +44,23 @@ def expected_label(request_id: int) -> int:
 class Load(Step):
     """Makes rows that hold the request's id and the row's number: (clips, 2)."""
 
-    def __init__(self, device: torch.device, fail_every: int = 0) -> None:
-        super().__init__(device)
-        self._fail_every = fail_every
+    class Options(AnyOptions):
+        fail_every: int = 0
 
-    def input_shape(self) -> None:
-        return None
+    @classmethod
+    def output(cls, options: Any, inputs: Layout) -> Layout:
+        return (TensorSpec((11, 2)),)
 
-    @staticmethod
-    def output_shape() -> Shapes:
-        return ((11, 2),)
+    def __call__(self, batch: Batch) -> Batch:
+        rows = self.rows(batch)
+        return batch.give(tensors=[rows], rows=[len(rows)])
 
-    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: TimeCard) -> StepOutput:
-        if self._fail_every and time_card.id % self._fail_every == 0:
-            raise RequestError(f"{non_tensors}: cannot be decoded")
-        num_clips = clips_of(time_card.id)
-        rows = torch.stack([torch.full((num_clips,), float(time_card.id)), torch.arange(float(num_clips))], 1)
-        return (rows,), None, time_card
+    def rows(self, batch: Batch) -> torch.Tensor:
+        (request,) = batch.requests
+        if self.options.fail_every and request.id % self.options.fail_every == 0:
+            raise RequestError(f"{request.payload}: cannot be decoded")
+        num_clips = clips_of(request.id)
+        return torch.stack([torch.full((num_clips,), float(request.id)), torch.arange(float(num_clips))], 1)
 
 
 class LoadInPlace(Load):
@@ -56,141 +68,212 @@ class LoadInPlace(Load):
 
     writes_in_place = True
 
-    def __call__(
-        self, tensors: Tensors, non_tensors: Any, time_card: TimeCard, out: Tensors = None
-    ) -> StepOutput:
-        rows, value, card = super().__call__(tensors, non_tensors, time_card)
-        assert rows is not None
-        if out is None:
-            return rows, value, card
-        out[0][: len(rows[0])] = rows[0]
-        return (out[0][: len(rows[0])],), value, card
+    def __call__(self, batch: Batch, out: tuple[torch.Tensor, ...] | None = None) -> Batch:
+        rows = self.rows(batch)
+        if out is not None:
+            out[0][: len(rows)] = rows
+            rows = out[0][: len(rows)]
+        return batch.give(tensors=[rows], rows=[len(rows)])
+
+
+class LoadElsewhere(LoadInPlace):
+    """Is offered a slot, and hands on a tensor of its own."""
+
+    def __call__(self, batch: Batch, out: tuple[torch.Tensor, ...] | None = None) -> Batch:
+        return super().__call__(batch)
+
+
+class LoadTwo(Load):
+    """Frames and what is in them: tensors of other types and other numbers of rows."""
+
+    @classmethod
+    def output(cls, options: Any, inputs: Layout) -> Layout:
+        return (TensorSpec((11, 2)), TensorSpec((22, 4), "int32"))
+
+    def __call__(self, batch: Batch) -> Batch:
+        rows = self.rows(batch)
+        boxes = torch.full((2 * len(rows), 4), batch.ids[0], dtype=torch.int32)
+        return batch.give(
+            tensors=[rows, boxes], rows=[(len(rows), len(boxes))], payloads=["frames and boxes"]
+        )
+
+
+class CheckTwo(Step):
+    """Takes what LoadTwo makes, checks it, and counts the boxes of each request."""
+
+    batches_requests = True
+
+    def __call__(self, batch: Batch) -> Batch:
+        check_rows(batch)
+        for request, boxes in zip(batch.requests, batch.split(1), strict=True):
+            assert request.payload == "frames and boxes"
+            assert boxes.eq(request.id).all()
+            assert boxes.dtype == torch.int32
+        results = [{"boxes": count, "at": [0.5, None]} for count in batch.num_rows(1)]
+        return batch.give(payloads=results)
 
 
 class Pass(Step):
     """Hands its input on as it is, a view of the slot, and checks that it belongs to its requests."""
 
+    class Options(AnyOptions):
+        busy_ms: float = 0
+
     batches_requests = True
+    result_kind = ClassResult
 
-    def __init__(self, device: torch.device, busy_ms: float = 0) -> None:
-        super().__init__(device)
-        self._busy_ms = busy_ms
+    @classmethod
+    def output(cls, options: Any, inputs: Layout) -> Layout:
+        return inputs
 
-    def input_shape(self) -> Shapes:
-        return ((11, 2),)
+    def __call__(self, batch: Batch) -> Batch:
+        self.check(batch)
+        return batch.give(tensors=batch.tensors, rows=batch.rows, payloads=batch.payloads)
 
-    @staticmethod
-    def output_shape(input_shapes: Shapes) -> Shapes:
-        return input_shapes
+    def check(self, batch: Batch) -> None:
+        check_rows(batch)
+        if self.options.busy_ms:
+            time.sleep(self.options.busy_ms / 1e3)
+            check_rows(batch)
 
-    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: Any) -> StepOutput:
-        assert tensors is not None
-        check_rows(tensors[0], time_card)
-        if self._busy_ms:
-            time.sleep(self._busy_ms / 1e3)
-            check_rows(tensors[0], time_card)
-        return tensors, non_tensors, time_card
+    def results(self, output: Batch) -> list[ClassAndScore]:
+        return top1_of_each(output.tensors[0], output.num_rows())
 
 
 class Classify(Pass):
     """Logits whose top-1 class is the request's expected label: (rows, classes)."""
 
-    @staticmethod
-    def output_shape(input_shapes: Shapes) -> Shapes:
-        return tuple((shape[0], NUM_CLASSES) for shape in input_shapes)
+    @classmethod
+    def output(cls, options: Any, inputs: Layout) -> Layout:
+        return (TensorSpec((inputs[0].most_rows, NUM_CLASSES)),)
 
-    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: Any) -> StepOutput:
-        super().__call__(tensors, non_tensors, time_card)
-        assert tensors is not None
-        logits = torch.zeros(len(tensors[0]), NUM_CLASSES)
-        for row, request_id in enumerate(tensors[0][:, 0].tolist()):
-            logits[row, expected_label(int(request_id))] = 1 + float(tensors[0][row, 1])
-        return (logits,), None, time_card
+    def __call__(self, batch: Batch) -> Batch:
+        self.check(batch)
+        rows = batch.tensors[0]
+        logits = torch.zeros(len(rows), NUM_CLASSES)
+        for row, request_id in enumerate(rows[:, 0].tolist()):
+            logits[row, expected_label(int(request_id))] = 1 + float(rows[row, 1])
+        return batch.give(tensors=[logits], rows=batch.rows, payloads=batch.payloads)
 
 
 class Join(Step):
     """Joins segments: adds up their logits, and checks that no row is missing or comes twice."""
 
+    class Options(AnyOptions):
+        aggregate: Count = 1
+
     joins_segments = True
+    regroups = True
+    result_kind = ClassResult
 
-    def __init__(self, device: torch.device, aggregate: int = 1) -> None:
-        super().__init__(device)
-        self._num_segments = aggregate
-        self._waiting: dict[int, list[tuple[torch.Tensor, TimeCard]]] = {}
+    def __init__(self, options: Any, context: Context) -> None:
+        super().__init__(options, context)
+        self._waiting: dict[int, list[torch.Tensor]] = {}
 
-    def input_shape(self) -> Shapes:
-        return ((11, NUM_CLASSES),)
+    @classmethod
+    def num_segments_joined(cls, options: Any) -> int:
+        return int(options.aggregate)
 
-    @staticmethod
-    def output_shape() -> None:
-        return None
-
-    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: TimeCard) -> StepOutput:
-        assert tensors is not None
-        segments = self._waiting.setdefault(time_card.id, [])
-        segments.append((tensors[0].clone(), time_card))
-        if len(segments) < self._num_segments:
-            return None, None, None
-        logits = torch.cat([rows for rows, _ in self._waiting.pop(time_card.id)])
-        assert sorted(logits.amax(1).tolist()) == [1 + row for row in range(clips_of(time_card.id))]
-        return None, int(logits.sum(0).argmax()), TimeCard.merge([card for _, card in segments])
+    def __call__(self, batch: Batch) -> Batch | None:
+        (request,) = batch.requests
+        segments = self._waiting.setdefault(request.id, [])
+        segments.append(batch.tensors[0].clone())
+        if len(segments) < self.options.aggregate:
+            return None
+        logits = torch.cat(self._waiting.pop(request.id))
+        assert sorted(logits.amax(1).tolist()) == [1 + row for row in range(clips_of(request.id))]
+        label = ClassAndScore(int(logits.sum(0).argmax()), 1.0)
+        return Batch((request.whole.with_payload(label),))
 
 
 class TakesAnything(Nothing):
     """Does nothing, with any options."""
 
-    def __init__(self, device: torch.device, **options: Any) -> None:
-        super().__init__(device)
+    class Options(AnyOptions):
+        model_config = ConfigDict(extra="allow")
+
+
+class Answer(Step):
+    """Gives the result that the config says."""
+
+    class Options(AnyOptions):
+        result: Any = None
+
+    def __call__(self, batch: Batch) -> Batch:
+        return batch.give(payloads=[self.options.result])
+
+
+class AnswerInBytes(Step):
+    """Gives bytes that are no text, and end with the request's number."""
+
+    def __call__(self, batch: Batch) -> Batch:
+        return batch.give(payloads=[bytes([0, 255, *batch.ids])])
+
+
+class AnswerOddly(Step):
+    """Gives at one request what JSON does not know."""
+
+    class Options(AnyOptions):
+        at_request: int = 0
+
+    def __call__(self, batch: Batch) -> Batch:
+        is_odd = self.options.at_request in batch.ids
+        return batch.give(payloads=[object() if is_odd else "even"])
 
 
 class Misbehave(Nothing):
     """Fails in the way that the config says, at the request that it says (-1: in the constructor)."""
 
-    def __init__(self, device: torch.device, how: str = "raise", at_request: int = -1) -> None:
-        super().__init__(device)
-        self._how, self._at_request = how, at_request
-        if at_request < 0:
+    class Options(AnyOptions):
+        how: Literal["raise", "kill", "use up the GPU's memory", "hang"] = "raise"
+        at_request: int = -1
+
+    def __init__(self, options: Any, context: Context) -> None:
+        super().__init__(options, context)
+        if options.at_request < 0:
             self._misbehave()
 
-    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: TimeCard) -> StepOutput:
-        if time_card.id == self._at_request:
+    def __call__(self, batch: Batch) -> Batch:
+        if self.options.at_request in batch.ids:
             self._misbehave()
-        return super().__call__(tensors, non_tensors, time_card)
+        return super().__call__(batch)
 
     def _misbehave(self) -> None:
-        if self._how == "raise":
+        how = self.options.how
+        if how == "raise":
             raise ArithmeticError("this step fails on purpose")
-        if self._how == "kill":
+        if how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        if self._how == "use up the GPU's memory":
+        if how == "use up the GPU's memory":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has none")
-        if self._how == "hang":
+        if how == "hang":
             time.sleep(3600)
 
 
 class Greedy(Pass):
     """Asks for so much of its device's memory with each call."""
 
-    def __init__(self, device: torch.device, num_bytes: int = 0) -> None:
-        super().__init__(device)
-        self._num_bytes = num_bytes
+    class Options(AnyOptions):
+        num_bytes: int = 0
 
-    def __call__(self, tensors: Tensors, non_tensors: Any, time_card: Any) -> StepOutput:
-        torch.empty(self._num_bytes, dtype=torch.uint8, device=self.device)
-        return None, 0, time_card
+    @classmethod
+    def output(cls, options: Any, inputs: Layout) -> Layout:
+        return ()
+
+    def __call__(self, batch: Batch) -> Batch:
+        torch.empty(self.options.num_bytes, dtype=torch.uint8, device=self.context.device)
+        return batch.give(payloads=[ClassAndScore(0)] * len(batch))
+
+    def results(self, output: Batch) -> list[Any]:
+        return output.payloads
 
 
-def check_rows(rows: torch.Tensor, time_card: Any) -> None:
-    """Each request's rows must be where its card says, with numbers that ascend by one."""
-    cards = cards_of(time_card)
-    assert isinstance(time_card, TimeCardList if len(cards) > 1 else TimeCard)
-    start = 0
-    for card in cards:
-        mine = rows[start : start + card.num_rows[0]]
-        assert mine[:, 0].eq(card.id).all(), f"rows of {mine[:, 0].tolist()} for request {card.id}"
+def check_rows(batch: Batch) -> None:
+    """Each request's rows must be where the batch says, with numbers that ascend by one."""
+    for request, mine in zip(batch.requests, batch.split(), strict=True):
+        assert mine[:, 0].eq(request.id).all(), f"rows of {mine[:, 0].tolist()} for request {request.id}"
         assert mine[:, 1].diff().eq(1).all()
-        start += len(mine)
-    assert start == len(rows)
+    assert sum(batch.num_rows()) == len(batch.tensors[0])
 
 
 class HugePaths:

@@ -12,7 +12,8 @@ import pytest
 from rnb.analysis.comparison import Contrast, Group, contrast, group_members, members_of
 from rnb.analysis.run_search import FoundRun
 from rnb.analysis.settings import SettingsError
-from rnb.run_folder import Run
+from rnb.contract.events import DUE
+from rnb.record.run import Run
 from tests.support.simulated_runs import simulate
 
 
@@ -26,8 +27,8 @@ def run(*, num_requests: int = 2000, seed: int = 0, speed: float = 1.0, **flags:
 def same_load(*, seed: int, speed: float = 1.0) -> Run:
     """The schedule of seed 0, with services of their own: a repeat."""
     made, load = run(seed=seed, speed=speed), run()
-    latency = {event: made.times[event] - made.times["scheduled"] for event in made.events}
-    made.times = {event: load.times["scheduled"] + latency[event] for event in made.events}
+    latency = {event: made.times[event] - made.times[DUE] for event in made.events}
+    made.times = {event: load.times[DUE] + latency[event] for event in made.events}
     made.requests["arrival_ns"] = load.requests["arrival_ns"]
     return made
 
@@ -36,7 +37,7 @@ def groups_of(
     *runs: Run, swept: Sequence[str | None] | None = None, by: list[str] | None = None
 ) -> list[Group]:
     places = swept or [None] * len(runs)
-    found = [FoundRun(folder=Path(one.folder), swept=at) for one, at in zip(runs, places, strict=True)]
+    found = [FoundRun(folder=Path(str(one.folder)), swept=at) for one, at in zip(runs, places, strict=True)]
     return group_members(members_of(zip(found, runs, strict=True)), by)
 
 
@@ -109,7 +110,7 @@ def changed(**columns: Any) -> Run:
 def bulk(*, speed: float = 1.0) -> Run:
     made = run(speed=speed)
     made.requests["arrival_ns"] = np.zeros(2000, dtype=np.int64)
-    made.times["scheduled"] = np.full(2000, made.start_ns)
+    made.times[DUE] = np.full(2000, made.start_ns)
     return made
 
 
@@ -117,7 +118,7 @@ def test_of_bulk_runs_throughput_decides() -> None:
     first, other = bulk(), bulk()
     for event in other.events[1:]:
         other.times[event] = other.start_ns + (other.times[event] - other.start_ns) * 4 // 5
-    other.end_ns = int(other.ends_ns.max())
+    other.meta.end_epoch_ns = int(other.ends_ns.max())
     found = compared(first, other)
     assert (found.verdict, found.is_bulk) == ("faster", True)
     assert found.deciding
@@ -126,7 +127,6 @@ def test_of_bulk_runs_throughput_decides() -> None:
 
 def failed() -> Run:
     made = run(speed=1.05)
-    assert made.meta
     made.meta.is_success, made.meta.message = False, "frame queue 0 is full"
     return made
 

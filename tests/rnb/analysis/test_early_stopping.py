@@ -8,7 +8,7 @@ from math import comb
 
 import pytest
 
-from rnb.analysis.early_stopping import binomial_cdf, judge_bound, min_requests
+from rnb.analysis.early_stopping import judge_bound, min_requests
 
 
 def exact_cdf(count: int, num_trials: int, chance: Fraction) -> Fraction:
@@ -45,12 +45,6 @@ def test_the_table_of_minimum_counts(percentile: float, num_over: int, expected:
 def test_the_minimum_is_the_first_count_of_at_most_one_percent(percentile: int, num_over: int) -> None:
     found, chance = min_requests(num_over, percentile), Fraction(100 - percentile, 100)
     assert exact_cdf(num_over, found, chance) <= Fraction(1, 100) < exact_cdf(num_over, found - 1, chance)
-
-
-@pytest.mark.parametrize(("count", "num_trials"), [(0, 1), (3, 7), (7, 7), (5, 400), (40, 400), (90, 400)])
-def test_the_binomial_distribution(count: int, num_trials: int) -> None:
-    expected = float(exact_cdf(count, num_trials, Fraction(1, 10)))
-    assert binomial_cdf(count, num_trials, 0.1) == pytest.approx(expected, rel=1e-11)
 
 
 def test_a_bound_that_is_met() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from rnb.analysis.effects import RunMeans, effects_between, paired_effects, run_means, unpaired_effects
 from rnb.analysis.pairing import pair
-from rnb.run_folder import Run
+from rnb.contract.events import DUE
+from rnb.record.run import Run
 from tests.support.simulated_runs import simulate
 
 
@@ -23,9 +24,9 @@ def bulk(*, ms_per_request: float) -> Run:
     made = run()
     took_ns = np.where(np.arange(3000) % 9 == 0, 10, 1) * round(ms_per_request * 1e6)
     due_ns = np.full(3000, made.start_ns)
-    made.times = {event: due_ns + np.cumsum(took_ns) for event in made.events} | {"scheduled": due_ns}
+    made.times = {event: due_ns + np.cumsum(took_ns) for event in made.events} | {DUE: due_ns}
     made.requests["arrival_ns"] = np.zeros(3000, dtype=np.int64)
-    made.end_ns = int(made.ends_ns.max())
+    made.meta.end_epoch_ns = int(made.ends_ns.max())
     return made
 
 
@@ -36,7 +37,7 @@ def test_paired_a_constant_delay_is_found_exactly() -> None:
     assert found.median_ms.value == pytest.approx(0.25)
     assert found.mean_ms.margin == pytest.approx(0, abs=1e-6)
     assert found.latency.value == pytest.approx(0.25 / found.reference_mean_ms)
-    assert found.reference_mean_ms == pytest.approx((first.ends_ns - first.times["scheduled"]).mean() / 1e6)
+    assert found.reference_mean_ms == pytest.approx((first.ends_ns - first.times[DUE]).mean() / 1e6)
 
 
 def test_unpaired_the_same_delay_drowns() -> None:

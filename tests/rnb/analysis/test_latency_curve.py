@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from rnb.analysis.latency_curve import latency_curve
-from rnb.run_folder import Run
+from rnb.contract.events import DUE, Event, EventKind
+from rnb.record.run import Run
 from tests.support.simulated_runs import simulate
+from tests.support.stages import by_title
 
 
 def latencies_ms(run: Run) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return np.sort((run.times["inference1_finish"] - run.times["scheduled"]) / 1e6)
+    return np.sort((run.times[Event(EventKind.FINISHED, 1)] - run.times[DUE]) / 1e6)
 
 
 def test_the_curve_is_the_distribution() -> None:
@@ -50,7 +52,7 @@ def test_stages_add_up_to_the_latency_in_each_band() -> None:
     for band in (curve.whole, *curve.bands):
         rows = slice(round(band.low * 2000), round(band.high * 2000))
         assert band.latency_ms == pytest.approx(ordered[rows].mean(), rel=1e-6)
-    assert list(curve.whole.stages_ms)[:3] == [
+    assert list(by_title(curve.whole.stages_ms))[:3] == [
         "lateness of the client",
         "wait for step 0",
         "gather for step 0",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnb.analysis.events import last_arrival_s
 from rnb.analysis.littles_law import littles_law
-from rnb.run_folder import Run
+from rnb.contract.events import Event, EventKind
+from rnb.record.run import Run
 from tests.support.single_server import single_server_run
 
 
@@ -36,7 +36,7 @@ def test_lost_requests_break_it() -> None:
     run = mm1_run(count=1000)
     lost = np.arange(0, 1000, 10)
     run.requests["status"][lost] = "unfinished"
-    run.times["inference0_finish"][lost] = 0
+    run.times[Event(EventKind.FINISHED, 0)][lost] = 0
     law = littles_law(run, 0.0, run.seconds)
     assert law
     assert law.relative_deviation > 1
@@ -44,7 +44,8 @@ def test_lost_requests_break_it() -> None:
 
 def test_nothing_arrives_after_the_start_of_a_bulk_run() -> None:
     run = single_server_run(np.zeros(10), np.ones(10))
-    assert littles_law(run, 0.0, last_arrival_s(run)) is None
+    last_due_s = float(run.due_ns.max() - run.window_ns[0]) / 1e9
+    assert littles_law(run, 0.0, last_due_s) is None
 
 
 def test_only_measured_requests_leave_the_law_exact() -> None:

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rnb import perfetto_trace
 from rnb.analysis.occupancy import NUM_TOP, Occupancy, occupancy_of
-from rnb.analysis.occupancy_text import occupancy_text
-from rnb.occupancy_tables import Tables, make_tables
-from rnb.run_folder import Run, read, write
+from rnb.observe.occupancy_tables import Tables, make_tables
+from rnb.record.run import Run
+from rnb.record.run_folder import read, write
+from rnb.show.text.occupancy_text import occupancy_text
+from rnb.show.trace import trace as perfetto_trace
 from tests.support.gpu_use import LOADER, MS, NETWORK, samples, traced
 from tests.support.sample_runs import START_NS
 from tests.support.simulated_runs import simulate
@@ -20,7 +20,7 @@ from tests.support.trace_json import Trace
 def run_with(tables: Tables) -> Run:
     """A run of more than a second; what was seen began with it."""
     run = simulate(num_requests=300)
-    run.occupancy, run.kernel_windows, run.kernels = tables.occupancy, tables.kernel_windows, tables.kernels
+    run.tables |= {name: table for name, table in vars(tables).items() if table is not None}
     return run
 
 
@@ -111,8 +111,8 @@ def test_text_and_json(occupancy: Occupancy) -> None:
 
 def test_the_run_folder_keeps_it(tmp_path: Path) -> None:
     tables = make_tables([LOADER, NETWORK], [samples(1000)], traced(100, 600), epoch_offset_ns=START_NS)
-    run = replace(run_with(tables), folder=tmp_path)
-    write(run, {})
+    run = run_with(tables)
+    write(run, tmp_path)
     assert occupancy_of(read(tmp_path)) == occupancy_of(run)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from rnb.analysis.pairing import pair
-from rnb.run_folder import Run, read
+from rnb.record.run import Run
+from rnb.record.run_folder import read
 from tests.support.sample_runs import write_seed_run
 from tests.support.simulated_runs import simulate
 
@@ -93,8 +94,53 @@ def test_results_are_compared_where_both_have_one() -> None:
 
 def test_with_another_seed_other_clips_are_sampled() -> None:
     other = run()
-    other.args = {**other.args, "seed": 7}
+    other.meta.args = {**other.args, "seed": 7}
     assert pair(run(), other).overlap.num_compared == 0
+
+
+class Near:
+    """Numbers agree when they are about the same."""
+
+    @staticmethod
+    def agree(first: float, other: float) -> bool:
+        return abs(first - other) < 0.5
+
+
+def with_results(kind: str, results: dict[int, Any]) -> Run:
+    made = run()
+    made.meta.result_kind, made.results = kind, results
+    made.requests["label"][:] = -1
+    return made
+
+
+def test_results_of_another_kind_agree_by_its_own_rule() -> None:
+    kind = f"{Near.__module__}.{Near.__qualname__}"
+    first, other = {0: 1.0, 1: 2.0, 2: 3.0, 9: 1.0}, {0: 1.1, 1: 4.0, 2: 3.0, 8: 1.0}
+    overlap = pair(with_results(kind, first), with_results(kind, other)).overlap
+    assert (overlap.num_agreeing, overlap.num_compared) == (2, 3)
+    equal = "rnb.contract.result.JsonResult"
+    overlap = pair(with_results(equal, first), with_results(equal, other)).overlap
+    assert (overlap.num_agreeing, overlap.num_compared) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("rnb.contract.result.JsonResult", "rnb.contract.result.ClassResult"),
+        ("nowhere.Kind", "nowhere.Kind"),
+        ("rnb.contract.result.Missing", "rnb.contract.result.Missing"),
+        ("Kind", "Kind"),
+    ],
+)
+def test_results_whose_kind_differs_or_is_not_to_be_had_are_not_compared(kinds: tuple[str, str]) -> None:
+    first, other = (with_results(kind, {0: 1}) for kind in kinds)
+    assert pair(first, other).overlap.num_compared == 0
+
+
+def test_classes_are_compared_where_the_kind_says_so() -> None:
+    first, other = run(), run()
+    first.meta.result_kind = "rnb.contract.result.ClassResult"
+    assert pair(first, other).overlap.num_agreeing == 50
 
 
 def test_a_folder_of_the_seed_has_no_schedule(tmp_path: Any) -> None:

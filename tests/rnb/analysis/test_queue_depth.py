@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rnb.analysis.queue_depth import curve, in_system, queue_depths, waiting_before_steps
-from rnb.run_folder import Run
+from rnb.contract.events import SENT, Event, EventKind
+from rnb.record.run import Run
 from tests.support.single_server import single_server_run
 from tests.support.timed_runs import timed_run
 
@@ -74,8 +75,8 @@ def test_each_segment_waits_by_itself() -> None:
 def test_what_is_never_taken_waits_to_the_end() -> None:
     run = three_at_once()
     run.requests["status"][2] = "unfinished"
-    for event in ("runner0_start", "inference0_start", "inference0_finish"):
-        run.times[event][2] = 0
+    for kind in (EventKind.TAKEN, EventKind.STARTED, EventKind.FINISHED):
+        run.times[Event(kind, 0)][2] = 0
     assert waiting_before_steps(run)[0].at(np.array([3.0, 99.0])).tolist() == [1, 1]
     assert in_system(run).at(np.array([99.0])).tolist() == [1]
 
@@ -110,13 +111,12 @@ def test_a_curve_has_the_points_asked_for_and_the_same_mean() -> None:
 
 def test_a_run_that_never_started_has_no_depths() -> None:
     run = three_at_once()
-    run.end_ns = run.start_ns
+    run.meta.end_epoch_ns = run.start_ns
     assert queue_depths(run) == []
 
 
-@pytest.mark.parametrize("missing", ["enqueue_filename", "runner0_start"])
-def test_a_queue_of_which_an_event_is_missing_has_no_depth(missing: str) -> None:
+@pytest.mark.parametrize("missing", [SENT, Event(EventKind.TAKEN, 0)])
+def test_a_queue_of_which_an_event_is_missing_has_no_depth(missing: Event) -> None:
     run = three_at_once()
-    run.events.remove(missing)
     del run.times[missing]
     assert queue_depths(run) == []

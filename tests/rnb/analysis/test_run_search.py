@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnb.analysis.run_search import RunSearch, search
-from rnb.run_folder import RunFolderError
+from rnb.record.run_folder import RunFolderError
 from tests.support.sample_runs import write_run, write_seed_run
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rnb.analysis.run_search import FoundRun
 from rnb.analysis.settings import SettingsError, differing_keys, group_key, matches, select, settings_of
-from rnb.run_folder import Run
+from rnb.record.run import Run
 from tests.support.simulated_runs import simulate
 
 
@@ -43,7 +44,7 @@ def test_a_difference_in_flags_config_or_commit() -> None:
     assert differing(run(), other) == ["commit"]
     assert group_key(settings_of(run())) != group_key(settings_of(other))
     other = run()
-    other.config = [other.config[0]]
+    other.meta.config = [other.config[0]]
     assert "config[1].gpus" in differing(run(), other)
 
 
@@ -77,7 +78,7 @@ def test_filters(filters: dict[str, str], does_match: bool) -> None:
 
 
 def test_a_key_that_no_run_has() -> None:
-    runs = [(FoundRun(folder=one.folder, swept=None), one) for one in (run(), run())]
+    runs = [(FoundRun(folder=Path("logs/a"), swept=None), one) for one in (run(), run())]
     with pytest.raises(
         SettingsError, match=r"--filter batchsize: no run has .*; did you mean 'batch_size'\?"
     ):

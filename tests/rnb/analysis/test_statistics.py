@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -11,24 +12,35 @@ import pytest
 from rnb.analysis.statistics import (
     MIN_COUNTS,
     PERCENTILES,
-    align,
-    average_lines,
     describe,
     merge_segments,
     percentile_name,
     stage_durations_ms,
 )
-from tests.support.sample_runs import END_TO_END_MS, EVENTS, STAGES_MS, event_times
+from rnb.contract.events import SENT, Event, EventKind, Stage, StageKind
+from rnb.record.run import Run
+from tests.support.sample_runs import END_TO_END_MS, EVENTS, STAGES_MS, arguments, event_times, run_meta
+from tests.support.stages import by_title
+
+CALL = Stage(StageKind.CALL, 0)
 
 
-def columns_of(times: np.ndarray, events: list[str] = EVENTS) -> dict[str, np.ndarray]:
+def columns_of(times: np.ndarray, events: list[Event] = EVENTS) -> dict[Event, np.ndarray]:
     return {event: times[:, index] for index, event in enumerate(events)}
+
+
+def stages_of(times: dict[Event, np.ndarray], step_names: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """By title, of requests that all finished."""
+    count = len(next(iter(times.values())))
+    requests = {"status": np.full(count, "finished", dtype=object), "is_warmup": np.zeros(count, dtype=bool)}
+    run = Run(meta=run_meta(arguments(), events=list(times)), times=times, requests=requests)
+    return by_title(stage_durations_ms(run, run.finished), step_names)
 
 
 @pytest.mark.parametrize("count", [6636, 6637, 10_000])
 def test_percentiles_are_nearest_rank(count: int) -> None:
     values = np.random.default_rng(count).exponential(10, count)
-    found = describe("x", values)
+    found = describe(CALL, values)
     for percent in PERCENTILES:
         rank = math.ceil(Fraction(str(percent)) * count / 100)
         assert found.percentiles_ms[percentile_name(percent)] == np.sort(values)[rank - 1]
@@ -62,7 +74,7 @@ def test_the_floors_are_loadgens(percent: float) -> None:
     ],
 )
 def test_no_percentile_below_its_floor(count: int, shown: list[str]) -> None:
-    found = describe("x", np.arange(count, dtype=np.float64))
+    found = describe(CALL, np.arange(count, dtype=np.float64))
     assert [name for name, value in found.percentiles_ms.items() if value is not None] == shown
     has_intervals = ["mean", *shown] if count >= 100 else []
     assert [name for name, interval in found.intervals_ms.items() if interval] == has_intervals
@@ -70,7 +82,7 @@ def test_no_percentile_below_its_floor(count: int, shown: list[str]) -> None:
 
 def test_an_interval_is_around_its_value() -> None:
     values = np.random.default_rng(0).exponential(10, 10_000)
-    found = describe("x", values)
+    found = describe(CALL, values)
     for name, value in {"mean": found.mean_ms, **found.percentiles_ms}.items():
         interval = found.intervals_ms[name]
         assert interval is not None
@@ -80,7 +92,7 @@ def test_an_interval_is_around_its_value() -> None:
 
 
 def test_the_stages_of_a_request() -> None:
-    found = stage_durations_ms(EVENTS, columns_of(event_times(5)), ["A", "B"])
+    found = stages_of(columns_of(event_times(5)), ["A", "B"])
     lateness, *stages = STAGES_MS
     expected = {
         "wait for step 0": stages[0],
@@ -102,6 +114,10 @@ IN_PLACE = ["runner0_start", "slot0_start", "inference0_start", "inference0_fini
 COPYING = ["runner0_start", "inference0_start", "inference0_finish", "slot0_finish", "handoff0_finish"]
 
 
+def parsed(*names: str) -> list[Event]:
+    return [Event.parse_any(name) for name in names]
+
+
 @pytest.mark.parametrize(
     ("events", "stages"),
     [
@@ -111,14 +127,14 @@ COPYING = ["runner0_start", "inference0_start", "inference0_finish", "slot0_fini
 )
 def test_the_wait_for_a_slot_is_a_stage(events: list[str], stages: list[str]) -> None:
     base_ns = 1_795_000_000_000_000_000
-    times = columns_of(base_ns + np.array([[0, 1, 3, 7, 15]]) * 1_000_000, events)
-    found = stage_durations_ms(events, times)
+    times = columns_of(base_ns + np.array([[0, 1, 3, 7, 15]]) * 1_000_000, parsed(*events))
+    found = stages_of(times)
     assert list(found)[: len(stages)] == stages
     assert [found[stage][0] for stage in stages] == [1, 2, 4, 8]
 
 
 def test_without_a_schedule_latency_counts_from_the_first_event() -> None:
-    found = stage_durations_ms(EVENTS[1:], columns_of(event_times(2)))
+    found = stages_of(columns_of(event_times(2)[:, 1:], EVENTS[1:]))
     assert "lateness of the client" not in found
     assert found["end to end"] == pytest.approx([sum(STAGES_MS[1:])] * 2)
     assert found["end to end"] == pytest.approx(found["service (from sending)"])
@@ -126,65 +142,37 @@ def test_without_a_schedule_latency_counts_from_the_first_event() -> None:
 
 
 def test_events_of_other_names_are_stages_too() -> None:
-    times = columns_of(np.array([[1_000_000, 3_000_000, 7_000_000]]), ["enqueue_filename", "a", "b"])
-    found = stage_durations_ms(list(times), times)
+    times = columns_of(np.array([[1_000_000, 3_000_000, 7_000_000]]), parsed("enqueue_filename", "a", "b"))
+    found = stages_of(times)
     assert (found["enqueue_filename to a"][0], found["a to b"][0]) == (2, 4)
 
 
 def test_a_stage_that_a_request_did_not_reach_has_no_duration() -> None:
     times = event_times(3)
     times[1, 5:] = 0
-    found = stage_durations_ms(EVENTS, columns_of(times))
+    found = stages_of(columns_of(times))
     assert np.isnan(found["wait for step 1"]).tolist() == [False, True, False]
-    described = describe("x", found["wait for step 1"])
+    described = describe(CALL, found["wait for step 1"])
     assert described.count == 2
     assert described.mean_ms == pytest.approx(STAGES_MS[4])
 
 
-SEGMENTED = [
+SEGMENTED = parsed(
     "enqueue_filename",
     "inference0_finish",
     "runner1_start-0",
     "runner1_start-1",
     "inference1_finish-0",
     "inference1_finish-1",
-]
+)
 
 
 def test_segments_count_as_their_mean_and_the_end_as_the_last() -> None:
     base = 1_795_000_000_000_000_001
     offsets_ms = np.array([[0, 10, 11, 13, 20, 30]])
     times = columns_of(base + offsets_ms * 1_000_000, SEGMENTED)
-    merged = merge_segments(SEGMENTED, times)
-    assert list(merged) == ["enqueue_filename", "inference0_finish", "runner1_start", "inference1_finish"]
-    assert merged["runner1_start"].tolist() == [base + 12_000_000]
-    found = stage_durations_ms(SEGMENTED, times)
+    merged = merge_segments(times)
+    assert list(merged) == parsed(SENT.name, "inference0_finish", "runner1_start", "inference1_finish")
+    assert merged[Event(EventKind.TAKEN, 1)].tolist() == [base + 12_000_000]
+    found = stages_of(times)
     assert (found["wait for step 1"][0], found["step 1"][0], found["end to end"][0]) == (2, 13, 30)
-
-
-def test_the_seeds_average_lines() -> None:
-    assert average_lines(EVENTS, columns_of(event_times(20))) == [
-        "Average time between enqueue_filename and runner0_start: 1.000000 ms",
-        "Average time between runner0_start and inference0_start: 0.250000 ms",
-        "Average time between inference0_start and inference0_finish: 4.000000 ms",
-        "Average time between inference0_finish and runner1_start: 2.000000 ms",
-        "Average time between runner1_start and inference1_start: 0.250000 ms",
-        "Average time between inference1_start and inference1_finish: 8.000000 ms",
-    ]
-
-
-@pytest.mark.parametrize(("count", "average_ms"), [(10, 5.5), (11, 11), (12, 11.5)])
-def test_the_averages_leave_out_the_first_ten_of_more(count: int, average_ms: float) -> None:
-    start = np.full(count, 1_795_000_000_000_000_000)
-    times = {"a": start, "b": start + np.arange(1, count + 1) * 1_000_000}
-    assert average_lines(["a", "b"], times) == [f"Average time between a and b: {average_ms:f} ms"]
-
-
-def test_no_averages_of_nothing() -> None:
-    assert average_lines(EVENTS, columns_of(event_times(0))) == [
-        "No request finished, so there are no averages."
-    ]
-
-
-def test_columns_are_aligned() -> None:
-    assert align([["", "mean"], ["long name", "1"]]) == ["           mean", "long name     1"]

@@ -22,7 +22,8 @@ from rnb.analysis.steady_state import (
     is_bulk,
     num_transient,
 )
-from rnb.run_folder import Run
+from rnb.contract.events import DUE
+from rnb.record.run import Run
 from tests.support.single_server import single_server_run
 
 NUM_SEEDS = 60
@@ -64,7 +65,7 @@ def test_a_run_that_changes_is_not(rate: Callable[[Any], Any]) -> None:
 def test_a_steady_run_is_steady_from_the_start_to_the_last_arrival() -> None:
     run = run_of(0.5)
     found = find_steady_state(run)
-    last_arrival_s = (int(run.times["scheduled"][-1]) - run.start_ns) / 1e9
+    last_arrival_s = (int(run.times[DUE][-1]) - run.start_ns) / 1e9
     assert (found.is_steady, found.start_s, found.end_s, found.reason) == (True, 0, last_arrival_s, "")
     assert {(change.series, change.kind) for change in found.changes} == {
         (series, kind) for series in (THROUGHPUT, IN_SYSTEM) for kind in ("trend", "level shift")
@@ -189,7 +190,7 @@ def nothing() -> Run:
 
 def test_a_run_that_never_started() -> None:
     run = nothing()
-    run.end_ns = run.start_ns
+    run.meta.end_epoch_ns = run.start_ns
     assert find_steady_state(run).is_steady is None
 
 

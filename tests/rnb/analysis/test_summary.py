@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnb.analysis.statistics import Durations, average_lines
+from rnb.analysis.statistics import Durations
 from rnb.analysis.summary import SUMMARY_VERSION, Goodput, summarize
-from rnb.run_folder import Run, read
+from rnb.contract.events import END_TO_END, SENT, Event, EventKind
+from rnb.record.run import Run
+from rnb.record.run_folder import read
+from rnb.show.text.seed_text import average_lines
 from tests.support.sample_runs import END_TO_END_MS, GAP_MS, write_run, write_seed_run
 from tests.support.simulated_runs import simulate
 from tests.support.single_server import single_server_run
@@ -27,8 +30,8 @@ def evenly(num_requests: int, latencies_s: float | np.ndarray = 0.5, **changes: 
 def test_the_counts_and_the_throughput() -> None:
     run = evenly(12)
     run.requests["status"][7:] = ["failed", "failed", "refused", "unfinished", "unfinished"]
-    run.times["enqueue_filename"][[9, 11]] = 0
-    run.end_ns = run.start_ns + 2_000_000_000
+    run.times[SENT][[9, 11]] = 0
+    run.meta.end_epoch_ns = run.start_ns + 2_000_000_000
     found = summarize(run)
     assert (found.num_scheduled, found.num_sent, found.num_refused) == (12, 10, 1)
     assert (found.num_failed, found.num_finished, found.seconds) == (2, 7, 2)
@@ -50,7 +53,7 @@ def test_no_figure_counts_the_warm_up() -> None:
 def test_only_finished_requests_have_durations() -> None:
     run = evenly(3)
     run.requests["status"][1] = "failed"
-    run.times["inference0_finish"][1] = 0
+    run.times[Event(EventKind.FINISHED, 0)][1] = 0
     assert summarize(run).end_to_end.count == 2
     assert summarize(run).end_to_end.mean_ms == pytest.approx(500)
 
@@ -140,7 +143,7 @@ def test_a_run_in_which_nothing_finished() -> None:
     names = ["p50", "p90", "p95", "p99", "p99.9"]
     assert (found.num_finished, found.num_sent, found.videos_per_s, found.littles_law) == (0, 0, 0, None)
     assert found.end_to_end == Durations(
-        name="end to end",
+        stage=END_TO_END,
         count=0,
         mean_ms=None,
         percentiles_ms=dict.fromkeys(names),
@@ -151,22 +154,22 @@ def test_a_run_in_which_nothing_finished() -> None:
 
 def test_a_run_that_never_started_has_no_rates() -> None:
     run = evenly(3)
-    run.end_ns = run.start_ns
+    run.meta.end_epoch_ns = run.start_ns
     found = summarize(run)
     assert (found.videos_per_s, found.clips_per_s, found.goodput, found.littles_law) == (0, None, None, None)
     assert (found.utilizations, found.queue_depths) == ([], [])
 
 
 def test_a_folder_that_was_read(tmp_path: Path) -> None:
-    run = read(write_run(tmp_path))
-    found = summarize(run)
+    folder = write_run(tmp_path)
+    found = summarize(read(folder))
     assert found.end_to_end.mean_ms == pytest.approx(END_TO_END_MS)
     assert found.utilizations[0].busy == pytest.approx(100 * 4 / 10_000)  # 4 ms a request
     assert found.queue_depths[0].mean == pytest.approx(100 * 1 / 10_000)
     law = found.littles_law
     assert law
     assert law.num_in_system == pytest.approx(END_TO_END_MS / GAP_MS / 10, rel=0.01)
-    assert json.loads((run.folder / "summary.json").read_text()) == json.loads(json.dumps(found.to_json()))
+    assert json.loads((folder / "summary.json").read_text()) == json.loads(json.dumps(found.to_json()))
 
 
 def test_a_folder_of_snuspl_rnb(tmp_path: Path) -> None:
@@ -189,15 +192,16 @@ def test_it_is_json_of_version_2() -> None:
 
 
 def test_steps_can_be_called_by_other_names() -> None:
-    names = [entry.name for entry in summarize(evenly(3), step_names=()).durations]
-    assert "step 0" in names
-    assert "step 0 A" in [entry.name for entry in summarize(evenly(3)).durations]
+    unnamed = summarize(evenly(3), step_names=()).to_json()["durations"]
+    named = summarize(evenly(3)).to_json()["durations"]
+    assert "step 0" in [entry["name"] for entry in unnamed]
+    assert "step 0 A" in [entry["name"] for entry in named]
 
 
 def test_a_million_requests_take_a_few_seconds() -> None:
     run = simulate(num_requests=1_000_000, has_telemetry=False)
     start = time.process_time()
     found = summarize(run)
-    average_lines(run.events, run.times)
+    average_lines(run)
     assert time.process_time() - start < 12  # 2 to 3 s where nothing else runs
     assert found.num_finished == 1_000_000

@@ -14,7 +14,8 @@ from rnb.analysis.utilization import (
     replica_utilizations,
     worker_utilizations,
 )
-from rnb.run_folder import Run
+from rnb.contract.events import DUE, Event, EventKind
+from rnb.record.run import Run
 from tests.support.single_server import single_server_run
 from tests.support.timed_runs import timed_run
 
@@ -51,7 +52,7 @@ def one_step_run(
         ],
         **changes,
     )
-    run.end_ns = run.start_ns + round(end_ms * 1e6)
+    run.meta.end_epoch_ns = run.start_ns + round(end_ms * 1e6)
     return run
 
 
@@ -152,7 +153,7 @@ def test_what_lies_outside_of_the_phase_does_not_count() -> None:
     }
     run = one_step_run(events)
     run.requests["is_warmup"] = np.array([True, False])
-    run.times["scheduled"][1] += 40_000_000  # the phase is from 40 to 110 ms
+    run.times[DUE][1] += 40_000_000  # the phase is from 40 to 110 ms
     (entry,) = worker_utilizations(run)
     assert shares(entry) == [1, 0, 0, 0]
 
@@ -164,7 +165,7 @@ def test_requests_without_an_end_do_not_count() -> None:
         "inference0_finish": [30, 70],
     }
     run = one_step_run(events)
-    run.times["inference0_finish"][1] = 0
+    run.times[Event(EventKind.FINISHED, 0)][1] = 0
     (entry,) = worker_utilizations(run)
     assert shares(entry) == [0.2, 0.8, 0, 0]
 
@@ -199,6 +200,6 @@ def test_a_run_that_does_not_tell_who_served_has_no_utilization() -> None:
     run = single_server_run(np.arange(5.0), np.ones(5))
     del run.requests["worker0"]
     assert worker_utilizations(run) == []
-    run.meta = None
+    run.meta.is_seed_format, run.meta.replicas = True, []
     assert worker_utilizations(run) == []
     assert replica_utilizations([]) == []

@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from rnb.analysis.reasons import Reason
-from rnb.analysis.verdict import Verdict, judge, verdict_text
-from rnb.run_folder import Run
-from rnb.stop import Termination
+from rnb.analysis.verdict import Verdict, judge
+from rnb.contract.events import DUE
+from rnb.contract.termination import Termination
+from rnb.record.run import Run
 from tests.support.timed_runs import timed_run
 
 NUM_REQUESTS = 1000
@@ -57,7 +58,7 @@ def only_finding(run: Run, reason: Reason) -> tuple[str, str]:
 def test_a_run_in_order_is_valid() -> None:
     verdict = judge(run_of())
     assert verdict.is_valid
-    assert verdict_text(verdict) == "VALID"
+    assert verdict.headline == "VALID"
 
 
 def test_a_small_bulk_run_claims_nothing_that_it_cannot_show() -> None:
@@ -78,7 +79,7 @@ def test_a_small_bulk_run_claims_nothing_that_it_cannot_show() -> None:
 )
 def test_too_short(args: Mapping[str, Any], advice: str) -> None:
     run = run_of(args={"min_duration": 20, **args}, arrivals_ms=np.arange(10.0, 10_001, 10))
-    run.end_ns = run.start_ns + 10_000_000_000
+    run.meta.end_epoch_ns = run.start_ns + 10_000_000_000
     seen, found = only_finding(run, Reason.TOO_SHORT)
     assert seen == "the measured phase took 10.0 s, at least 20 s are asked for"
     assert found == advice
@@ -227,7 +228,7 @@ def telemetry(run: Run, bit: int, num_samples: int, *, outside: int = 0) -> dict
 )
 def test_throttled_clocks(bit: int, name: str) -> None:
     run = run_of()
-    run.telemetry = telemetry(run, bit, 33)
+    run.tables["telemetry"] = telemetry(run, bit, 33)
     seen, advice = only_finding(run, Reason.CLOCKS_THROTTLED)
     assert seen == f"the GPU slowed itself down: gpu1 in 33% of the samples ({name})"
     assert "cooling" in advice
@@ -235,11 +236,11 @@ def test_throttled_clocks(bit: int, name: str) -> None:
 
 def test_what_is_no_throttling() -> None:
     run = run_of()
-    run.telemetry = telemetry(run, 0x08, 33, outside=3_600_000_000_000)
+    run.tables["telemetry"] = telemetry(run, 0x08, 33, outside=3_600_000_000_000)
     assert judge(run).is_valid
-    run.telemetry = telemetry(run, 0x102, 99)  # application and display clocks: set by the user
+    run.tables["telemetry"] = telemetry(run, 0x102, 99)  # application and display clocks: set by the user
     assert judge(run).notes == ()
-    run.telemetry = telemetry(run, 0x04, 50)
+    run.tables["telemetry"] = telemetry(run, 0x04, 50)
     assert judge(run).is_valid
     assert judge(run).notes == ("at its power cap: gpu1 in 50% of the samples",)
 
@@ -299,26 +300,24 @@ def test_the_warm_up_does_not_count() -> None:
     assert verdict.is_valid
 
 
-def test_the_text_says_what_was_seen_and_what_to_do() -> None:
+def test_it_is_told_in_a_line_and_as_json() -> None:
     status = np.full(NUM_REQUESTS, "finished", dtype=object)
     status[:20] = "failed"
     verdict = judge(run_of(columns={"status": status}, args=CLAIM))
-    assert verdict_text(verdict).splitlines() == [
-        "INVALID: requests failed, latency bound missed",
-        "  requests failed: 20 of 1000 requests failed, at most 0 may",
-        "    to do: see 'reason' in requests.parquet; --max-failures 20 accepts them",
-        "  latency bound missed: 20 of 1000 requests took more than 40 ms, p99 allows 1 %",
-        f"    to do: {verdict.findings[1].advice}",
+    assert verdict.headline == "INVALID: requests failed, latency bound missed"
+    assert [finding.seen for finding in verdict.findings] == [
+        "20 of 1000 requests failed, at most 0 may",
+        "20 of 1000 requests took more than 40 ms, p99 allows 1 %",
     ]
+    assert verdict.findings[0].advice == "see 'reason' in requests.parquet; --max-failures 20 accepts them"
     assert verdict.to_json()["is_valid"] is False
     assert verdict.to_json()["reasons"][0]["reason"] == "requests failed"
 
 
 def test_a_folder_of_snuspl_rnb_can_be_judged() -> None:
     run = run_of()
-    run.meta, run.args = None, {"mean_interval_ms": 10}
-    run.events = run.events[1:]
-    del run.times["scheduled"]
+    run.meta.is_seed_format, run.meta.args, run.meta.replicas = True, {"mean_interval_ms": 10}, []
+    del run.times[DUE]
     run.requests = {name: run.requests[name] for name in ("status", "is_warmup")}
     assert judge(run).is_valid
 

@@ -1,0 +1,51 @@
+"""Several runs that belong together: run folders side by side in a folder of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from rnb.analysis.reasons import Reason
+from rnb.campaigns.outcome import Outcome
+from rnb.contract.termination import UsageError
+from rnb.spec import RunSpec, plan_of, schedule_of
+
+Player = Callable[[RunSpec, Path], Outcome]
+"""Plays and judges a run, in a folder of its own below the given one."""
+
+
+class RunFailed(Exception):
+    """A run of a campaign failed, and not for its load: one line for the user."""
+
+
+class Campaign:
+    """Plays one run after the other."""
+
+    def __init__(self, spec: RunSpec, logs: Path, kind: str, player: Player) -> None:
+        """Check the run, then make the folder. Raises UsageError."""
+        self.spec, self._player = spec, player
+        settled, schedule = schedule_of(spec)
+        plan_of(settled, num_requests=len(schedule))
+        self.folder = _create(logs, kind)
+
+    def run(self, spec: RunSpec | None = None) -> Outcome:
+        """Play the campaign's run, or another. Raises UsageError; RunFailed unless a queue was full."""
+        outcome = self._player(self.spec if spec is None else spec, self.folder)
+        if not outcome.is_success and not outcome.has_reason(Reason.QUEUE_FULL):
+            raise RunFailed(f"the run in {outcome.run.folder} failed")
+        return outcome
+
+
+def _create(logs: Path, kind: str) -> Path:
+    stamp = datetime.now().strftime("%y%m%d_%H%M%S")
+    for number in range(1, 1000):
+        folder = logs / (f"{stamp}-{kind}" if number == 1 else f"{stamp}-{kind}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UsageError(f"--logs {logs}: cannot make a folder there: {error.strerror}") from None
+        return folder
+    raise UsageError(f"--logs {logs}: a thousand campaigns in this second")

@@ -1,0 +1,76 @@
+"""A run that was played, kept and judged: what every campaign, and the command line, do with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnb.analysis.reasons import Reason
+from rnb.analysis.summary import Summary, summarize
+from rnb.analysis.verdict import Verdict, judge
+from rnb.observe.observer import Observer
+from rnb.pipeline.plan import Plan
+from rnb.play import Interruption, play
+from rnb.record.run import Run
+from rnb.record.run_folder import RunFolderError, create, write_summary
+from rnb.spec import RunSpec, plan_of, schedule_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run gave."""
+
+    run: Run
+    summary: Summary
+    verdict: Verdict
+    problem: str
+    """What went wrong, in one line; empty when nothing did."""
+
+    @property
+    def is_success(self) -> bool:
+        return not self.problem
+
+    @property
+    def has_started(self) -> bool:
+        return self.run.meta.start_epoch_ns is not None
+
+    def has_reason(self, reason: Reason) -> bool:
+        """Whether it is INVALID for this reason, perhaps among others."""
+        return any(finding.reason is reason for finding in self.verdict.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """What --json prints: summary.json, and where the rest is."""
+        outcome = {"folder": str(self.run.folder), "is_success": self.is_success, "message": self.problem}
+        return {**self.summary.to_json(), "verdict": self.verdict.to_json(), **outcome}
+
+
+def play_and_judge(
+    spec: RunSpec,
+    logs: Path,
+    *,
+    observers: Sequence[Observer] = (),
+    interruption: Interruption | None = None,
+    warn: Callable[[str], None] = lambda line: None,
+    announce: Callable[[RunSpec, Plan], None] = lambda spec, plan: None,
+) -> Outcome:
+    """Play a run, keep it in a folder of its own below `logs`, and judge it. Raises UsageError.
+
+    `announce` is called when all that can be checked before the start is right.
+    """
+    spec, schedule = schedule_of(spec)
+    plan = plan_of(spec, num_requests=len(schedule))
+    folder = create(logs, spec.flags())
+    announce(spec, plan)
+    run = play(
+        spec, schedule, plan=plan, folder=folder, observers=observers, interruption=interruption, warn=warn
+    )
+    summary = summarize(run)
+    verdict = judge(run, summary.steady_state)
+    problem = run.meta.message
+    try:
+        write_summary(folder, {**summary.to_json(), "verdict": verdict.to_json()})
+    except RunFolderError as error:
+        problem = problem or f"the run folder is not complete: {error}"
+    return Outcome(run=run, summary=summary, verdict=verdict, problem=problem)

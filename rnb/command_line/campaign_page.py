@@ -1,0 +1,25 @@
+"""The page about all runs of a campaign."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rnb.record.run_folder import RunFolderError
+from rnb.show import console
+from rnb.show.page.comparison_page import write_comparison_page
+from rnb.show.page.destination import FILE_NAME
+from rnb.show.page.page import PageError
+
+
+def draw(page: str | None, folder: Path) -> bool:
+    """Write it, if it was asked for ('': in the campaign's folder); returns whether that went well."""
+    if page is None:
+        return True
+    path = Path(page or folder / FILE_NAME)
+    try:
+        write_comparison_page(path, folder)
+    except (PageError, RunFolderError) as error:
+        console.complain(str(error))
+        return False
+    console.say(f"page: {path}")
+    return True

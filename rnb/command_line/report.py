@@ -1,0 +1,62 @@
+"""What is printed at the end of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rnb.analysis.tail import attribute_tail
+from rnb.campaigns.outcome import Outcome
+from rnb.show.console import complain, conclude, is_quiet, say, warn
+from rnb.show.page.destination import FILE_NAME
+from rnb.show.page.page import PageError, write_page
+from rnb.show.page.subject import findings_of, subject_alone
+from rnb.show.text.occupancy_text import occupancy_text
+from rnb.show.text.seed_text import average_lines
+from rnb.show.text.summary_text import table
+from rnb.show.text.tail_text import tail_table
+from rnb.show.text.verdict_text import verdict_text
+from rnb.show.trace.observer import TraceObserver
+
+
+def report(outcome: Outcome, *, trace: TraceObserver | None, page: str | None) -> str:
+    """Print the figures, write the page, say what went wrong; returns that, empty when nothing did.
+
+    `page`: where to, '' for the run's folder, None for none.
+    """
+    folder, problem = outcome.run.folder, outcome.problem
+    assert folder is not None
+    if outcome.has_started:
+        _print_figures(outcome)
+        if is_quiet():  # else the table says so
+            conclude(f"{outcome.summary.videos_per_s:.2f} videos/s over {outcome.summary.seconds:.2f} s")
+        conclude(verdict_text(outcome.verdict))
+        if trace is not None:
+            say(trace.line)
+            problem = trace.problem or problem
+        if page is not None:
+            problem = _write_page(Path(page or folder / FILE_NAME), outcome) or problem
+    conclude(f"run folder: {folder}")
+    if problem:
+        if outcome.run.traceback:
+            warn(outcome.run.traceback)
+        complain(problem)
+    return problem
+
+
+def _print_figures(outcome: Outcome) -> None:
+    run, summary = outcome.run, outcome.summary
+    say("\n".join([*average_lines(run), "", table(summary)]))
+    if tail := attribute_tail(run):
+        say("\n" + tail_table(tail, run.step_names) + "\n")
+    if summary.occupancy:
+        say(occupancy_text(summary.occupancy, summary.step_names) + "\n")
+
+
+def _write_page(path: Path, outcome: Outcome) -> str:
+    """Returns the problem, if there was one."""
+    try:
+        write_page(path, [subject_alone(findings_of(outcome.run, outcome.summary, outcome.verdict))])
+    except PageError as error:
+        return str(error)
+    say(f"page: {path}")
+    return ""

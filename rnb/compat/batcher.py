@@ -1,5 +1,0 @@
-"""snuspl/rnb's `batcher` module."""
-
-from rnb.batcher import Batcher
-
-__all__ = ["Batcher"]

@@ -1,9 +1,0 @@
-"""snuspl/rnb's `runner_model` module."""
-
-from rnb.step import Step
-
-
-class RunnerModel(Step):
-    """A step written for snuspl/rnb. It may keep its input, so each call gets tensors of its own."""
-
-    reads_in_place = False

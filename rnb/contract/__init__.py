@@ -1,0 +1,29 @@
+"""What RnB and the code around it agree on: steps, requests, results, events. It imports nothing else of RnB,
+and no torch, so that every process and every tool can read it.
+
+A step's author needs this page alone: `from rnb.contract import Batch, Context, Options, Step`.
+"""
+
+from rnb.contract.device import Device
+from rnb.contract.options import Count, Options
+from rnb.contract.request import Batch, Layout, OutputError, Request, RequestError, TensorSpec
+from rnb.contract.result import NO_CLASS, ClassAndScore, ClassResult, JsonResult
+from rnb.contract.step import Context, Step
+
+__all__ = [
+    "NO_CLASS",
+    "Batch",
+    "ClassAndScore",
+    "ClassResult",
+    "Context",
+    "Count",
+    "Device",
+    "JsonResult",
+    "Layout",
+    "Options",
+    "OutputError",
+    "Request",
+    "RequestError",
+    "Step",
+    "TensorSpec",
+]

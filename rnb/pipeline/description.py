@@ -1,0 +1,48 @@
+"""A plan as text, for --check."""
+
+from __future__ import annotations
+
+from rnb.contract.slot import slot_bytes
+from rnb.pipeline.plan import Plan, PoolPlan, ReplicaPlan
+
+
+def describe(plan: Plan) -> str:
+    """Processes, queues, slots and their bytes."""
+    num_clients = plan.queues[0].num_writers
+    clients = "1 client" if num_clients == 1 else f"{num_clients} clients"
+    queues = [
+        f"  {queue.name}: {queue.capacity} messages, {queue.num_writers} writers, {queue.num_readers} readers"
+        for queue in plan.queues
+    ]
+    total = sum(pool.num_slots * slot_bytes(pool.layout) for pool in plan.pools)
+    return "\n".join(
+        [
+            f"processes: 1 driver, {clients}, {len(plan.replicas)} runners",
+            *(_replica(plan, replica) for replica in plan.replicas),
+            "queues:",
+            *queues,
+            "slots:",
+            *map(_pool, plan.pools),
+            f"  in all: {total:,} bytes",
+        ]
+    )
+
+
+def _replica(plan: Plan, replica: ReplicaPlan) -> str:
+    gpu = "CPU" if replica.gpu < 0 else f"GPU {replica.gpu}"
+    where = gpu if replica.device.is_gpu or replica.gpu < 0 else f"{gpu} (mapped to the CPU)"
+    workers = f", {replica.workers} workers" if replica.workers > 1 else ""
+    batch = f", batches of {replica.batch_size}" if replica.batch_size > 1 else ""
+    if replica.max_clips:
+        batch = f", batches of {replica.max_clips} clips"
+    out = ", ".join(plan.queues[queue].name for queue in replica.out_queues) or "run folder"
+    return (
+        f"  {replica.name}: {plan.step_names[replica.step]} on {where}{workers}{batch}:"
+        f" {plan.queues[replica.in_queue].name} -> {out}"
+    )
+
+
+def _pool(pool: PoolPlan) -> str:
+    tensors = " + ".join(f"{'x'.join(map(str, spec.shape))} {spec.dtype}" for spec in pool.layout)
+    total = pool.num_slots * slot_bytes(pool.layout)
+    return f"  {pool.name}: {pool.num_slots} of {tensors} on {pool.device}, {total:,} bytes"

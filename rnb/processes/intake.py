@@ -1,0 +1,107 @@
+"""Taking messages from the input queue, several at a time when a step batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from rnb.contract.request import Request, Rows
+from rnb.transport.clock import now_ns
+from rnb.transport.fabric import POLL_S, EndOfStream, Lease, Queue, Stop
+from rnb.transport.message import Message, SlotRef
+
+
+class Piece(NamedTuple):
+    """One request of a message that was taken, and where its rows lie."""
+
+    request: Request
+    rows: Rows
+    slot: SlotRef | None
+    first_rows: Rows
+    """Its first row in each of the slot's tensors."""
+    message: int
+    """Which message of the gathering it came with."""
+    taken_ns: int
+
+
+@dataclass(slots=True)
+class Gathering:
+    """What was taken for the next calls."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    leases: list[Lease] = field(default_factory=list)
+    """Of the messages."""
+
+    def add(self, lease: Lease) -> None:
+        self.pieces += _pieces(lease.message, len(self.leases), now_ns())
+        self.leases.append(lease)
+
+
+class Intake:
+    """Gathers up to `batch_size` requests: those that wait, and those that come within `timeout_ms`.
+
+    With `max_clips` it gathers by clips instead: as long as another message, of up to `most_clips`, fits.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        stop: Stop,
+        *,
+        batch_size: int,
+        timeout_ms: float,
+        max_clips: int | None = None,
+        most_clips: int = 0,
+        poll_s: float = 0,
+    ) -> None:
+        self._poll_s = poll_s
+        self._queue, self._stop = queue, stop
+        self._batch_size, self._timeout_ns = batch_size, int(timeout_ms * 1e6)
+        self._max_clips, self._most_clips = max_clips, most_clips
+
+    def gather(self, until_ns: int | None = None) -> Gathering:
+        """Wait for the next messages; nothing when `until_ns` comes first.
+
+        Raises EndOfStream when there will be none, Stopped when the run is over.
+        """
+        gathering = Gathering()
+        first = self._take(until_ns)
+        if first is None:
+            return gathering
+        gathering.add(first)
+        deadline_ns = now_ns() + self._timeout_ns
+        while self._has_room(gathering.pieces):
+            try:
+                lease = self._take(deadline_ns)
+            except EndOfStream:
+                break
+            if lease is None:
+                break
+            gathering.add(lease)
+        return gathering
+
+    def _has_room(self, pieces: list[Piece]) -> bool:
+        if self._max_clips is None:
+            return len(pieces) < self._batch_size
+        return sum(piece.rows[0] for piece in pieces) + self._most_clips <= self._max_clips
+
+    def _take(self, until_ns: int | None) -> Lease | None:
+        while True:
+            self._stop.check()
+            left_s = POLL_S if until_ns is None else (until_ns - now_ns()) / 1e9
+            try:
+                return self._queue.take(max(0.0, min(POLL_S, left_s)), poll_s=self._poll_s)
+            except TimeoutError:
+                if until_ns is not None and now_ns() >= until_ns:
+                    return None
+
+
+def _pieces(message: Message, number: int, taken_ns: int) -> list[Piece]:
+    if len(message.requests) == 1:
+        rows = message.rows[0]
+        return [Piece(message.requests[0], rows, message.slot, (0,) * len(rows), number, taken_ns)]
+    pieces, first_rows = [], (0,) * len(message.rows[0])
+    for request, rows in zip(message.requests, message.rows, strict=True):
+        pieces.append(Piece(request, rows, message.slot, first_rows, number, taken_ns))
+        first_rows = tuple(first + count for first, count in zip(first_rows, rows, strict=True))
+    return pieces

@@ -1,0 +1,99 @@
+"""A runner process: one replica of a step, with one or more workers.
+
+It gets everything ready (step, slots, warm-up) before the start barrier and tells the driver how it ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from rnb.contract.probe import Probe
+from rnb.contract.termination import Termination
+from rnb.processes.child import run_child
+from rnb.processes.worker import Surroundings, Worker
+from rnb.transport.fabric import ControlLine, Handles, Stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerTask:
+    """All that a runner process is told."""
+
+    line: ControlLine
+    around: Surroundings
+    probes: tuple[Probe, ...]
+    """What observers do in this process."""
+    environment: Mapping[str, str]
+
+
+def run_replica(task: RunnerTask) -> None:
+    """The main function of a runner process."""
+    pool = task.around.out_pool
+    run_child(
+        task.line,
+        lambda: _run(task),
+        full=Termination.FRAME_QUEUE_FULL,
+        environment=task.environment,
+        release=pool.detach if pool else None,
+    )
+
+
+def _run(task: RunnerTask) -> None:
+    around, line = task.around, task.line
+    device = around.plan.device
+    if device.is_gpu:
+        import torch
+
+        torch.cuda.set_device(device.torch())
+    with contextlib.ExitStack() as stack:
+        for probe in task.probes:
+            probe.prepare(partial(_tell_observer, line, probe.observer))
+        handle = around.out_pool.allocate() if around.out_pool else b""
+        # A worker keeps one thread for life: CUDA streams, inference mode and cuDNN's plans are per thread.
+        threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(around.plan.workers)]
+        make = partial(Worker, around, turn=threading.Lock())
+        workers = _on_each(threads, [partial(make, number) for number in range(len(threads))], around.stop)
+        line.tell("prepared", handle)
+        _attach(around, line.wait_for("handles"))
+        _on_each(threads, [worker.warm_up for worker in workers], around.stop)
+        (facts,) = _on_each(threads[:1], [workers[0].facts], around.stop)
+        line.tell("ready", facts)
+        start_ns = line.wait_for("start")
+        for probe in task.probes:
+            probe.start(start_ns)
+        try:
+            _on_each(threads, [worker.run for worker in workers], around.stop)
+        finally:
+            for probe in task.probes:
+                probe.stop()
+        for queue in around.out_queues:
+            queue.close()
+        for pool in around.in_pools.values():
+            pool.detach()
+
+
+def _tell_observer(line: ControlLine, observer: str, value: Any) -> None:
+    line.tell("seen", (observer, value))
+
+
+def _on_each(
+    threads: Sequence[ThreadPoolExecutor], calls: Sequence[Callable[[], Any]], stop: Stop
+) -> list[Any]:
+    """Make one call in each thread; the first exception stops the run and is raised."""
+    futures: list[Future[Any]] = [thread.submit(call) for thread, call in zip(threads, calls, strict=True)]
+    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+    if any(future.exception() for future in done):
+        stop.raise_flag(Termination.PROCESS_FAILED)
+    return [future.result() for future in sorted(futures, key=lambda future: future not in done)]
+
+
+def _attach(around: Surroundings, handles: Handles) -> None:
+    for index, pool in around.in_pools.items():
+        pool.attach(handles[index])
+        if around.plan.device.is_gpu:
+            pool.pin()

@@ -1,0 +1,195 @@
+"""Starts the processes of a run, watches them, and ends them, whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing import connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+from rnb.contract.termination import Termination
+from rnb.processes.child import interrupts_held_back
+from rnb.transport.fabric import ControlLine, Fabric
+
+TICK_S = 0.05
+START_TIMEOUT_S = 900.0
+"""Loading and warming up the largest networks takes minutes; a start-up that takes longer hangs."""
+FINISH_GRACE_S = 4.0
+EXIT_GRACE_S = 1.5
+
+
+@dataclass(kw_only=True)
+class Child:
+    name: str
+    rank: int
+    """How late in the pipeline it is: 0 for the client, 1 for step 0, …"""
+    process: SpawnProcess
+    connection: connection.Connection
+    told: dict[str, list[Any]] = field(default_factory=dict)
+    """What it has told so far, by kind; it may tell several things of a kind."""
+    is_dead: bool = False
+    """Whether its death has been noticed; asking the process again would miss what has to be done then."""
+
+    @property
+    def is_over(self) -> bool:
+        return "finished" in self.told or self.is_dead
+
+
+class Supervisor:
+    """Owns the child processes. The first failure raises the stop flag and becomes `failure`.
+
+    `is_interrupted` is asked now and then; where it says so, the run is stopped.
+    """
+
+    def __init__(self, fabric: Fabric, is_interrupted: Callable[[], bool] = lambda: False) -> None:
+        self._fabric, self._stop, self._is_interrupted = fabric, fabric.stop, is_interrupted
+        self.children: list[Child] = []
+        self.failure: str | None = None
+        self.traceback = ""
+
+    def spawn(
+        self,
+        name: str,
+        target: Callable[[Any], None],
+        make_task: Callable[[ControlLine], Any],
+        *,
+        rank: int = 0,
+    ) -> Child:
+        """Start a process that runs `target(make_task(line))`."""
+        ours, theirs = self._fabric.line()
+        process = self._fabric.process(name=name, target=target, args=(make_task(theirs),))
+        with interrupts_held_back():
+            process.start()
+        theirs.close()
+        child = Child(name=name, rank=rank, process=process, connection=ours)
+        self.children.append(child)
+        return child
+
+    def wait_for(self, kind: str, *, timeout_s: float | None = None) -> bool:
+        """Wait until every child has told `kind`; False when the run was stopped first."""
+        timeout_s = START_TIMEOUT_S if timeout_s is None else timeout_s
+        deadline = time.monotonic() + timeout_s
+        while not all(kind in child.told for child in self.children):
+            self.tick()
+            if self._stop.reason is not Termination.UNSET:
+                return False
+            if time.monotonic() > deadline:
+                late = ", ".join(child.name for child in self.children if kind not in child.told)
+                self._fail(f"{late}: not {kind} within {timeout_s:g} s")
+        return True
+
+    def wait_until_over(self, on_tick: Callable[[], None]) -> None:
+        """Wait until all children have ended their work; after a stop, for at most FINISH_GRACE_S."""
+        deadline: float | None = None
+        while not all(child.is_over for child in self.children):
+            self.tick()
+            on_tick()
+            if self._stop.reason is not Termination.UNSET:
+                deadline = deadline or time.monotonic() + FINISH_GRACE_S
+                if time.monotonic() > deadline:
+                    return
+
+    def tick(self) -> None:
+        """Take what the children tell for up to TICK_S, and notice those that died."""
+        if self._is_interrupted():
+            self._stop.raise_flag(Termination.INTERRUPTED)
+        lines: dict[Any, Child] = {
+            child.connection: child for child in self.children if not child.connection.closed
+        }
+        sentinels = {child.process.sentinel: child for child in self.children if not child.is_dead}
+        for ready in connection.wait([*lines, *sentinels], TICK_S):
+            if ready in lines:
+                self._receive(lines[ready])
+        for child in sentinels.values():
+            if child.process.exitcode is not None:
+                self._note_death(child)
+
+    def _receive(self, child: Child) -> None:
+        try:
+            kind, value = child.connection.recv()
+        except (EOFError, OSError):
+            child.connection.close()
+            return
+        child.told.setdefault(kind, []).append(value)
+        if kind == "failed":
+            summary, trace = value
+            self._fail(f"{child.name} failed: {summary}", trace)
+
+    def _note_death(self, child: Child) -> None:
+        child.is_dead = True
+        while not child.connection.closed and child.connection.poll():
+            self._receive(child)  # what it told before it died says more than its exit code
+        if "finished" not in child.told or child.process.exitcode:
+            self._fail(f"{child.name} (pid {child.process.pid}) {describe_exit(child.process.exitcode)}")
+
+    def _fail(self, failure: str, trace: str = "") -> None:
+        if self.failure is None:
+            self.failure, self.traceback = failure, trace
+        self._stop.raise_flag(Termination.PROCESS_FAILED)
+
+    def told(self, kind: str) -> dict[str, list[Any]]:
+        """What the children that have told it said, by their names."""
+        return {child.name: child.told[kind] for child in self.children if kind in child.told}
+
+    def pids(self) -> dict[str, int]:
+        """By the name of the process."""
+        return {child.name: child.process.pid or 0 for child in self.children}
+
+    def send_all(self, kind: str, value: Any = None) -> None:
+        _send(self.children, kind, value)
+
+    def end(self) -> None:
+        """End every process: let go of them, the readers of slots before their producers, then force them."""
+        for rank in sorted({child.rank for child in self.children}, reverse=True):
+            group = [child for child in self.children if child.rank == rank]
+            _send(group, "exit")
+            _join(group)
+        self._note_late_deaths()
+        for force in (SpawnProcess.terminate, SpawnProcess.kill):
+            alive = [child for child in self.children if child.process.exitcode is None]
+            for child in alive:
+                force(child.process)
+            _join(alive)
+        remove_shared_files([child.process.pid for child in self.children])
+
+    def _note_late_deaths(self) -> None:
+        for child in self.children:
+            if child.process.exitcode and not child.is_dead:
+                how = describe_exit(child.process.exitcode)
+                self._fail(f"{child.name} (pid {child.process.pid}) {how} after its work was done")
+
+
+def _send(children: Sequence[Child], kind: str, value: Any = None) -> None:
+    for child in children:
+        with contextlib.suppress(OSError):  # it died: its sentinel says so
+            child.connection.send((kind, value))
+
+
+def _join(children: Sequence[Child]) -> None:
+    deadline = time.monotonic() + EXIT_GRACE_S
+    for child in children:
+        child.process.join(max(0.0, deadline - time.monotonic()))
+
+
+def remove_shared_files(pids: Sequence[int | None]) -> None:
+    """Remove what CUDA and PyTorch leave in /dev/shm when a process that shared GPU memory ends.
+
+    CUDA names its files cuda.shm.<user>.<pid in hex>.<n>, PyTorch torch_<pid>_<…>.
+    """
+    for pid in filter(None, pids):
+        for pattern in (f"cuda.shm.*.{pid:x}.*", f"torch_{pid}_*"):
+            for path in Path("/dev/shm").glob(pattern):
+                path.unlink(missing_ok=True)
+
+
+def describe_exit(exit_code: int | None) -> str:
+    """An exit code of multiprocessing in words."""
+    if exit_code is not None and exit_code < 0:
+        is_named = -exit_code in set(signal.Signals)
+        return f"was killed by {signal.Signals(-exit_code).name if is_named else f'signal {-exit_code}'}"
+    return f"ended with exit status {exit_code}"

@@ -1,0 +1,266 @@
+"""One thread of a runner: a step instance, and what leads to it and away from it.
+
+input queue -> intake -> assembly -> step -> delivery -> slots and output queue, or where results go
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rnb.contract.events import Event, EventKind
+from rnb.contract.request import Batch, OutputError, RequestError
+from rnb.contract.step import Context
+from rnb.pipeline.plan import ReplicaPlan
+from rnb.pipeline.selectors import make_selector
+from rnb.pipeline.step_type import resolve
+from rnb.processes.assembly import Assembly
+from rnb.processes.computing import Computing
+from rnb.processes.delivery import Delivery, ResultDelivery, SlotDelivery
+from rnb.processes.gpu_memory import describe, explain, explained
+from rnb.processes.holding import Holding
+from rnb.processes.intake import Gathering, Intake, Piece
+from rnb.transport.clock import now_ns, sleep_precisely
+from rnb.transport.fabric import FAILED, EndOfStream, Pool, Queue, Stamp, Stop, Table
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the workers of a replica share."""
+
+    plan: ReplicaPlan
+    stop: Stop
+    table: Table
+    in_queue: Queue
+    out_queues: tuple[Queue, ...]
+    in_pools: dict[int, Pool]
+    out_pool: Pool | None
+    batch_timeout_ms: float
+    poll_s: float
+    """How long a worker that waits for a message looks often; see Queue.take."""
+    num_threads: int
+    """Of torch, for each worker."""
+    context: Context
+
+
+class Worker:
+    """Serves requests, one gathering after the other."""
+
+    def __init__(self, around: Surroundings, number: int, turn: threading.Lock) -> None:
+        self._around, self._plan, self._number = around, around.plan, number
+        self._type = resolve(around.plan.model)
+        self._computing = Computing(self._plan.device, num_threads=around.num_threads)
+        with self._computing.current(), explained("out of GPU memory in the constructor"):
+            self._step = self._type.make(self._plan.options, around.context)
+        takes_turns = self._plan.device.is_gpu and self._type.takes_turns
+        self._turn: Any = turn if takes_turns else contextlib.nullcontext()
+        self._holding = Holding(joins=self._type.joins_segments) if self._type.regroups else None
+        self._intake = Intake(
+            around.in_queue,
+            around.stop,
+            batch_size=self._plan.batch_size,
+            timeout_ms=around.batch_timeout_ms,
+            max_clips=self._plan.max_clips,
+            most_clips=self._plan.inputs[0].most_rows if self._plan.inputs else 0,
+            poll_s=around.poll_s,
+        )
+        if around.poll_s:
+            sleep_precisely()
+        taken, started, finished = map(self._stamp, (EventKind.TAKEN, EventKind.STARTED, EventKind.FINISHED))
+        assert taken
+        assert started
+        assert finished
+        self._taken, self._started, self._finished = taken, started, finished
+        self._waits_for_slot = self._stamp(EventKind.WAITS_FOR_SLOT)
+        self._delivery = self._make_delivery()
+        self._held_until_ns: int | None = None
+
+    def _stamp(self, kind: EventKind) -> Stamp | None:
+        return self._around.table.stamp(Event(kind, self._plan.step))
+
+    def _make_delivery(self) -> Delivery:
+        around = self._around
+        if not around.out_queues:
+            return ResultDelivery(self._step, around.table)
+        return SlotDelivery(
+            pool=around.out_pool,
+            pool_index=self._plan.out_pool,
+            queues=around.out_queues,
+            select=make_selector(self._plan.selector, len(around.out_queues), around.out_queues),
+            num_segments=self._plan.num_segments,
+            has_slot=self._stamp(EventKind.HAS_SLOT),
+            handed_on=self._stamp(EventKind.HANDED_ON),
+        )
+
+    def warm_up(self) -> None:
+        """Make the input buffers, and run every batch size that can occur, before anything is timed."""
+        with self._computing.current():
+            self._assembly = Assembly(
+                self._around.in_pools,
+                self._plan.device,
+                inputs=self._plan.inputs,
+                most_rows=self._plan.most_rows,
+                in_place=self._type.reads_in_place,
+            )
+            rows, shapes = self._plan.most_rows, tuple(spec.shape for spec in self._plan.inputs)
+            with explained(f"out of GPU memory in the warm-up with up to {rows} rows of {shapes}"):
+                self._step.warm_up(range(1, rows + 1))
+            self._computing.synchronize()
+
+    def facts(self) -> dict[str, Any]:
+        """What the step tells of itself."""
+        with self._computing.current():
+            return self._step.facts()
+
+    def run(self) -> None:
+        """Serve requests until the stream ends."""
+        with self._computing.current():
+            with contextlib.suppress(EndOfStream):
+                while True:
+                    gathering = self._intake.gather(self._held_until_ns)
+                    if gathering.pieces:
+                        self._serve_all(gathering)
+                    else:
+                        self._flush()
+            while self._flush():
+                pass
+            if self._holding is not None:
+                self._holding.check_empty(self._has_failed)
+            self._computing.synchronize()
+            self._step.close()
+
+    def _serve_all(self, gathering: Gathering) -> None:
+        pieces, table, plan = gathering.pieces, self._around.table, self._plan
+        for piece in pieces:
+            self._taken(piece.request, piece.taken_ns)
+            table.record_taken(plan.step, piece.request, replica=plan.replica, worker=self._number)
+        for call in [pieces] if self._type.batches_requests else [[piece] for piece in pieces]:
+            self._serve(call)
+        # Only now has everything that reads the input slots run.
+        self._computing.synchronize()
+        for slot in {piece.slot for piece in pieces if piece.slot is not None}:
+            self._around.in_pools[slot.pool].release(slot.number)
+        for lease in gathering.leases:
+            lease.done()
+
+    def _serve(self, pieces: list[Piece]) -> None:
+        """Call the step once, and again without the requests that it says have failed."""
+        slot = self._take_slot(pieces) if self._plan.writes_in_place else None
+        while pieces:
+            batch = self._batch(pieces)
+            try:
+                output, finished_ns = self._call(batch, slot)
+            except RequestError as error:
+                pieces = self._drop_failed(pieces, error)
+            else:
+                slot = self._hand_on(self._outputs(output, batch), finished_ns, slot)
+                break
+        if slot is not None and self._around.out_pool is not None:
+            self._around.out_pool.release(slot)
+
+    def _take_slot(self, pieces: list[Piece]) -> int:
+        assert self._around.out_pool is not None
+        if self._waits_for_slot:
+            for piece in pieces:
+                self._waits_for_slot(piece.request, now_ns())
+        return self._around.out_pool.take()
+
+    def _batch(self, pieces: list[Piece]) -> Batch:
+        return Batch(
+            requests=tuple(piece.request for piece in pieces),
+            tensors=self._assembly.tensors(pieces),
+            rows=tuple(piece.rows for piece in pieces) if pieces[0].slot is not None else (),
+            messages=_messages(pieces),
+        )
+
+    def _call(self, batch: Batch, slot: int | None) -> tuple[Any, int]:
+        """What the step gave, and when its work was done."""
+        out = {"out": self._slot_tensors(slot)} if slot is not None else {}
+        try:
+            with self._turn:
+                started_ns = now_ns()
+                for request in batch.requests:
+                    self._started(request, started_ns)
+                output = self._step(batch, **out)
+                self._computing.synchronize()
+                return output, now_ns()
+        except RuntimeError as error:
+            place = f"out of GPU memory in a call with {describe(batch.tensors)}"
+            raise explain(error, place) or error from error
+
+    def _slot_tensors(self, slot: int) -> tuple[torch.Tensor, ...]:
+        assert self._around.out_pool is not None
+        return self._around.out_pool.tensors(slot)
+
+    def _drop_failed(self, pieces: list[Piece], error: RequestError) -> list[Piece]:
+        ids = [piece.request.id for piece in pieces]
+        failed = set(ids) if error.request_ids is None else set(error.request_ids).intersection(ids)
+        if not failed:
+            raise OutputError(f"a RequestError that names no request of its call: {error}") from error
+        for request_id in failed:
+            self._around.table.fail(request_id, str(error))
+        return [piece for piece in pieces if piece.request.id not in failed]
+
+    def _has_failed(self, request_id: int) -> bool:
+        return bool(self._around.table.outcomes["status"][request_id] == FAILED)
+
+    def _outputs(self, output: Any, batch: Batch) -> list[Batch]:
+        """What the step gave for a call, in messages."""
+        if self._holding is not None:
+            return self._holding.outputs(output, batch.requests)
+        if not isinstance(output, Batch) or output.ids != batch.ids:
+            given = f"for {output.ids}" if isinstance(output, Batch) else f"a {type(output).__name__}"
+            raise OutputError(f"{self._type.name} was called for the requests {batch.ids}, and gave {given}")
+        return output.checked().cut(batch.messages)
+
+    def _hand_on(self, outputs: Sequence[Batch], finished_ns: int, slot: int | None) -> int | None:
+        """Deliver what the step gave; returns the slot if it was not used."""
+        if self._holding is not None:
+            if outputs:
+                self._held_until_ns = None  # what is left is newer
+            self._held_until_ns = self._flush_time_ns() if self._holding.is_holding else None
+        for batch in outputs:
+            for request in batch.requests:
+                self._finished(request, finished_ns)
+            if self._plan.step == 0 and batch.tensors:
+                for request, rows in zip(batch.requests, batch.rows, strict=True):
+                    self._around.table.note_rows(request.id, rows[0])
+            is_filled = slot is not None and self._lies_in(batch, slot)
+            self._delivery.deliver(batch, slot, is_filled=is_filled)
+            slot = None if batch.tensors else slot
+        return slot
+
+    def _flush_time_ns(self) -> int:
+        return self._held_until_ns or now_ns() + int(self._around.batch_timeout_ms * 1e6)
+
+    def _lies_in(self, batch: Batch, slot: int) -> bool:
+        """Whether the step has written its output into the slot."""
+        targets = self._slot_tensors(slot)
+        return len(batch.tensors) == len(targets) and all(
+            one.data_ptr() == target.data_ptr() for one, target in zip(batch.tensors, targets, strict=True)
+        )
+
+    def _flush(self) -> bool:
+        """Have the step give out what it holds back; False when that is all, or nothing came."""
+        self._held_until_ns = None
+        output = self._step.flush()
+        if output is None or self._holding is None:
+            return False
+        self._computing.synchronize()
+        outputs = self._holding.outputs(output, ())
+        self._hand_on(outputs, now_ns(), None)
+        return bool(outputs) and self._holding.is_holding
+
+
+def _messages(pieces: Sequence[Piece]) -> tuple[int, ...]:
+    """How many requests each message of a gathering brought."""
+    if len(pieces) == 1:
+        return (1,)
+    numbers = [piece.message for piece in pieces]
+    return tuple(numbers.count(number) for number in dict.fromkeys(numbers))

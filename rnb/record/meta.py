@@ -1,0 +1,65 @@
+"""What a run was: run.json."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+
+from rnb.contract.events import Event
+
+SCHEMA_VERSION = 2
+
+
+def _event(value: Event | str) -> Event:
+    return value if isinstance(value, Event) else Event.parse(value)
+
+
+def _name(event: Event) -> str:
+    return event.name
+
+
+EventName = Annotated[Event, PlainValidator(_event), PlainSerializer(_name)]
+"""An event that is a text in the file."""
+
+
+class RunMeta(BaseModel):
+    """run.json."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: int = SCHEMA_VERSION
+    argv: list[str]
+    args: dict[str, Any]
+    args_line: str
+    """The seed's 'Namespace(...)'."""
+    config_name: str
+    config: Any
+    start_epoch_ns: int | None
+    """None when the start barrier was never passed."""
+    end_epoch_ns: int
+    termination_flag: int
+    termination: str
+    is_success: bool
+    message: str
+    """Why the run failed; empty when it did not."""
+    device_mode: str
+    mps: str
+    events: list[EventName]
+    """What was noted of each request, in the order in which it happens."""
+    step_names: list[str]
+    replicas: list[dict[str, Any]]
+    provenance: dict[str, Any]
+    notes: list[str] = []
+    """What was asked for and could not be had, a line each."""
+    result_kind: str | None = None
+    """Where to import the ResultKind of the last step from; None: it is not told, and results are classes."""
+    full_queue: str | None = None
+    """The queue that could take no more, when that ended the run."""
+    is_seed_format: bool = Field(default=False, exclude=True)
+    """Whether the folder is in snuspl/rnb's format, which tells less."""
+
+    @property
+    def began_epoch_ns(self) -> int:
+        """The start; of a run that never started, its end."""
+        return self.start_epoch_ns or self.end_epoch_ns

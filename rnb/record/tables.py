@@ -1,0 +1,14 @@
+"""The tables of a run whose columns others read, by name. One that is not named here is kept as well."""
+
+from __future__ import annotations
+
+TELEMETRY = "telemetry"
+"""What GPUs and CPUs did: time_ns, then 'cpu.percent', 'gpu0.power_w', 'process.step 0.1.cpu_percent', …"""
+OCCUPANCY = "occupancy"
+"""time_ns, then 'gpu0.<counter>' in % of peak."""
+KERNEL_WINDOWS = "kernel_windows"
+"""A row for each runner and window in which its kernels were traced."""
+KERNELS = "kernels"
+"""A row for each window and kernel; 'window' is the row of kernel_windows."""
+COUNTERS = ("occupancy_pct", "sm_busy_pct", "sm_throughput_pct", "tensor_pct", "dram_pct")
+"""Of all chips; those that a chip cannot count are NaN."""

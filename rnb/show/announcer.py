@@ -1,0 +1,46 @@
+"""What a run says while it plays: what its steps tell of themselves, its start, its end."""
+
+from __future__ import annotations
+
+from rnb.observe.observer import End, Observer, Seen, Start, Watched
+from rnb.show.console import say
+
+
+class Announcer(Observer):
+    """Prints the seed's lines about the timed part."""
+
+    name = "announcer"
+
+    def __init__(self) -> None:
+        self._watched: Watched | None = None
+
+    def prepare(self, watched: Watched) -> None:
+        self._watched = watched
+
+    def start(self, start: Start) -> None:
+        assert self._watched is not None
+        for line in _facts(self._watched, start):
+            say(line)
+
+    def begin(self, start_ns: int) -> None:
+        assert self._watched is not None
+        say(f"START! {(start_ns + self._watched.clock.epoch_offset_ns()) / 1e9:f}")
+
+    def stop(self, end: End) -> Seen:
+        assert self._watched is not None
+        if end.is_complete:
+            say(f"Finished processing {self._watched.table.num_requests} videos")
+        say(f"FINISH! {(end.time_ns + self._watched.clock.epoch_offset_ns()) / 1e9:f}")
+        say(f"That took {(end.time_ns - end.start_ns) / 1e9:f} seconds")
+        say("Waiting for child processes to return...")
+        return Seen()
+
+
+def _facts(watched: Watched, start: Start) -> list[str]:
+    """What the steps have told of themselves, once where replicas tell the same."""
+    told = {
+        f"step {replica.step}: " + ", ".join(f"{name} {value}" for name, value in facts.items())
+        for replica in watched.plan.replicas
+        if (facts := start.facts.get(replica.name))
+    }
+    return sorted(told)

@@ -1,0 +1,78 @@
+"""What the user reads: printing that cannot end a run, and that --quiet and --json silence.
+
+`benchmark.py | head` still leaves a complete run folder: once nobody reads, the rest goes nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+
+@dataclass(kw_only=True)
+class _Settings:
+    program: str = "benchmark.py"
+    quiet: bool = False
+    json: bool = False
+
+
+_settings = _Settings()
+
+
+def configure(*, program: str = "benchmark.py", quiet: bool = False, json: bool = False) -> None:
+    """What --quiet and --json ask for, and whose output this is; holds for this process."""
+    _settings.program = program
+    _settings.quiet, _settings.json = quiet, json
+
+
+def say(line: str = "") -> None:
+    """Print a line on stdout at once; --quiet and --json leave it out. What cannot be shown is escaped."""
+    if not (_settings.quiet or _settings.json):
+        _write(line + "\n", sys.stdout)
+
+
+def conclude(line: str) -> None:
+    """Print one of the few lines that --quiet leaves: the verdict, the throughput, the folder."""
+    if not _settings.json:
+        _write(line + "\n", sys.stdout)
+
+
+def emit(result: Mapping[str, Any]) -> None:
+    """Under --json: print the result as one JSON object on one line; else nothing."""
+    if _settings.json:
+        _write(json.dumps(result, default=str) + "\n", sys.stdout)
+
+
+def warn(text: str) -> None:
+    """Print a line, or several, on stderr, whatever --quiet and --json silence."""
+    _write(text.rstrip("\n") + "\n", sys.stderr)
+
+
+def complain(line: str) -> None:
+    """Print on stderr what went wrong, with the name of the program before it."""
+    warn(f"{_settings.program}: {line}")
+
+
+def is_quiet() -> bool:
+    """Whether --quiet asked for no progress."""
+    return _settings.quiet
+
+
+def draw(text: str) -> None:
+    """Write text on stderr as it is, for progress on a terminal."""
+    _write(text, sys.stderr)
+
+
+def _write(text: str, stream: TextIO) -> None:
+    encoding = stream.encoding or "utf-8"
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        # What is buffered is flushed again at exit, which must not fail either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,29 @@
+"""Who made the tail, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rnb.analysis.tail import Tail
+from rnb.contract.events import END_TO_END
+from rnb.show.text.table import align
+
+
+def tail_table(tail: Tail, step_names: Sequence[str] = ()) -> str:
+    """The slowest requests against the median request, stage by stage."""
+    header = ["", "median request ms", "slowest 1 % ms", "difference ms", "share"]
+    rows = [
+        _row(stage.stage.title(step_names), stage.median_ms, stage.slowest_ms, stage.share)
+        for stage in tail.stages
+    ]
+    total = _row(END_TO_END.title(), tail.median_ms, tail.slowest_ms, 1.0)
+    title = (
+        f"Who made the tail: the slowest 1 % ({tail.num_slowest} requests, from {tail.threshold_ms:.3f} ms)"
+        f" against the {tail.num_median} around the median"
+    )
+    return "\n".join([title, *align([header, *rows, total])])
+
+
+def _row(name: str, median_ms: float, slowest_ms: float, share: float) -> list[str]:
+    figures = (median_ms, slowest_ms, slowest_ms - median_ms)
+    return [name, *(f"{figure:.3f}" for figure in figures), f"{share:.1%}"]

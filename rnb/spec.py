@@ -1,0 +1,128 @@
+"""What a run is, before it runs: the config, the load, how it is placed, its limits, and what is observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from rnb.load.load import Load
+from rnb.load.schedule import Schedule, make_schedule
+from rnb.observe.observer import Observer
+from rnb.observe.occupancy import OccupancyObserver
+from rnb.observe.telemetry import TelemetryObserver
+from rnb.pipeline.config import ConfigError, ConfigFile, PipelineConfig
+from rnb.pipeline.devices import resolve_mode
+from rnb.pipeline.importer import accepted, import_class
+from rnb.pipeline.plan import Plan, PlanOptions, make_plan
+from rnb.processes.mps import check_sharing
+
+OBSERVERS: dict[str, type[Observer]] = {one.name: one for one in (TelemetryObserver, OccupancyObserver)}
+"""Those that have a name of their own; another is named by its import path."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """What the flags say about the pipeline, beside its config; the fields have the names of the flags."""
+
+    per_gpu_queue: bool = False
+    queue_size: int = 500
+    batch_size: int = 1
+    batch_timeout_ms: float = 10
+    device: str = "auto"
+    mps: str = "auto"
+    checkpoint: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What makes a run fail, or INVALID; the fields have the names of the flags."""
+
+    slo: float | None = None
+    percentile: float | None = None
+    min_duration: float | None = None
+    max_failures: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """A run."""
+
+    config: ConfigFile
+    load: Load = field(default_factory=Load)
+    placement: Placement = field(default_factory=Placement)
+    limits: Limits = field(default_factory=Limits)
+    observe: Sequence[str] = ("telemetry",)
+    """Names or import paths of observers."""
+
+    def flags(self) -> dict[str, Any]:
+        """All of it as the flags that ask for it, by name, sorted."""
+        flat = {**asdict(self.load), **asdict(self.placement), **asdict(self.limits)}
+        others = [name for name in self.observe if name not in OBSERVERS]
+        observed = {name: name in self.observe for name in OBSERVERS} | {"observe": others or None}
+        return dict(sorted({"config_file_path": self.config.path, **flat, **observed}.items()))
+
+    def with_load(self, **changes: Any) -> RunSpec:
+        """The same run with some fields of its load changed."""
+        return replace(self, load=replace(self.load, **changes))
+
+    def with_limits(self, **changes: Any) -> RunSpec:
+        return replace(self, limits=replace(self.limits, **changes))
+
+    def observers(self) -> list[Observer]:
+        """New ones, for one run. Raises ConfigError for a name that is none."""
+        return [_observer(name)() for name in self.observe]
+
+
+def _observer(name: str) -> type[Observer]:
+    if name in OBSERVERS:
+        return OBSERVERS[name]
+    try:
+        cls = import_class(name)
+    except ValueError as error:
+        raise ConfigError("--observe", f"{error}; it may be: {', '.join(OBSERVERS)}, or a class") from None
+    if not issubclass(cls, Observer):
+        raise ConfigError("--observe", f"'{name}' is not an Observer")
+    return cls
+
+
+def schedule_of(spec: RunSpec) -> tuple[RunSpec, Schedule]:
+    """The schedule of a run, and the run with what its load left open. Raises UsageError."""
+    pipeline = spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
+    load, schedule = make_schedule(spec.load, _payloads(pipeline, spec.load.data))
+    return replace(spec, load=load), schedule
+
+
+class _Payloads:
+    """What the config's iterator gives; it looks for them only when it is asked."""
+
+    def __init__(self, iterator: type[Iterable[str]], root: str) -> None:
+        self._iterator, self._root = iterator, root
+
+    def __iter__(self) -> Any:
+        return iter(self._iterator(**accepted(self._iterator.__init__, {"root": self._root})))
+
+
+def _payloads(pipeline: PipelineConfig, root: str) -> Iterable[str]:
+    try:
+        return _Payloads(import_class(pipeline.video_path_iterator), root)
+    except ValueError as error:
+        raise ConfigError("video_path_iterator", str(error)) from None
+
+
+def plan_of(spec: RunSpec, *, num_requests: int) -> Plan:
+    """The plan of a run of so many requests. Raises UsageError for what cannot run."""
+    pipeline = spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
+    all_at_once = spec.load.mean_interval_ms == 0
+    most_segments = max(step.num_segments for step in pipeline.pipeline)
+    options = PlanOptions(
+        mode=resolve_mode(spec.placement.device, pipeline),
+        batch_size=spec.placement.batch_size,
+        queue_capacity=num_requests * most_segments if all_at_once else spec.placement.queue_size,
+        num_clients=spec.load.clients,
+        step_options={"seed": spec.load.seed, "checkpoint": spec.placement.checkpoint},
+    )
+    spec.observers()
+    plan = make_plan(pipeline, options)
+    check_sharing(plan, spec.placement.mps)
+    return plan

@@ -1,4 +1,0 @@
-"""What `rnb.perfetto_trace` writes its parts with."""
-
-MOST_REQUESTS = 50_000
-"""A trace shows no more requests unless it is told to."""

@@ -1,0 +1,243 @@
+"""What joins the processes of a run, as interfaces. `rnb.transport.local` is the one for a single machine.
+
+Whatever crosses a process comes from one `Fabric`, so that another transport is another package, not an edit.
+All of it is made in the driver, and passed to a process as an argument when that is started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnb.contract.device import Device
+from rnb.contract.events import Event
+from rnb.contract.request import Layout, Request
+from rnb.contract.termination import Termination
+from rnb.transport.message import Message
+
+if TYPE_CHECKING:
+    import torch
+
+
+POLL_S = 0.2
+"""How often whoever waits for something looks at the stop flag."""
+
+
+class QueueFull(Exception):
+    """A put into a queue that holds as much as it may; its text is the name of the queue."""
+
+
+class EndOfStream(Exception):
+    """All writers have closed the queue and it is empty."""
+
+
+class Stopped(Exception):
+    """The run is over; whoever waits for something gives up."""
+
+
+class SlotsLost(Exception):
+    """The process that allocated the slots is gone, and its memory with it."""
+
+
+class Lease(Protocol):
+    """A message that was taken. Until it is done, it can be given back."""
+
+    @property
+    def message(self) -> Message: ...
+
+    def done(self) -> None:
+        """The message is dealt with."""
+
+    def give_back(self) -> None:
+        """Let another reader, or the same, take it."""
+
+
+class Queue(Protocol):
+    """A bounded queue with many writers and many readers."""
+
+    name: str
+
+    def put(self, message: Message) -> None:
+        """Append a message, or raise QueueFull at once. A writer never waits."""
+
+    def take(self, timeout_s: float, *, poll_s: float = 0) -> Lease:
+        """The oldest message; raises TimeoutError after `timeout_s`, EndOfStream at the end.
+
+        For the first `poll_s` of the wait it looks often instead of sleeping until it is woken.
+        """
+
+    def depth(self) -> int:
+        """How many messages wait now."""
+
+    def open(self) -> None:
+        """Say that one more writer will put messages, before the last of the others has closed."""
+
+    def close(self) -> None:
+        """Say that this writer will put nothing more."""
+
+
+class Pool(Protocol):
+    """The slots of one replica. The driver makes it, the replica allocates it, its readers attach to it."""
+
+    layout: Layout
+    device: Device
+
+    @property
+    def outlives_producer(self) -> bool:
+        """Whether the slots stay when the process that allocated them ends."""
+
+    def allocate(self) -> bytes:
+        """Allocate the slots, in the producer; returns what `attach` needs in a reader."""
+
+    def attach(self, handle: bytes) -> None:
+        """Map the slots in a reader, on whatever device they are."""
+
+    def detach(self) -> None:
+        """Let go of the slots: a reader when it has read its last one, the producer after all readers."""
+
+    def pin(self) -> None:
+        """Page-lock slots in CPU memory, so that a GPU reads them at full speed."""
+
+    def declare_lost(self) -> None:
+        """Say that the producer is gone; where the slots went with it, `tensors` raises SlotsLost from now
+        on."""
+
+    def tensors(self, index: int) -> tuple[torch.Tensor, ...]:
+        """The tensors of a slot, with all their rows."""
+
+    def take(self) -> int:
+        """Wait for a free slot and own it; raises Stopped when the run ends first."""
+
+    def release(self, index: int) -> None:
+        """Give a slot back to its producer. The reader's work on it must have finished."""
+
+
+class Stamp(Protocol):
+    """Records one kind of event of requests."""
+
+    def __call__(self, request: Request, time_ns: int) -> None: ...
+
+
+class Sink(Protocol):
+    """Where results go."""
+
+    def finish(self, request_id: int, result: Any) -> None:
+        """The result of a request. Raises ValueError for one that cannot be kept."""
+
+    def fail(self, request_id: int, reason: str) -> None:
+        """A request cannot be served."""
+
+
+UNFINISHED, FINISHED, FAILED, REFUSED = range(4)
+STATUS_NAMES = ("unfinished", "finished", "failed", "refused")
+"""What can have become of a request."""
+
+
+class Table(Sink, Protocol):
+    """What happened to each request, in memory that outlives the process that writes it."""
+
+    num_requests: int
+    times: NDArray[np.int64]
+    """(num_requests, number of events), readings of the clock, 0 = not reached."""
+    outcomes: NDArray[Any]
+    """With the fields status, label, score, num_clips and reason."""
+
+    def stamp(self, event: Event) -> Stamp | None:
+        """What records the event, of whole requests and of segments; None where the run does not have it."""
+
+    def record_taken(self, step: int, request: Request, *, replica: int, worker: int) -> None:
+        """Note who took a request from the queue before a step."""
+
+    def note_due(self, request_ids: range, due_ns: NDArray[np.int64]) -> None:
+        """When requests are due."""
+
+    def refuse(self, request_id: int) -> None:
+        """A queue was full when the request came."""
+
+    def note_rows(self, request_id: int, num_rows: int) -> None:
+        """How many rows, clips of a video say, the first step made of a request."""
+
+    def column(self, event: Event) -> NDArray[np.int64]:
+        """The times of an event."""
+
+    def count(self, status: int) -> int:
+        """How many requests have a status."""
+
+    def results(self) -> dict[int, Any]:
+        """The results that are no class and score, by request."""
+
+    def served_by_columns(self) -> dict[str, NDArray[np.int32]]:
+        """Who took each request: replica<i> and worker<i>, with -<segment> where it came in segments."""
+
+
+class Stop(Protocol):
+    """The flag that ends a run; the first reason is kept."""
+
+    @property
+    def reason(self) -> Termination: ...
+
+    def raise_flag(self, reason: Termination) -> None: ...
+
+    def check(self) -> None:
+        """Raise Stopped when the run is over, or when the driver has died without saying so."""
+
+
+class ControlLine(Protocol):
+    """A child process's end of its line to the driver; either side may say the same thing several times."""
+
+    @property
+    def stop(self) -> Stop: ...
+
+    def close(self) -> None:
+        """In the driver: the child has its own copy."""
+
+    def tell(self, kind: str, value: Any = None) -> None: ...
+
+    def wait_for(self, kind: str) -> Any:
+        """Wait for a message of the driver; raises Stopped when the run ends first."""
+
+    def wait_for_exit(self) -> None:
+        """Wait until the driver lets go: until then others may read this process's slots."""
+
+
+class Clock(Protocol):
+    """What the processes of a run tell the time by."""
+
+    def now_ns(self) -> int: ...
+
+    def epoch_offset_ns(self) -> int: ...
+
+
+class Fabric(Protocol):
+    """Makes all of that for one run."""
+
+    @property
+    def stop(self) -> Stop: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    def queue(self, name: str, *, capacity: int, num_writers: int) -> Queue: ...
+
+    def pool(self, *, layout: Layout, num_slots: int, device: Device) -> Pool: ...
+
+    def table(self, *, num_requests: int, events: Sequence[Event]) -> Table: ...
+
+    def line(self) -> tuple[Any, ControlLine]:
+        """The driver's end, and the child's."""
+
+    def texts(self, texts: Sequence[str]) -> Sequence[str]:
+        """The same texts, in memory that all processes share."""
+
+    def numbers(self, values: Any) -> Any:
+        """The same array, in memory that all processes share."""
+
+    def process(self, *, name: str, target: Any, args: tuple[Any, ...]) -> Any:
+        """A process to be started, as multiprocessing has it."""
+
+
+Handles = Mapping[int, bytes]
+"""What each pool's producer told for its readers to attach, by the pool."""

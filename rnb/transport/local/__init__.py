@@ -1,0 +1,1 @@
+"""The transport within one machine: spawned processes, and memory that they share."""

@@ -1,0 +1,56 @@
+"""The fabric of a run on one machine: processes that are spawned, and memory that they share."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+from numpy.typing import NDArray
+
+from rnb.contract.device import Device
+from rnb.contract.events import Event
+from rnb.contract.request import Layout
+from rnb.transport.clock import LocalClock
+from rnb.transport.local.control import PipeLine
+from rnb.transport.local.queues import MessageQueue
+from rnb.transport.local.request_table import RequestTable
+from rnb.transport.local.shared_memory import SharedArray, SharedTexts
+from rnb.transport.local.slots import SlotPool
+from rnb.transport.local.stop import StopFlag
+
+
+class LocalFabric:
+    """Makes what joins the processes of one run."""
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
+        self.stop = StopFlag()
+        self.clock = LocalClock()
+
+    def queue(self, name: str, *, capacity: int, num_writers: int) -> MessageQueue:
+        return MessageQueue(name, capacity=capacity, num_writers=num_writers, context=self._context)
+
+    def pool(self, *, layout: Layout, num_slots: int, device: Device) -> SlotPool:
+        return SlotPool(
+            layout=layout, num_slots=num_slots, device=device, context=self._context, stop=self.stop
+        )
+
+    def table(self, *, num_requests: int, events: Sequence[Event]) -> RequestTable:
+        return RequestTable(num_requests=num_requests, events=events)
+
+    def line(self) -> tuple[Connection, PipeLine]:
+        """The driver's end, and the child's."""
+        ours, theirs = self._context.Pipe()
+        return ours, PipeLine(connection=theirs, stop=self.stop)
+
+    def texts(self, texts: Sequence[str]) -> SharedTexts:
+        return SharedTexts(texts)
+
+    def numbers(self, values: NDArray[Any]) -> SharedArray:
+        return SharedArray(values)
+
+    def process(self, *, name: str, target: Callable[..., None], args: tuple[Any, ...]) -> SpawnProcess:
+        return self._context.Process(target=target, args=args, name=name)

@@ -1,0 +1,141 @@
+"""What happened to each request, in memory that outlives the process that writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnb.contract.events import DUE, Event, EventKind
+from rnb.contract.request import Request
+from rnb.contract.result import ClassAndScore, decode, encode
+from rnb.transport.fabric import FAILED, FINISHED, REFUSED
+from rnb.transport.local.shared_memory import SharedLog, SharedMemory
+
+REASON_BYTES = 240
+
+
+class RequestTable:
+    """Timestamps and outcomes of all requests: a row a request, written by whichever process has it.
+
+    `times`: int64 (num_requests, len(events)), readings of the clock, 0 = not reached.
+    `outcomes`: a structured array with status, label (-1 = none), score (NaN = none), num_clips and reason.
+    `served_by`: int32 (num_requests, number of TAKEN events, 2), the replica of the step and the worker of
+    the replica that took it from the queue, -1 = none. Results that are no ClassAndScore are in a log, in the
+    order in which they came.
+    """
+
+    def __init__(self, *, num_requests: int, events: Sequence[Event]) -> None:
+        self.num_requests, self.events = num_requests, tuple(events)
+        self._takings = {event: column for column, event in enumerate(filter(_is_taking, self.events))}
+        self._times_memory = SharedMemory(num_requests * len(self.events) * 8)
+        self._outcomes_memory = SharedMemory(num_requests * _OUTCOME.itemsize)
+        self._served_by_memory = SharedMemory(num_requests * len(self._takings) * 2 * 4)
+        self._results = SharedLog()
+        self._map()
+        self.outcomes["label"] = -1
+        self.outcomes["score"] = np.nan
+        self.served_by[:] = -1
+
+    def _map(self) -> None:
+        self._columns = {event: column for column, event in enumerate(self.events)}
+        self.times = self._times_memory.array("int64", (self.num_requests, len(self.events)))
+        self.outcomes = self._outcomes_memory.array(_OUTCOME, (self.num_requests,))
+        self.served_by = self._served_by_memory.array("int32", (self.num_requests, len(self._takings), 2))
+        self._first_taking = {
+            event.step: column for event, column in self._takings.items() if not event.segment
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("num_requests", "events", "_takings", "_results")
+        memories = ("_times_memory", "_outcomes_memory", "_served_by_memory")
+        return {key: self.__dict__[key] for key in kept + memories}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._map()
+
+    def stamp(self, event: Event) -> TableStamp | None:
+        """What records the event, of whole requests and of segments; None where the run does not have it."""
+        columns = [column for one, column in self._columns.items() if one.whole == event]
+        return TableStamp(self.times, columns[0]) if columns else None
+
+    def record_taken(self, step: int, request: Request, *, replica: int, worker: int) -> None:
+        """Note who took a request from the queue before a step."""
+        self.served_by[request.id, self._first_taking[step] + request.segment] = replica, worker
+
+    def served_by_columns(self) -> dict[str, NDArray[np.int32]]:
+        """Who took each request: replica<i> and worker<i>, with -<segment> where it came in segments."""
+        return {
+            f"{who}{event.step}{'' if event.segment is None else f'-{event.segment}'}": self.served_by[
+                :, column, index
+            ]
+            for event, column in self._takings.items()
+            for index, who in enumerate(("replica", "worker"))
+        }
+
+    def column(self, event: Event) -> NDArray[np.int64]:
+        return self.times[:, self._columns[event]]
+
+    def note_due(self, request_ids: range, due_ns: NDArray[np.int64]) -> None:
+        """When requests are due."""
+        self.column(DUE)[request_ids] = due_ns
+
+    def refuse(self, request_id: int) -> None:
+        """A queue was full when the request came."""
+        self.outcomes["status"][request_id] = REFUSED
+
+    def note_rows(self, request_id: int, num_rows: int) -> None:
+        """How many rows, clips of a video say, the first step made of a request."""
+        self.outcomes["num_clips"][request_id] = num_rows
+
+    def finish(self, request_id: int, result: Any) -> None:
+        """Keep the result of a request. Raises ValueError for one that cannot be kept."""
+        outcome = self.outcomes[request_id]
+        if isinstance(result, ClassAndScore):
+            outcome["label"], outcome["score"] = result
+        elif result is not None:
+            self._results.append(request_id, encode(result))
+        outcome["status"] = FINISHED
+
+    def results(self) -> dict[int, Any]:
+        """The results in the log, by request."""
+        return {request_id: decode(data) for request_id, data in self._results.read()}
+
+    def fail(self, request_id: int, reason: str) -> None:
+        outcome = self.outcomes[request_id]
+        # A reason may name a file, whose name may hold any bytes.
+        outcome["reason"] = reason.encode(errors="backslashreplace")[:REASON_BYTES]
+        outcome["status"] = FAILED
+
+    def count(self, status: int) -> int:
+        return int(np.count_nonzero(self.outcomes["status"] == status))
+
+
+class TableStamp:
+    """Records one kind of event; the columns of its segments follow each other."""
+
+    __slots__ = ("_first_column", "_times")
+
+    def __init__(self, times: NDArray[np.int64], first_column: int) -> None:
+        self._times, self._first_column = times, first_column
+
+    def __call__(self, request: Request, time_ns: int) -> None:
+        self._times[request.id, self._first_column + request.segment] = time_ns
+
+
+def _is_taking(event: Event) -> bool:
+    return event.kind is EventKind.TAKEN
+
+
+_OUTCOME = np.dtype(
+    [
+        ("status", "i4"),
+        ("label", "i4"),
+        ("score", "f4"),
+        ("num_clips", "i4"),
+        ("reason", f"S{REASON_BYTES}"),
+    ]
+)

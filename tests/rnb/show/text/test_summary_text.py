@@ -1,0 +1,159 @@
+"""The table at the end of a run."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from rnb.analysis.summary import summarize
+from rnb.contract.events import SENT
+from rnb.record.run import Run
+from rnb.show.text.summary_text import table
+from tests.support.simulated_runs import simulate
+from tests.support.single_server import single_server_run
+
+
+def lines_of(run: Run) -> list[str]:
+    return table(summarize(run)).splitlines()
+
+
+def line_with(run: Run, start: str) -> str:
+    return next(line for line in lines_of(run) if line.startswith(start))
+
+
+def mm1(load: float, count: int) -> Run:
+    random = np.random.default_rng(0)
+    return single_server_run(np.cumsum(random.exponential(1 / load, count)), random.exponential(1, count))
+
+
+@pytest.mark.parametrize("num_requests", [24, 200, 7000])
+def test_a_run_of_two_steps_fits_a_screen(num_requests: int) -> None:
+    lines = lines_of(simulate(num_requests=num_requests, has_telemetry=False))
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 110
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_the_columns_stand_under_their_names() -> None:
+    header, *rows = lines_of(simulate(num_requests=7000, has_telemetry=False))
+    assert header.split() == ["mean", "p50", "p90", "p95", "p99", "p99.9", "max", "ms"]
+    stages = rows[: rows.index(next(row for row in rows if row.startswith("end to end"))) + 1]
+    assert {len(line) for line in stages} == {len(header)}
+    assert all(len(row.split()[-7:]) == 7 for row in stages)
+
+
+def test_what_cannot_be_known_is_a_dash_with_a_footnote() -> None:
+    run = single_server_run(np.arange(64.0), np.full(64, 0.5))
+    assert line_with(run, "end to end").split()[3:] == [
+        "500.000",
+        "500.000",
+        "500.000",
+        "-",
+        "-",
+        "-",
+        "500.000",
+    ]
+    assert line_with(run, "- :") == (
+        "- : too few requests; needed are: p90 64, p95 130, p99 662, p99.9 6,636, an interval 100"
+    )
+    assert not any(line.startswith("  95 % interval") for line in lines_of(run))
+
+
+def test_a_large_run_needs_no_footnote() -> None:
+    assert not re.search(r"too few|\s-(\s|$)", table(summarize(mm1(0.5, 6636))))
+
+
+def test_the_interval_stands_below_the_latency() -> None:
+    run = mm1(0.5, 2000)
+    lines = lines_of(run)
+    at = next(index for index, line in enumerate(lines) if line.startswith("end to end"))
+    latency, low, high = (line.split()[-7:] for line in lines[at : at + 3])
+    assert lines[at + 1].startswith("  95 % interval from")
+    assert float(low[-5]) < float(latency[0]) < float(high[-4])  # the mean
+
+
+def test_an_interval_without_an_upper_end_leaves_its_place_empty() -> None:
+    values = np.full(1000, 0.01)
+    values[480:500] = np.linspace(0.5, 0.9, 20)
+    run = single_server_run(np.arange(1000.0), values)
+    assert (
+        len(line_with(run, "  95 % interval from").split())
+        == len(line_with(run, "                  to").split()) + 4
+    )
+
+
+def test_total_and_steady() -> None:
+    run = mm1(0.5, 2000)
+    assert re.fullmatch(r"total: 0\.\d\d videos/s, \d\.\d clips/s over \d+\.\d\d s", line_with(run, "total"))
+    assert re.fullmatch(
+        r"steady: 0\.\d\d videos/s, \d\.\d clips/s from 0\.00 s to \d+\.\d\d s", line_with(run, "steady")
+    )
+    assert line_with(run, "  while steady")
+
+
+def test_goodput_stands_beside_the_rate() -> None:
+    services = np.where(np.arange(400) % 4 == 0, 0.3, 0.1)
+    run = single_server_run(np.arange(400.0), services, args={"slo": 150})
+    assert (
+        line_with(run, "total")
+        == "total: 1.00 videos/s, 2.0 clips/s, 0.75/s (75.00%) within 150 ms over 399.10 s"
+    )
+
+
+def test_why_a_run_is_not_steady() -> None:
+    assert re.match(
+        r"steady: no: requests in the system: trend of \+\d+%", line_with(mm1(1.5, 3000), "steady")
+    )
+    assert line_with(mm1(0.5, 20), "steady") == "steady: not known, too few requests"
+
+
+def test_littles_law() -> None:
+    assert re.fullmatch(
+        r"in the system: (\d\.\d\d) requests on average; rate x latency = \1 \(Little's law: 0\.0% apart\)",
+        line_with(mm1(0.5, 2000), "in the system"),
+    )
+
+
+def test_the_replicas() -> None:
+    run = single_server_run(np.zeros(3), np.full(3, 2.0))
+    assert line_with(run, "step 0.0").split() == [
+        "step",
+        "0.0",
+        "A",
+        "100.0%",
+        "0.0%",
+        "0.0%",
+        "0.0%",
+        "1.00",
+        "2",
+    ]
+
+
+def test_many_replicas_are_shown_by_step() -> None:
+    run = single_server_run(np.zeros(3), np.full(3, 2.0))
+    run.meta.replicas = [{**run.meta.replicas[0], "replica": replica} for replica in range(10)]
+    assert line_with(run, "step 0 A x10").split()[4:6] == ["10.0%", "90.0%"]
+
+
+def test_the_last_line_counts_the_requests() -> None:
+    run = single_server_run(np.arange(12.0), np.full(12, 0.5))
+    run.requests["status"][8:] = ["failed", "failed", "refused", "unfinished"]
+    run.times[SENT][10] = 0
+    assert lines_of(run)[-1] == "requests: 12 scheduled, 11 sent, 1 refused, 2 failed, 8 finished"
+    run.requests["is_warmup"] = np.arange(12) < 5
+    assert lines_of(run)[-1] == (
+        "requests: 7 scheduled, 6 sent, 1 refused, 2 failed, 3 finished; 5 of the warm-up not counted"
+    )
+
+
+def test_a_run_in_which_nothing_happened() -> None:
+    run = single_server_run(np.arange(3.0), np.full(3, 0.5))
+    run.requests["status"][:] = "unfinished"
+    for event in run.events[1:]:
+        run.times[event][:] = 0
+    run.meta.end_epoch_ns = run.start_ns
+    lines = lines_of(run)
+    assert lines[-1] == "requests: 3 scheduled, 0 sent, 0 refused, 0 failed, 0 finished"
+    assert line_with(run, "total").startswith("total: 0.00 videos/s over 0.00 s")

@@ -1,0 +1,48 @@
+"""Who made the tail, as it is printed."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from rnb.analysis.tail import attribute_tail
+from rnb.show.text.tail_text import tail_table
+from tests.support.timed_runs import timed_run
+
+STAGES_MS = {
+    "enqueue_filename": 0.1,
+    "runner0_start": 1.0,
+    "inference0_start": 0.2,
+    "inference0_finish": 4.0,
+    "slot0_finish": 0.05,
+    "handoff0_finish": 0.15,
+    "runner1_start": 2.0,
+    "inference1_start": 0.3,
+    "inference1_finish": 8.0,
+}
+
+
+def test_the_table() -> None:
+    stages = {event: np.full(1000, duration_ms) for event, duration_ms in STAGES_MS.items()}
+    stages["inference1_finish"] += np.linspace(0, 1e-3, 1000)
+    stages["runner1_start"][-10:] += 60.0
+    tail = attribute_tail(timed_run(stages))
+    assert tail is not None
+    lines = tail_table(tail, ["A", "B"]).splitlines()
+    assert lines[0].startswith("Who made the tail: the slowest 1 % (10 requests, from 75.8")
+    assert re.split("  +", lines[1].strip()) == [
+        "median request ms",
+        "slowest 1 % ms",
+        "difference ms",
+        "share",
+    ]
+    assert next(line for line in lines if line.startswith("wait for step 1")).split()[-4:] == [
+        "2.000",
+        "62.000",
+        "60.000",
+        "100.0%",
+    ]
+    assert lines[-1].startswith("end to end")
+    assert lines[-1].endswith("100.0%")
+    assert any(line.startswith("step 1 B ") for line in lines)

@@ -1,0 +1,67 @@
+"""A player that plays nothing: each run is simulated, so that a campaign ends at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rnb.analysis.summary import summarize
+from rnb.analysis.verdict import judge
+from rnb.campaigns.outcome import Outcome
+from rnb.contract.events import DUE, SENT
+from rnb.contract.termination import Termination
+from rnb.record.run import Run
+from rnb.spec import RunSpec
+from tests.support.simulated_runs import simulate
+
+MOST_PER_S = 250.0
+"""What the simulated loader can take."""
+
+
+@dataclass(kw_only=True)
+class SimulatedPlayer:
+    """In the place of real runs; a rate far beyond what the pipeline takes fills a queue."""
+
+    speeds: Callable[[int], float] = lambda number: 1.0
+    """How fast the pipeline is in the n-th run, from 1."""
+    late_from_per_s: float = math.inf
+    fails_at: int = -1
+    full_at: int = -1
+    specs: list[RunSpec] = field(default_factory=list)
+    """The runs so far."""
+
+    def __call__(self, spec: RunSpec, logs: Path) -> Outcome:
+        self.specs.append(spec)
+        number, load = len(self.specs), spec.load
+        rate_per_s = 1e3 / (load.mean_interval_ms or 0.01)
+        num_requests = load.videos or round((load.duration or 0) * rate_per_s)
+        run = simulate(
+            logs / f"run{number}",
+            num_requests=num_requests,
+            rate_per_s=rate_per_s,
+            speed=self.speeds(number),
+            has_telemetry=False,
+            flags=spec.flags(),
+        )
+        run.args["mean_interval_ms"] = load.mean_interval_ms
+        if number == self.fails_at:
+            _fail(run, "step 1.0 was killed by SIGKILL")
+        if number == self.full_at or (load.mean_interval_ms and rate_per_s > 2 * MOST_PER_S):
+            _fill_a_queue(run)
+        if rate_per_s > self.late_from_per_s:
+            run.times[SENT] = run.times[DUE] + 5_000_000
+        return Outcome(run=run, summary=summarize(run), verdict=judge(run), problem=run.meta.message)
+
+
+def _fail(run: Run, message: str) -> None:
+    run.meta.is_success, run.meta.message = False, message
+
+
+def _fill_a_queue(run: Run) -> None:
+    run.requests["status"][100:] = "refused"
+    run.meta.termination_flag = Termination.FRAME_QUEUE_FULL
+    run.meta.termination = "FRAME_QUEUE_FULL"
+    run.meta.full_queue = "frame queue 0"
+    _fail(run, "frame queue 0 is full")

@@ -1,0 +1,103 @@
+"""Every source file has a test of its name, or is listed here with the test that covers it."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+from tests.support.running import ROOT
+from tests.support.tiers import SLOW, WITH_PROCESSES
+
+SOURCES = ("rnb", "models", "nvvl", "utils")
+
+COVERED_BY = {
+    "models/r2p1d/options.py": "tests/models/test_options.py",
+    "models/nothing/model.py": "tests/end_to_end/test_endings.py",
+    "models/queueing/model.py": "tests/models/test_queueing.py",
+    "models/r2p1d/agreement.py": "tests/models/test_agreement.py",
+    "models/r2p1d/checkpoint.py": "tests/models/test_checkpoint.py",
+    "models/r2p1d/execution.py": "tests/models/test_execution.py",
+    "models/r2p1d/lowered.py": "tests/models/test_execution.py",
+    "models/r2p1d/model.py": "tests/end_to_end/test_configs.py",
+    "models/r2p1d/module.py": "tests/models/test_network.py",
+    "models/r2p1d/network.py": "tests/models/test_network.py",
+    "models/r2p1d/sampler.py": "tests/models/test_sampler.py",
+    "models/r2p1d/weights.py": "tests/models/test_weights.py",
+    "nvvl/clips.py": "tests/nvvl/test_rnb_loader.py",
+    "nvvl/convert_triton.py": "tests/gpu/test_nvdec.py",
+    "nvvl/errors.py": "tests/nvvl/test_rnb_loader.py",
+    "nvvl/index.py": "tests/nvvl/test_exact_frames.py",
+    "nvvl/nvdec_backend.py": "tests/gpu/test_nvdec.py",
+    "nvvl/original.py": "tests/nvvl/test_backends.py",
+    "nvvl/picture.py": "tests/nvvl/test_convert.py",
+    "nvvl/pyav_backend.py": "tests/nvvl/test_exact_frames.py",
+    "nvvl/reader.py": "tests/nvvl/test_exact_frames.py",
+    "nvvl/sampler.py": "tests/nvvl/test_rnb_loader.py",
+    "nvvl/video_engine.py": "tests/nvvl/test_backends.py",
+    "nvvl/video_file.py": "tests/nvvl/test_exact_frames.py",
+    "rnb/analysis/calls.py": "tests/rnb/analysis/test_utilization.py",
+    "rnb/analysis/checks.py": "tests/rnb/analysis/test_verdict.py",
+    "rnb/analysis/reasons.py": "tests/rnb/analysis/test_verdict.py",
+    "rnb/command_line/benchmark.py": "tests/end_to_end/test_command_line.py",
+    "rnb/command_line/parser.py": "tests/rnb/command_line/test_flag_errors.py",
+    "rnb/command_line/report.py": "tests/rnb/command_line/test_commands.py",
+    "rnb/contract/probe.py": "tests/rnb/observe/test_observer.py",
+    "rnb/contract/step.py": "tests/end_to_end/test_pipelines.py",
+    "rnb/contract/termination.py": "tests/rnb/processes/test_supervisor.py",
+    "rnb/pipeline/compat/*.py": "tests/end_to_end/test_pipelines.py",
+    "rnb/pipeline/compat/upstream/*.py": "tests/rnb/pipeline/compat/test_adapter.py",
+    "rnb/processes/runner.py": "tests/end_to_end/test_pipelines.py",
+    "rnb/record/meta.py": "tests/rnb/record/test_run_folder.py",
+    "rnb/record/results.py": "tests/rnb/record/test_run_folder.py",
+    "rnb/record/tables.py": "tests/rnb/observe/test_occupancy_tables.py",
+    "rnb/show/page/*.py": "tests/rnb/show/page/test_page.py",
+    "rnb/show/page/destination.py": "tests/end_to_end/test_html.py",
+    "rnb/show/page/sections/*.py": "tests/rnb/show/page/test_page.py",
+    "rnb/show/text/comparison_text.py": "tests/rnb/command_line/test_compare.py",
+    "rnb/show/text/occupancy_text.py": "tests/rnb/analysis/test_occupancy.py",
+    "rnb/show/trace/*.py": "tests/rnb/show/trace/test_trace.py",
+    "rnb/transport/clock.py": "tests/rnb/processes/test_sender.py",
+    "rnb/transport/local/fabric.py": "tests/rnb/transport/test_fabric.py",
+    "utils/cupti/errors.py": "tests/utils/cupti/test_bridge.py",
+    "utils/cupti/kernel_counters.py": "tests/gpu/test_cupti_gpu.py",
+}
+"""The source files, or patterns of them, that have no test of their name."""
+
+
+def own_test(source: str) -> Path:
+    """Where the test of a source file's name is: rnb/load/replay.py has tests/rnb/load/test_replay.py."""
+    path = ROOT / "tests" / source
+    return path.with_name(f"test_{path.name}")
+
+
+def sources() -> list[str]:
+    files = (path for name in SOURCES for path in sorted((ROOT / name).rglob("*.py")))
+    return [str(path.relative_to(ROOT)) for path in files if path.name != "__init__.py"]
+
+
+def is_in(pattern: str, source: str) -> bool:
+    """Whether the pattern is of this file; a star does not reach into folders."""
+    return fnmatchcase(source, pattern) and source.count("/") == pattern.count("/")
+
+
+UNTESTED = [source for source in sources() if not own_test(source).is_file()]
+
+
+@pytest.mark.parametrize("source", UNTESTED)
+def test_a_file_without_a_test_of_its_name_is_covered_by_another(source: str) -> None:
+    is_listed = any(is_in(pattern, source) for pattern in COVERED_BY)
+    assert is_listed, f"write {own_test(source).relative_to(ROOT)}, or add {source} to COVERED_BY"
+
+
+@pytest.mark.parametrize(("pattern", "test"), COVERED_BY.items())
+def test_a_listed_file_and_its_test_are_there(pattern: str, test: str) -> None:
+    assert (ROOT / test).is_file()
+    assert any(is_in(pattern, source) for source in UNTESTED), "has a test of its name, or is gone"
+
+
+@pytest.mark.parametrize("start", sorted({*WITH_PROCESSES, *SLOW}))
+def test_a_test_of_a_later_tier_is_there(start: str) -> None:
+    file, _, name = start.partition("[")[0].partition("::")
+    assert f"\ndef {name}" in (ROOT / file).read_text()
