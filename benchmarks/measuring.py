@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnb.analysis.statistics import describe, stage_durations_ms
-from rnb.command_line.benchmark import EXIT_INVALID, EXIT_OK
+from rnb.command_line.exit_status import EXIT_INVALID, EXIT_OK
 from rnb.record.run import Run
 from rnb.record.run_folder import read
 

@@ -13,6 +13,7 @@ from tests.support.tiers import SLOW, WITH_PROCESSES
 SOURCES = ("rnb", "models", "nvvl", "utils")
 
 COVERED_BY = {
+    "rnb/command_line/exit_status.py": "tests/end_to_end/test_command_line.py",
     "models/r2p1d/options.py": "tests/models/test_options.py",
     "models/nothing/model.py": "tests/end_to_end/test_endings.py",
     "models/queueing/model.py": "tests/models/test_queueing.py",

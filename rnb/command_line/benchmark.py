@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from rnb.command_line.exit_status import EXIT_FAILED, EXIT_USAGE
 from rnb.command_line.flags import Adder, parse_args
 from rnb.show import console
-
-EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INVALID = 0, 1, 2, 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:

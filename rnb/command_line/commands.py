@@ -10,7 +10,7 @@ from pathlib import Path
 from rnb.campaigns.campaign import RunFailed
 from rnb.campaigns.outcome import Outcome, play_and_judge
 from rnb.campaigns.self_check import SelfCheckError
-from rnb.command_line.benchmark import EXIT_FAILED, EXIT_INVALID, EXIT_OK
+from rnb.command_line.exit_status import EXIT_FAILED, EXIT_INVALID, EXIT_OK
 from rnb.command_line.flags import spec_of
 from rnb.command_line.peak_command import find_peak
 from rnb.command_line.repeat_command import repeat

@@ -12,8 +12,8 @@ from rnb.analysis.statistics import percentile_name
 from rnb.campaigns import find_peak as search
 from rnb.campaigns.bisection import RESOLUTION, Peak, ProbeResult
 from rnb.campaigns.campaign import Campaign, Player
-from rnb.command_line.benchmark import EXIT_FAILED, EXIT_INVALID, EXIT_OK
 from rnb.command_line.campaign_page import draw
+from rnb.command_line.exit_status import EXIT_FAILED, EXIT_INVALID, EXIT_OK
 from rnb.command_line.flags import DEFAULT_MEAN_INTERVAL_MS, spec_of
 from rnb.show import console
 from rnb.show.text.table import align

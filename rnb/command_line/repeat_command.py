@@ -11,8 +11,8 @@ from rnb.analysis.figures import FIGURES, MAIN_FIGURES, Figure, figures_of
 from rnb.campaigns.campaign import Campaign, Player
 from rnb.campaigns.outcome import Outcome
 from rnb.campaigns.repeat import repeat as play_all
-from rnb.command_line.benchmark import EXIT_FAILED, EXIT_INVALID, EXIT_OK
 from rnb.command_line.campaign_page import draw
+from rnb.command_line.exit_status import EXIT_FAILED, EXIT_INVALID, EXIT_OK
 from rnb.command_line.flags import spec_of
 from rnb.show import console
 from rnb.show.text.table import align

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rnb.campaigns.campaign import Player
 from rnb.campaigns.self_check import CASES, Agreement, Case, Row, compare, play
-from rnb.command_line.benchmark import EXIT_INVALID, EXIT_OK
+from rnb.command_line.exit_status import EXIT_INVALID, EXIT_OK
 from rnb.show.console import conclude, emit
 from rnb.show.text.table import align
 

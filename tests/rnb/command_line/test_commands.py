@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from rnb.campaigns.outcome import Outcome
-from rnb.command_line import benchmark, commands, report
+from rnb.command_line import commands, report
+from rnb.command_line.exit_status import EXIT_FAILED
 from rnb.record.run_folder import read
 from rnb.show.page.page import PageError
 from tests.support.simulated_campaigns import SimulatedPlayer
@@ -90,5 +91,5 @@ def test_ctrl_c_between_two_runs(monkeypatch: pytest.MonkeyPatch, command: Any) 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(commands, "play_and_judge", interrupt)
-    assert command("--repeat", "2") == benchmark.EXIT_FAILED
+    assert command("--repeat", "2") == EXIT_FAILED
     assert command.err == "benchmark.py: interrupted\n"
