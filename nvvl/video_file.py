@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -76,8 +77,9 @@ class VideoFile:
             for packet in opened.container.demux(opened.stream):
                 if packet.size:  # The one without content only says that the end was reached.
                     yield packet
-        except av.error.FFmpegError as error:
-            raise VideoError(self.filename, f"cannot be read: {error.strerror}") from error
+        except (av.error.FFmpegError, IndexError) as error:
+            # PyAV has no place for a stream that turns up late: IndexError.
+            raise VideoError(self.filename, f"cannot be read: {_words(error)}") from error
 
     def decode(self, packet: Any) -> list[Any]:
         """The frames that come out when this packet goes in; None drains the decoder.
@@ -86,16 +88,21 @@ class VideoFile:
         """
         try:
             return list(self.decoder.decode(packet))
-        except (av.error.InvalidDataError, av.error.EOFError):
+        except (av.error.InvalidDataError, av.error.EOFError, av.error.BlockingIOError):
             return []
         except (av.error.PatchWelcomeError, NotImplementedError) as error:
             raise VideoError(self.filename, f"uses a feature that the {self.codec} decoder lacks") from error
+        except av.error.FFmpegError as error:
+            raise VideoError(self.filename, f"cannot be decoded: {_words(error)}") from error
 
     def seek(self, timestamp: int) -> None:
         """Go to a keyframe at or before a time in the stream's time base, as far as the container can."""
         opened = self._open()
         self._touched = True
-        opened.container.seek(timestamp, stream=opened.stream, backward=True, any_frame=False)
+        try:
+            opened.container.seek(timestamp, stream=opened.stream, backward=True, any_frame=False)
+        except av.error.FFmpegError as error:
+            raise VideoError(self.filename, f"cannot be read from a keyframe on: {_words(error)}") from error
 
     def _open(self) -> _Opened:
         if self._opened is None:
@@ -125,11 +132,18 @@ class _Opened:
 
 
 def open_container(filename: str) -> Any:
-    """Open a file with PyAV; every way to fail is a VideoError."""
+    """Open a file with PyAV; every way to fail is a VideoError.
+
+    Only files: FFmpeg would take '12:30.mp4' for a protocol, and read from a FIFO or a device for ever.
+    """
     try:
-        if os.path.getsize(filename) == 0:
+        status = os.stat(filename)
+        if not stat.S_ISREG(status.st_mode):
+            raise VideoError(filename, "cannot be opened: it is no regular file")
+        if status.st_size == 0:
             raise VideoError(filename, "is empty")
-        return av.open(filename)
+        # What a title is encoded in does not matter.
+        return av.open(f"file:{filename}", metadata_errors="ignore")
     except av.error.InvalidDataError as error:
         raise VideoError(
             filename, "is no video, or is truncated: no container can be read from it"
@@ -138,3 +152,8 @@ def open_container(filename: str) -> Any:
         raise VideoError(filename, f"cannot be opened: {error.strerror}") from error
     except av.error.FFmpegError as error:
         raise VideoError(filename, f"cannot be opened: {error.strerror}") from error
+
+
+def _words(error: Exception) -> str:
+    """What FFmpeg says of an error, or PyAV."""
+    return str(getattr(error, "strerror", None) or error)

@@ -37,7 +37,6 @@ COVERED_BY = {
     "nvvl/reader.py": "tests/nvvl/test_exact_frames.py",
     "nvvl/sampler.py": "tests/nvvl/test_rnb_loader.py",
     "nvvl/video_engine.py": "tests/nvvl/test_backends.py",
-    "nvvl/video_file.py": "tests/nvvl/test_exact_frames.py",
     "rnb/analysis/calls.py": "tests/rnb/analysis/test_utilization.py",
     "rnb/analysis/checks.py": "tests/rnb/analysis/test_verdict.py",
     "rnb/analysis/reasons.py": "tests/rnb/analysis/test_verdict.py",
