@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import multiprocessing
 import os
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from rnb.contract.termination import Termination
 from rnb.transport.fabric import ControlLine, QueueFull, Stopped
+
+_PR_SET_PDEATHSIG = 1
 
 
 def run_child(
@@ -30,27 +33,44 @@ def run_child(
     """
     exit_code = 0
     resume_garbage_collection()
+    if multiprocessing.parent_process() is not None:
+        _depend_on_the_driver()
     os.environ.update(environment)
     _set_title(f"rnb {multiprocessing.current_process().name}")
     _ignore_interrupts()
     try:
         body()
-    except Stopped:
-        pass
-    except QueueFull as error:
-        line.stop.raise_flag(full)
-        line.tell("queue_full", str(error))
     except BaseException as error:
-        exit_code = 1
-        summary = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-        line.tell("failed", (summary, traceback.format_exc()))
-        line.stop.raise_flag(Termination.PROCESS_FAILED)
+        exit_code = 0 if isinstance(error, Stopped | QueueFull) else 1
+        report_end(line, error, full=full)
     line.tell("finished")
     line.wait_for_exit()
     if release is not None:
         release()
     if exit_code:
         raise SystemExit(exit_code)
+
+
+def report_end(line: ControlLine, error: BaseException, *, full: Termination) -> None:
+    """Tell the driver why the body ends, and stop the run; the driver keeps what it is told first.
+
+    Whoever may have to wait before the body can end, for other threads say, calls it before that.
+    """
+    if isinstance(error, Stopped):
+        return
+    if isinstance(error, QueueFull):
+        line.tell("queue_full", str(error))
+        line.stop.raise_flag(full)
+        return
+    summary = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    line.tell("failed", (summary, "".join(traceback.format_exception(error))))
+    line.stop.raise_flag(Termination.PROCESS_FAILED)
+
+
+def _depend_on_the_driver() -> None:
+    """Be killed when the driver is, even in the middle of a call; and leave stdout to it alone."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    os.dup2(2, 1)  # what a step prints goes to stderr
 
 
 def resume_garbage_collection() -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 from rnb.contract.probe import Probe
 from rnb.contract.termination import Termination
-from rnb.processes.child import run_child
+from rnb.processes.child import report_end, run_child
 from rnb.processes.worker import Surroundings, Worker
-from rnb.transport.fabric import ControlLine, Handles, Stop
+from rnb.transport.fabric import ControlLine, Handles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,17 +57,18 @@ def _run(task: RunnerTask) -> None:
         # A worker keeps one thread for life: CUDA streams, inference mode and cuDNN's plans are per thread.
         threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(around.plan.workers)]
         make = partial(Worker, around, turn=threading.Lock())
-        workers = _on_each(threads, [partial(make, number) for number in range(len(threads))], around.stop)
+        each = partial(_on_each, threads, line)
+        workers = each([partial(make, number) for number in range(len(threads))])
         line.tell("prepared", handle)
         _attach(around, line.wait_for("handles"))
-        _on_each(threads, [worker.warm_up for worker in workers], around.stop)
-        (facts,) = _on_each(threads[:1], [workers[0].facts], around.stop)
+        each([worker.warm_up for worker in workers])
+        (facts,) = _on_each(threads[:1], line, [workers[0].facts])
         line.tell("ready", facts)
         start_ns = line.wait_for("start")
         for probe in task.probes:
             probe.start(start_ns)
         try:
-            _on_each(threads, [worker.run for worker in workers], around.stop)
+            each([worker.run for worker in workers])
         finally:
             for probe in task.probes:
                 probe.stop()
@@ -82,13 +83,13 @@ def _tell_observer(line: ControlLine, observer: str, value: Any) -> None:
 
 
 def _on_each(
-    threads: Sequence[ThreadPoolExecutor], calls: Sequence[Callable[[], Any]], stop: Stop
+    threads: Sequence[ThreadPoolExecutor], line: ControlLine, calls: Sequence[Callable[[], Any]]
 ) -> list[Any]:
-    """Make one call in each thread; the first exception stops the run and is raised."""
+    """Make one call in each thread; the first exception is told at once, stops the run, and is raised."""
     futures: list[Future[Any]] = [thread.submit(call) for thread, call in zip(threads, calls, strict=True)]
     done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-    if any(future.exception() for future in done):
-        stop.raise_flag(Termination.PROCESS_FAILED)
+    for error in filter(None, (future.exception() for future in done)):
+        report_end(line, error, full=Termination.FRAME_QUEUE_FULL)  # another thread may be busy for long
     return [future.result() for future in sorted(futures, key=lambda future: future not in done)]
 
 

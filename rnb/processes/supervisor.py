@@ -148,7 +148,7 @@ class Supervisor:
         for rank in sorted({child.rank for child in self.children}, reverse=True):
             group = [child for child in self.children if child.rank == rank]
             _send(group, "exit")
-            _join(group)
+            _join([child for child in group if child.is_over])  # who hangs is not waited for by rank
         self._note_late_deaths()
         for force in (SpawnProcess.terminate, SpawnProcess.kill):
             alive = [child for child in self.children if child.process.exitcode is None]

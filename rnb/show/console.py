@@ -32,13 +32,13 @@ def configure(*, program: str = "benchmark.py", quiet: bool = False, json: bool 
 def say(line: str = "") -> None:
     """Print a line on stdout at once; --quiet and --json leave it out. What cannot be shown is escaped."""
     if not (_settings.quiet or _settings.json):
-        _write(line + "\n", sys.stdout)
+        _write(_harmless(line) + "\n", sys.stdout)
 
 
 def conclude(line: str) -> None:
     """Print one of the few lines that --quiet leaves: the verdict, the throughput, the folder."""
     if not _settings.json:
-        _write(line + "\n", sys.stdout)
+        _write(_harmless(line) + "\n", sys.stdout)
 
 
 def emit(result: Mapping[str, Any]) -> None:
@@ -49,7 +49,7 @@ def emit(result: Mapping[str, Any]) -> None:
 
 def warn(text: str) -> None:
     """Print a line, or several, on stderr, whatever --quiet and --json silence."""
-    _write(text.rstrip("\n") + "\n", sys.stderr)
+    _write(_harmless(text.rstrip("\n")) + "\n", sys.stderr)
 
 
 def complain(line: str) -> None:
@@ -65,6 +65,14 @@ def is_quiet() -> bool:
 def draw(text: str) -> None:
     """Write text on stderr as it is, for progress on a terminal."""
     _write(text, sys.stderr)
+
+
+_HARMLESS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+"""Control characters as text: the name of a video may hold any, and a terminal would obey them."""
+
+
+def _harmless(text: str) -> str:
+    return text.translate(_HARMLESS)
 
 
 def _write(text: str, stream: TextIO) -> None:

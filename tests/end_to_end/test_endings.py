@@ -1,5 +1,6 @@
 """Every run ends, whatever happens to its processes, with the right status and one clear message."""
 
+import json
 import signal
 import time
 from collections.abc import Callable
@@ -189,3 +190,28 @@ def test_a_reader_of_the_output_that_leaves(bench: Bench) -> None:
     assert run.process.wait(30) == 0
     (folder,) = bench.logs.iterdir()
     assert read(folder).requests["status"].tolist() == ["finished"] * 100
+
+
+def test_the_driver_is_killed_while_a_step_hangs(bench: Bench) -> None:
+    run = bench.start([tiny("Misbehave", how="hang", at_request=0)], "-v", "10", "-mi", "0")
+    run.wait_for_line("START!")
+    time.sleep(0.5)
+    run.signal(signal.SIGKILL)
+    finished = run.finish()  # nothing of it may be left
+    assert finished.status == -signal.SIGKILL
+    assert finished.seconds_to_end < 10
+
+
+def test_the_first_cause_is_told_though_another_worker_is_busy(bench: Bench) -> None:
+    step = tiny("Misbehave", how="hang", at_request=0, workers=2)
+    failing = {**step, "model": "tests.support.tiny_steps.HangOrFail"}
+    finished = bench.run([failing], "-v", "10", "-mi", "0")
+    assert finished.status == 1
+    assert "step 0.0 failed: ArithmeticError: this step fails on purpose" in finished.err
+
+
+def test_what_a_step_prints_leaves_the_json_object_alone(bench: Bench) -> None:
+    finished = bench.run([tiny("Talk")], "-v", "3", "-mi", "0", "--json")
+    assert finished.status == 0, finished.err
+    assert json.loads(finished.out)["num_finished"] == 3
+    assert finished.err.count("I have something to say") == 3

@@ -250,6 +250,24 @@ class Misbehave(Nothing):
             time.sleep(3600)
 
 
+class HangOrFail(Misbehave):
+    """Hangs at one request, and fails at the next one that another worker gets."""
+
+    def __call__(self, batch: Batch) -> Batch:
+        if batch.ids[0] > self.options.at_request:
+            time.sleep(0.3)
+            raise ArithmeticError("this step fails on purpose")
+        return super().__call__(batch)
+
+
+class Talk(Nothing):
+    """Prints at each request."""
+
+    def __call__(self, batch: Batch) -> Batch:
+        print("I have something to say", flush=True)
+        return super().__call__(batch)
+
+
 class Greedy(Pass):
     """Asks for so much of its device's memory with each call."""
 

@@ -82,3 +82,11 @@ def test_it_goes_on_when_nobody_reads(function: str, stream: str) -> None:
     setattr(process, stream, None)
     out, err = process.communicate("begin\n", timeout=30)
     assert (process.returncode, (out or "") + (err or "")) == (0, "went on\n")
+
+
+def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a\x1b[31m\x07\r\x9b2J\tb\nc"
+    say(name)
+    console.warn(name)
+    shown = "a\\x1b[31m\\x07\\x0d\\x9b2J\tb\nc\n"
+    assert capsys.readouterr() == (shown, shown)
