@@ -30,6 +30,18 @@ class FakeGpu:
 
 
 PYNVML, PY3NVML = nvml.LIBRARIES
+
+SAMPLED = {
+    "sm_percent": 37,
+    "memory_bytes": 512,
+    "nvdec_percent": 61,
+    "sm_clock_mhz": 1980,
+    "memory_clock_mhz": 2619,
+    "power_w": 312.5,
+    "temperature_c": 44,
+    "throttle_reasons": 0x24,
+}
+"""What telemetry samples, as the fake GPUs tell it unless they lack it."""
 _open = nvml.machine.__wrapped__
 
 

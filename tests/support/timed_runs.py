@@ -13,6 +13,19 @@ from rnb.contract.events import DUE, Event
 from rnb.record.run import Run
 from tests.support.sample_runs import START_NS, arguments, run_meta
 
+QUIET_MS = {
+    "enqueue_filename": 0.1,
+    "runner0_start": 1.0,
+    "inference0_start": 0.2,
+    "inference0_finish": 4.0,
+    "slot0_finish": 0.05,
+    "handoff0_finish": 0.15,
+    "runner1_start": 2.0,
+    "inference1_start": 0.3,
+    "inference1_finish": 8.0,
+}
+"""What leads to each event takes so long in a request that nothing holds up."""
+
 
 def timed_run(
     stages_ms: Mapping[str, NDArray[np.float64]],

@@ -11,20 +11,7 @@ from numpy.typing import NDArray
 
 from rnb.analysis.tail import attribute_tail
 from rnb.contract.events import Stage, StageKind
-from tests.support.timed_runs import timed_run
-
-QUIET_MS = {
-    "enqueue_filename": 0.1,
-    "runner0_start": 1.0,
-    "inference0_start": 0.2,
-    "inference0_finish": 4.0,
-    "slot0_finish": 0.05,
-    "handoff0_finish": 0.15,
-    "runner1_start": 2.0,
-    "inference1_start": 0.3,
-    "inference1_finish": 8.0,
-}
-"""What leads to each event takes so long in a request that nothing holds up."""
+from tests.support.timed_runs import QUIET_MS, timed_run
 
 
 def durations(num_requests: int, slow: Mapping[str, float], num_slow: int) -> dict[str, NDArray[np.float64]]:

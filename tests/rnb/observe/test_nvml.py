@@ -8,17 +8,10 @@ from types import ModuleType
 import pytest
 
 from rnb.observe import nvml
-from tests.support.fake_nvml import PY3NVML, PYNVML, FakeGpu, install, make_library, use_libraries
+from tests.support.fake_nvml import PY3NVML, PYNVML, SAMPLED, FakeGpu, install, make_library, use_libraries
 
 ALL = {
-    "sm_percent": 37,
-    "memory_bytes": 512,
-    "nvdec_percent": 61,
-    "sm_clock_mhz": 1980,
-    "memory_clock_mhz": 2619,
-    "power_w": 312.5,
-    "temperature_c": 44,
-    "throttle_reasons": 0x24,
+    **SAMPLED,
     "total_memory_bytes": 1024,
     "power_cap_w": 700,
 }

@@ -21,19 +21,8 @@ from rnb.observe.telemetry import Telemetry, TelemetryObserver
 from rnb.pipeline.config import parse_config
 from rnb.pipeline.plan import Plan, PlanOptions, make_plan
 from rnb.transport.local.fabric import LocalFabric
-from tests.support.fake_nvml import FakeGpu, install
+from tests.support.fake_nvml import SAMPLED, FakeGpu, install
 from tests.support.played import NOTHING
-
-GPU_COLUMNS = {
-    "sm_percent": 37,
-    "memory_bytes": 512,
-    "nvdec_percent": 61,
-    "sm_clock_mhz": 1980,
-    "memory_clock_mhz": 2619,
-    "power_w": 312.5,
-    "temperature_c": 44,
-    "throttle_reasons": 0x24,
-}
 
 
 @pytest.fixture
@@ -111,7 +100,7 @@ def test_all_of_a_gpu_by_its_index_in_the_plan(monkeypatch: pytest.MonkeyPatch) 
     columns = sample(gpus={3: nvml.machine().gpus[0]})
     shown = {name.removeprefix("gpu3."): column for name, column in columns.items() if "gpu" in name}
     assert {name: set(column) for name, column in shown.items()} == {
-        name: {value} for name, value in GPU_COLUMNS.items()
+        name: {value} for name, value in SAMPLED.items()
     }
 
 
@@ -124,7 +113,7 @@ def test_a_reading_that_a_gpu_lacks_is_nan(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_gpu_that_nvml_does_not_know_is_nan() -> None:
     columns = sample(gpus={0: None})
-    for reading in GPU_COLUMNS:
+    for reading in SAMPLED:
         assert np.isnan(columns[f"gpu0.{reading}"]).all()
 
 

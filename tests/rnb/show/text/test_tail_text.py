@@ -8,23 +8,11 @@ import numpy as np
 
 from rnb.analysis.tail import attribute_tail
 from rnb.show.text.tail_text import tail_table
-from tests.support.timed_runs import timed_run
-
-STAGES_MS = {
-    "enqueue_filename": 0.1,
-    "runner0_start": 1.0,
-    "inference0_start": 0.2,
-    "inference0_finish": 4.0,
-    "slot0_finish": 0.05,
-    "handoff0_finish": 0.15,
-    "runner1_start": 2.0,
-    "inference1_start": 0.3,
-    "inference1_finish": 8.0,
-}
+from tests.support.timed_runs import QUIET_MS, timed_run
 
 
 def test_the_table() -> None:
-    stages = {event: np.full(1000, duration_ms) for event, duration_ms in STAGES_MS.items()}
+    stages = {event: np.full(1000, duration_ms) for event, duration_ms in QUIET_MS.items()}
     stages["inference1_finish"] += np.linspace(0, 1e-3, 1000)
     stages["runner1_start"][-10:] += 60.0
     tail = attribute_tail(timed_run(stages))
