@@ -27,6 +27,7 @@ def configure(*, program: str = "benchmark.py", quiet: bool = False, json: bool 
     """What --quiet and --json ask for, and whose output this is; holds for this process."""
     _settings.program = program
     _settings.quiet, _settings.json = quiet, json
+    _replace_closed_streams()
 
 
 def say(line: str = "") -> None:
@@ -73,6 +74,15 @@ _HARMLESS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0
 
 def _harmless(text: str) -> str:
     return text.translate(_HARMLESS)
+
+
+def _replace_closed_streams() -> None:
+    """`>&-` leaves no stream, and gives its number to the next pipe that is opened, here or in a child."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode)  # noqa: SIM115 (it stays open)
+            os.set_inheritable(stream.fileno(), True)  # the lowest free number, so its own
+            setattr(sys, name, stream)
 
 
 def _write(text: str, stream: TextIO) -> None:

@@ -2,8 +2,11 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -215,3 +218,13 @@ def test_what_a_step_prints_leaves_the_json_object_alone(bench: Bench) -> None:
     assert finished.status == 0, finished.err
     assert json.loads(finished.out)["num_finished"] == 3
     assert finished.err.count("I have something to say") == 3
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(closed: str, tmp_path: Path) -> None:
+    flags = ["-c", "config/empty.json", "--device", "cpu", "-v", "20", "-mi", "0", "--logs", str(tmp_path)]
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "benchmark.py", *flags]
+    status = subprocess.run(shell, timeout=60, check=False, capture_output=True).returncode
+    (folder,) = tmp_path.iterdir()
+    assert read(folder).requests["status"].tolist() == ["finished"] * 20
+    assert status == 0
