@@ -24,8 +24,12 @@ class Backend(Protocol):
     name: str
     """What decodes, as one of NAMES; two where the second takes what the first cannot decode."""
 
-    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> None:
-        """Fill `out` (num_clips, 3, frames, height, width), ready for the current stream of its device."""
+    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> int:
+        """Fill `out` (num_clips, 3, frames, height, width), ready for the current stream of its device.
+
+        Returns:
+            How many of the frames are concealed: damage has changed them.
+        """
 
     def close(self) -> None:
         """Give back what is held. May be called twice."""
@@ -39,16 +43,25 @@ class UploadingBackend:
     def __init__(self, decoder: PyavBackend) -> None:
         self._decoder = decoder
 
-    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> None:
+    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> int:
         host = torch.empty(out.shape, dtype=out.dtype)
-        self._decoder.decode(file, index, starts, host)
+        num_concealed = self._decoder.decode(file, index, starts, host)
         out.copy_(host)
+        return num_concealed
 
     def close(self) -> None:
         self._decoder.close()
 
 
-def choose(name: str, device: torch.device, width: int, height: int, consecutive_frames: int) -> Backend:
+def choose(
+    name: str,
+    device: torch.device,
+    width: int,
+    height: int,
+    consecutive_frames: int,
+    *,
+    conceal: bool = False,
+) -> Backend:
     """The backend of this name for this device; 'auto' takes the GPU's video engine where there is one.
 
     Raises:
@@ -66,8 +79,8 @@ def choose(name: str, device: torch.device, width: int, height: int, consecutive
     if name == "nvvl":
         return OriginalBackend(device, width, height, consecutive_frames)
     if device.type == "cpu":
-        return PyavBackend(width, height)
-    cpu = UploadingBackend(PyavBackend(width, height))
+        return PyavBackend(width, height, conceal=conceal)
+    cpu = UploadingBackend(PyavBackend(width, height, conceal=conceal))
     if name == "pyav" or not video_engine.is_available():
         return cpu
-    return NvdecBackend(device, fallback=cpu.decode if name == "auto" else None)
+    return NvdecBackend(device, fallback=cpu.decode if name == "auto" else None, conceal=conceal)

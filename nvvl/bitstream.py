@@ -7,7 +7,7 @@ in MPEG-TS). The codec's extradata says which.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 START_CODE = b"\x00\x00\x00\x01"
@@ -18,6 +18,11 @@ SEI_RECOVERY_POINT = 6
 HEVC_FIRST_IRAP, HEVC_LAST_IRAP = 16, 21
 HEVC_LAST_SUBLAYER_NON_REFERENCE = 14
 HEVC_LAST_SLICE = 31
+H264_PARAMETER_SETS, HEVC_PARAMETER_SETS = (7, 8), (32, 33, 34)
+H264_PICTURE_HEADS = (1, 2, 5)
+# Enough of a NAL unit for its header and for a recovery point message that comes first.
+UNIT_HEAD = 64
+VP9_SUPERFRAME = 0xC0
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,11 @@ class NalFormat:
         """The NAL units of a packet, without lengths or start codes."""
         return _prefixed_units(data, self.length_size) if self.length_size else _annexb_units(data)
 
+    @property
+    def parameter_units(self) -> list[bytes]:
+        """The NAL units of `parameter_sets`."""
+        return list(_annexb_units(self.parameter_sets))
+
     def annexb(self, data: bytes) -> bytes:
         """The packet with start codes, as hardware decoders take it."""
         if not self.length_size:
@@ -61,6 +71,32 @@ def is_exact_start(units: list[bytes], codec: str) -> bool:
     if codec == "hevc":
         return any(HEVC_FIRST_IRAP <= _hevc_type(unit) <= HEVC_LAST_IRAP for unit in units)
     return any(_h264_type(unit) == H264_IDR or _recovers_at_once(unit) for unit in units)
+
+
+def heads_of(units: Iterable[bytes], codec: str) -> list[bytes]:
+    """The units, cut off where nothing is read any more; parameter sets are whole."""
+    kept = H264_PARAMETER_SETS if codec == "h264" else HEVC_PARAMETER_SETS
+    kind_of = _h264_type if codec == "h264" else _hevc_type
+    return [unit if kind_of(unit) in kept else unit[:UNIT_HEAD] for unit in units]
+
+
+def num_pictures(units: Iterable[bytes], codec: str) -> int:
+    """How many pictures or fields begin in a packet: slices that begin with the first block of theirs."""
+    if codec == "hevc":
+        slices = (unit for unit in units if _hevc_type(unit) <= HEVC_LAST_SLICE)
+        return sum(len(unit) > 2 and unit[2] >> 7 for unit in slices)
+    slices = (unit for unit in units if _h264_type(unit) in H264_PICTURE_HEADS)
+    return sum(unit[1] >> 7 for unit in slices)
+
+
+def is_hidden_vp9(data: bytes) -> bool:
+    """Whether a VP9 packet is one frame that is not to be shown (VP9 bitstream specification, 6.2)."""
+    if not data or data[-1] & 0xE0 == VP9_SUPERFRAME:
+        return False  # Whoever puts several frames together makes one of them visible.
+    bits = f"{data[0]:08b}"
+    place = 5 if bits[2:4] == "11" else 4  # Profile 3 has a reserved bit.
+    shows_existing, shows = bits[place] == "1", bits[place + 2] == "1"
+    return not shows_existing and not shows
 
 
 def is_unreferenced(units: list[bytes], codec: str, top_layer: int = 0) -> bool:

@@ -54,17 +54,23 @@ def decoded(
 def decoded_singly(
     engine: Engine, index: VideoIndex, run: Run, payloads: Iterable[bytes]
 ) -> Iterator[tuple[int, Any]]:
-    """As `decoded`, by timestamps alone; frames that do not come out are left out."""
-    for packet, data in zip(index.needed(run), _annexb(index, payloads), strict=True):
-        pts = index.stamps[packet][0]
-        assert pts is not None, "files without timestamps are not for the engine"
-        yield from _recognised(engine, index, engine.decode(data, pts))
-    yield from _recognised(engine, index, engine.drain())
+    """As `decoded`, by timestamps alone; frames that do not come out are left out.
+
+    A packet's timestamp is its place in the order of display, since drivers sort by it.
+    """
+    packets = index.needed(run)
+    frames = {index.order[packet]: index.frame_of_packet[packet] for packet in packets}
+    fed = (
+        engine.decode(data, index.order[packet])
+        for packet, data in zip(packets, _annexb(index, payloads), strict=True)
+    )
+    for picture in itertools.chain(itertools.chain.from_iterable(fed), _drained(engine)):
+        yield frames.get(engine.pts_of(picture), HIDDEN), picture
 
 
-def _recognised(engine: Engine, index: VideoIndex, pictures: Iterable[Any]) -> Iterator[tuple[int, Any]]:
-    for picture in pictures:
-        yield index.frame_of_pts.get(engine.pts_of(picture), HIDDEN), picture
+def _drained(engine: Engine) -> Iterator[Any]:
+    """What is still inside, once it is asked for."""
+    yield from engine.drain()
 
 
 def _pictures(engine: Engine, payloads: Iterator[bytes], packets_per_call: int) -> Iterator[Any]:

@@ -1,6 +1,10 @@
-"""The one error that a video file can cause."""
+"""The errors that a video file can cause."""
 
 from __future__ import annotations
+
+
+class DamagedPacket(Exception):
+    """A decoder refuses a packet. It is caught where it is known whether the packet matters."""
 
 
 class VideoError(ValueError):

@@ -11,9 +11,10 @@ from torch import Tensor
 from nvvl import convert
 from nvvl.clips import Places, places_of
 from nvvl.convert import Surfaces, coefficients
+from nvvl.damage import Damage
 from nvvl.engine_feed import OutOfStep, decoded, decoded_singly
 from nvvl.errors import VideoError
-from nvvl.index import StreamInfo, VideoIndex
+from nvvl.index import HIDDEN, StreamInfo, VideoIndex
 from nvvl.reader import payloads_of
 from nvvl.video_engine import ENGINE_CODECS, EngineError, VideoEngine, capabilities, picture_of
 from nvvl.video_file import VideoFile
@@ -28,7 +29,7 @@ class UnsupportedVideo(Exception):
     """The engine does not decode this kind of video."""
 
 
-Fallback = Callable[[VideoFile, VideoIndex, Sequence[int], Tensor], None]
+Fallback = Callable[[VideoFile, VideoIndex, Sequence[int], Tensor], int]
 
 
 class NvdecBackend:
@@ -39,10 +40,10 @@ class NvdecBackend:
             one, such a file is a VideoError.
     """
 
-    def __init__(self, device: torch.device, fallback: Fallback | None) -> None:
+    def __init__(self, device: torch.device, fallback: Fallback | None, *, conceal: bool = False) -> None:
         torch.cuda.init()
         self._device = device
-        self._fallback = fallback
+        self._fallback, self._conceal = fallback, conceal
         self.name = "nvdec, pyav" if fallback else "nvdec"
         # The decoder writes on this stream and the conversion reads on it; callers' streams wait for it.
         self._stream = torch.cuda.Stream(device)
@@ -50,8 +51,11 @@ class NvdecBackend:
         self._staging = torch.empty(0, dtype=torch.uint8, device=device)
         self._convert = _fastest_convert()
 
-    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> None:
+    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> int:
         """Fill `out` (num_clips, 3, frames, height, width) with the clips that begin at `starts`.
+
+        Returns:
+            How many of the frames are concealed, as far as the container or the index knows of damage.
 
         Raises:
             MissingFrames: the file does not give a frame that its index has.
@@ -59,11 +63,11 @@ class NvdecBackend:
         """
         try:
             self._check(index)
-            self._decode_on_engine(file, index, starts, out)
+            return self._decode_on_engine(file, index, starts, out)
         except UnsupportedVideo as error:
             if self._fallback is None:
                 raise VideoError(file.filename, f"is not for the GPU's video engine: {error}") from error
-            self._fallback(file, index, starts, out)
+            return self._fallback(file, index, starts, out)
         except EngineError as error:
             raise VideoError(file.filename, f"the GPU's video engine failed: {error}") from error
 
@@ -83,8 +87,10 @@ class NvdecBackend:
             raise UnsupportedVideo("it is interlaced")
         if info.width % 2 or info.height % 2:
             raise UnsupportedVideo(f"odd size {info.width}x{info.height}")
-        if index.counted or info.color is None or info.orientation is None:
-            raise UnsupportedVideo("its timestamps, colour matrix or rotation are unusual")
+        if info.color is None or info.orientation is None:
+            raise UnsupportedVideo("its colour matrix or rotation is unusual")
+        if index.counted or HIDDEN in index.order:
+            raise UnsupportedVideo("its packets do not show one frame each")
         self._check_limits(info)
 
     def _check_limits(self, info: StreamInfo) -> None:
@@ -98,7 +104,7 @@ class NvdecBackend:
 
     def _decode_on_engine(
         self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor
-    ) -> None:
+    ) -> int:
         caller = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(caller)
         try:
@@ -107,8 +113,10 @@ class NvdecBackend:
                 surfaces = self._surfaces(index.info, num_surfaces=len(starts) * out.shape[2])
                 shape = (len(starts), out.shape[2], *surfaces.data.shape[1:])
                 self._collect(file, index, places, surfaces.data.view(shape))
+                num_concealed = Damage(index, conceal=self._conceal).settle(places)
                 places.check_complete()
                 self._convert_all(surfaces, out, index.info)
+                return num_concealed
         finally:
             caller.wait_stream(self._stream)
 

@@ -39,7 +39,7 @@ class OriginalBackend:
             sampler=self._sampler,
         )
 
-    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> None:
+    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> int:
         self._sampler.starts = list(starts)
         try:
             self._loader.loadfile(file.filename)
@@ -48,6 +48,7 @@ class OriginalBackend:
         except (RuntimeError, IndexError) as error:
             raise VideoError(file.filename, f"cannot be decoded by the original nvvl: {error}") from error
         out.copy_(clips.permute(0, 2, 1, 3, 4))
+        return 0
 
     def close(self) -> None:
         if self._loader is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from nvvl.clips import places_of
 from nvvl.convert import coefficients
-from nvvl.errors import VideoError
+from nvvl.damage import Damage
+from nvvl.errors import DamagedPacket, VideoError
 from nvvl.index import HIDDEN, Run, VideoIndex
 from nvvl.picture import Color, Orientation
 from nvvl.reader import packets_of
@@ -31,11 +33,14 @@ class PyavBackend:
 
     name = "pyav"
 
-    def __init__(self, width: int, height: int) -> None:
-        self._scaler = PictureScaler(width, height)
+    def __init__(self, width: int, height: int, *, conceal: bool = False) -> None:
+        self._scaler, self._conceal = PictureScaler(width, height), conceal
 
-    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> None:
+    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> int:
         """Fill `out` (num_clips, 3, frames, height, width) with the clips that begin at `starts`.
+
+        Returns:
+            How many of the frames are not as they were encoded; always 0 without `conceal`.
 
         Raises:
             MissingFrames: the file does not give a frame that its index has.
@@ -44,41 +49,59 @@ class PyavBackend:
         places = places_of(starts, frames_per_clip=out.shape[2])
         # In NumPy: PyTorch would start threads for work of some microseconds.
         clips = out.numpy()
-        for number, frame in frames_of(file, index, places.of_frame):
+        damage = Damage(index, conceal=self._conceal)
+        for number, frame in frames_of(file, index, places.of_frame, damage):
             picture = self._scaler.convert(frame, file.filename)
             if clips.dtype == np.uint8:
                 picture += 0.5  # The assignment cuts off the fraction.
             for clip, place in places.take(number):
                 clips[clip, :, place] = picture
+        num_concealed = damage.settle(places)
         places.check_complete()
+        return num_concealed
 
     def close(self) -> None:
         """Nothing is held between calls."""
 
 
-def frames_of(file: VideoFile, index: VideoIndex, wanted: Iterable[int]) -> Iterator[tuple[int, Any]]:
-    """(index, frame) of each wanted frame that can be decoded, as PyAV frames, in any order."""
+def frames_of(
+    file: VideoFile, index: VideoIndex, wanted: Iterable[int], damage: Damage
+) -> Iterator[tuple[int, Any]]:
+    """(index, frame) of each wanted frame that can be decoded, as PyAV frames, in any order.
+
+    When all have come, `damage` knows which of them not to trust.
+    """
     for run in index.plan(wanted):
-        remaining = set(run.frames)
-        for number, frame in _numbered(index, _decoded(file, index, run)):
-            if number in remaining:
-                remaining.remove(number)
+        for number, frame in _numbered(index, _decoded(file, index, run, damage)):
+            if number in run.frames:
                 yield number, frame
-            if not remaining:
+            if index.counted and number == max(run.frames):
                 break
 
 
-def _decoded(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[Any]:
+def _decoded(file: VideoFile, index: VideoIndex, run: Run, damage: Damage) -> Iterator[Any]:
     file.restart_decoder()
-    for _, packet in packets_of(file, index, run):
-        yield from file.decode(packet)
-    yield from file.decode(None)
+    for packet in itertools.chain(packets_of(file, index, run), [None]):
+        try:
+            frames = file.decode(packet)
+        except DamagedPacket:
+            damage.found(run.last if packet is None else packet.pts)
+            continue
+        for frame in frames:
+            if frame.is_corrupt:
+                damage.found(frame.pts)
+            yield frame
 
 
 def _numbered(index: VideoIndex, frames: Iterator[Any]) -> Iterator[tuple[int, Any]]:
     if index.counted:
         return enumerate(frames)
-    return ((index.frame_of_pts.get(frame.pts, HIDDEN), frame) for frame in frames)
+    return ((_frame_of(index, frame.pts), frame) for frame in frames)
+
+
+def _frame_of(index: VideoIndex, packet: int | None) -> int:
+    """The frame of the packet that a decoder says a frame is from."""
+    return HIDDEN if packet is None else index.frame_of_packet[packet]
 
 
 class PictureScaler:

@@ -8,21 +8,21 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nvvl.errors import VideoError
-from nvvl.index import Extent, Run, VideoIndex
+from nvvl.index import NO_STAMP, Extent, Run, VideoIndex
 from nvvl.video_file import VideoFile
 
 
-def packets_of(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[tuple[int, Any]]:
-    """(number, packet) of everything that the run needs, in decoding order.
+def packets_of(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[Any]:
+    """Everything that the run needs, in decoding order, with each packet's number as its timestamp.
 
     Raises:
         VideoError: the file cannot be read.
     """
-    for number, packet in _packets_up_to(file, index, run.first):
-        if number > run.last:
+    for packet in _packets_up_to(file, index, run.first):
+        if packet.pts > run.last:
             return
-        if number >= run.first and index.is_needed(number, run):
-            yield number, packet
+        if packet.pts >= run.first and index.is_needed(packet.pts, run):
+            yield packet
 
 
 def payloads_of(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[bytes]:
@@ -33,9 +33,9 @@ def payloads_of(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[bytes]
     Raises:
         VideoError: the file cannot be read.
     """
-    if index.extents is None:
-        return (bytes(packet) for _, packet in packets_of(file, index, run))
-    return _stored_payloads(index.filename, [index.extents[packet] for packet in index.needed(run)])
+    if not index.as_stored:
+        return (bytes(packet) for packet in packets_of(file, index, run))
+    return _stored_payloads(index.filename, [index.packets.extent(packet) for packet in index.needed(run)])
 
 
 def _stored_payloads(filename: str, extents: Sequence[Extent]) -> Iterator[bytes]:
@@ -51,20 +51,40 @@ def _stored_payloads(filename: str, extents: Sequence[Extent]) -> Iterator[bytes
     return (content[position - begin : position - begin + size] for position, size in extents)
 
 
-def _packets_up_to(file: VideoFile, index: VideoIndex, first: int) -> Iterator[tuple[int, Any]]:
+def _packets_up_to(file: VideoFile, index: VideoIndex, first: int) -> Iterator[Any]:
     """Numbered packets from some point at or before `first` on, as near to it as the container can seek."""
-    if not index.counted:
-        for timestamp in index.stamps[first]:
-            landed = None if timestamp is None else _seek(file, index, timestamp)
-            if landed is not None and landed[0] <= first:
-                return itertools.chain([landed], enumerate(file.demux(), landed[0] + 1))
+    for timestamp in (index.packets.pts[first], index.packets.dts[first]):
+        landed = None if first == 0 or timestamp == NO_STAMP else _seek(file, index, timestamp, first)
+        if landed is not None:
+            return itertools.chain([landed], file.numbered(landed.pts + 1))
     file.rewind()
-    return enumerate(file.demux())
+    return file.numbered()
 
 
-def _seek(file: VideoFile, index: VideoIndex, timestamp: int) -> tuple[int, Any] | None:
-    """The packet that a seek lands on and its number, or None where it cannot be told."""
-    file.seek(timestamp)
-    packet = next(file.demux(), None)
-    number = None if packet is None else index.packet_of_stamp.get((packet.pts, packet.dts))
-    return None if number is None else (number, packet)
+def _seek(file: VideoFile, index: VideoIndex, timestamp: int, latest: int) -> Any:
+    """The packet that a seek lands on, with its number as timestamp, or None where it is not certainly known.
+
+    Some containers stop within a packet, or give it other timestamps than when they are read from the start.
+    """
+    try:
+        file.seek(timestamp)
+        packet = next(file.demux(), None)
+    except VideoError:
+        return None
+    if packet is None:
+        return None
+    stamp, packets = (_number(packet.pts), _number(packet.dts), packet.pos, packet.size), index.packets
+    for number in range(latest, -1, -1):
+        if stamp == (
+            packets.pts[number],
+            packets.dts[number],
+            packets.positions[number],
+            packets.sizes[number],
+        ):
+            packet.pts = number
+            return packet
+    return None
+
+
+def _number(timestamp: int | None) -> int:
+    return NO_STAMP if timestamp is None else timestamp

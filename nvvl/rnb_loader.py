@@ -16,7 +16,8 @@ from torch import Tensor
 from nvvl import backends
 from nvvl.clips import MissingFrames
 from nvvl.errors import VideoError
-from nvvl.index import VideoIndex, index_of
+from nvvl.index import VideoIndex
+from nvvl.indexing import index_of, whole_index_of
 from nvvl.sampler import Sampler
 from nvvl.video_file import VideoFile
 
@@ -36,6 +37,11 @@ class RnBLoader:
         backend: 'nvdec' (a GPU's video engine), 'pyav' (FFmpeg on the CPU), 'nvvl' (the original package,
             where it is installed), or 'auto': nvdec where it can be had, and PyAV for what it cannot decode.
         num_decoder_threads: CPU threads for each file that PyAV decodes.
+        conceal: give out frames that a decoder made up in part because the file is damaged, and say in
+            `notes`
+            how many; without it, a file is refused when such a frame is wanted.
+
+    `notes` are lines on the file that was decoded last: what is odd about it, but no reason to refuse it.
     """
 
     def __init__(
@@ -48,13 +54,17 @@ class RnBLoader:
         *,
         backend: str = "auto",
         num_decoder_threads: int = 1,
+        conceal: bool = False,
     ) -> None:
         self.width, self.height = width, height
         self.consecutive_frames = consecutive_frames
         self.sampler = sampler
         self.device = _device(device_id)
         self._num_threads = num_decoder_threads
-        self._backend = backends.choose(backend, self.device, width, height, consecutive_frames)
+        self.notes: tuple[str, ...] = ()
+        self._backend = backends.choose(
+            backend, self.device, width, height, consecutive_frames, conceal=conceal
+        )
         self._loaded: deque[tuple[str, list[int]]] = deque()
 
     @property
@@ -151,17 +161,21 @@ class RnBLoader:
 
     def _decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> None:
         try:
-            self._backend.decode(file, index, starts, out)
-        except MissingFrames:
-            self._decode_distrustfully(file, starts, out)
+            num_concealed = self._backend.decode(file, index, starts, out)
+        except MissingFrames as missing:
+            num_concealed = self._decode_from_the_beginning(file, starts, out, missing)
+        concealed = f"{num_concealed} of its frames are concealed where it is damaged"
+        self.notes = (*index.notes, concealed) if num_concealed else index.notes
 
-    def _decode_distrustfully(self, file: VideoFile, starts: Sequence[int], out: Tensor) -> None:
-        """Once more, with an index that says what really comes out of a decoder."""
-        index = index_of(file, by_decoding=True)
+    def _decode_from_the_beginning(
+        self, file: VideoFile, starts: Sequence[int], out: Tensor, missing: MissingFrames
+    ) -> int:
+        """Before a file is called damaged: an intact one gives all its frames when it is played."""
+        index = whole_index_of(file)
         try:
-            if max(starts) + self.consecutive_frames > index.num_frames:
-                raise MissingFrames([index.num_frames])
-            self._backend.decode(file, index, starts, out)
+            if index.is_damaged or max(starts) + self.consecutive_frames > index.num_frames:
+                raise missing
+            return self._backend.decode(file, index, starts, out)
         except MissingFrames as error:
             raise VideoError(file.filename, f"is damaged: {error} cannot be decoded") from error
 

@@ -12,7 +12,10 @@ from typing import Any
 import av
 import av.error
 
-from nvvl.errors import VideoError
+from nvvl.errors import DamagedPacket, VideoError
+
+# FFmpeg's names of formats that are one stream of bytes, without a table or headers of packets.
+UNFRAMED = ("mpegts", "mpeg", "mpegvideo", "h264", "hevc", "m4v", "obu")
 
 
 class VideoFile:
@@ -51,9 +54,19 @@ class VideoFile:
         return str(self.decoder.codec.canonical_name)
 
     @property
+    def is_cut_by_parsing(self) -> bool:
+        """Whether where a packet begins is found out from the stream itself, so that damage can join two."""
+        return any(name in UNFRAMED for name in self._open().container.format.name.split(","))
+
+    @property
     def num_promised_packets(self) -> int:
         """How many packets the container's own index lists, 0 where it has none."""
         return len(self._open().stream.index_entries)
+
+    @property
+    def num_declared_frames(self) -> int:
+        """How many frames the container's header declares, 0 where it says nothing."""
+        return int(self._open().stream.frames)
 
     def rewind(self) -> None:
         """Start over with a fresh decoder. Always exact, unlike a seek, but it reads the header again."""
@@ -81,15 +94,29 @@ class VideoFile:
             # PyAV has no place for a stream that turns up late: IndexError.
             raise VideoError(self.filename, f"cannot be read: {_words(error)}") from error
 
+    def numbered(self, first: int = 0) -> Iterator[Any]:
+        """As `demux`, but with each packet's number as its timestamp; decoders hand it on to the frame.
+
+        What the container says of damage is left out, so that a damaged frame is one of which the decoder
+        says so.
+        """
+        for number, packet in enumerate(self.demux(), first):
+            packet.pts, packet.is_corrupt = number, False
+            yield packet
+
     def decode(self, packet: Any) -> list[Any]:
         """The frames that come out when this packet goes in; None drains the decoder.
 
-        A damaged packet gives nothing, as when a player reads the file from its start.
+        Raises:
+            DamagedPacket: the decoder makes nothing of it; it goes on with the next one.
+            VideoError: it cannot go on.
         """
         try:
             return list(self.decoder.decode(packet))
-        except (av.error.InvalidDataError, av.error.EOFError, av.error.BlockingIOError):
+        except av.error.EOFError:
             return []
+        except (av.error.InvalidDataError, av.error.BlockingIOError) as error:
+            raise DamagedPacket from error
         except (av.error.PatchWelcomeError, NotImplementedError) as error:
             raise VideoError(self.filename, f"uses a feature that the {self.codec} decoder lacks") from error
         except av.error.FFmpegError as error:

@@ -10,7 +10,8 @@ import av
 import pytest
 
 from nvvl.engine_feed import OutOfStep, decoded, decoded_singly
-from nvvl.index import VideoIndex, index_of
+from nvvl.index import VideoIndex
+from nvvl.indexing import index_of
 from nvvl.reader import payloads_of
 from nvvl.video_file import VideoFile
 from tests.support import odd_videos
@@ -75,7 +76,7 @@ def test_pictures_are_told_by_counting(odd_files: dict[str, Path], kind: str, re
     truth = [odd_videos.content(frame) for frame in odd_videos.sequential(path)]
     file, index = open_index(path)
     if read_container:
-        index = replace(index, extents=None)
+        index = replace(index, as_stored=False)
     joined = index.info.nal_format is not None
     engine = SoftwareEngine(index.info.codec, cut_into_pictures=joined)
     with file:
@@ -120,7 +121,7 @@ def test_a_picture_too_many_is_noticed(odd_files: dict[str, Path]) -> None:
 
 
 def test_which_files_hold_their_packets_as_they_are(odd_files: dict[str, Path]) -> None:
-    stored = {name: open_index(path)[1].extents is not None for name, path in odd_files.items()}
+    stored = {name: open_index(path)[1].as_stored for name, path in odd_files.items()}
     assert stored["b_frames"]
     assert stored["fragmented"]
     assert stored["hevc"]

@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from nvvl.index import VideoIndex, index_of
+from nvvl.damage import Damage
+from nvvl.index import VideoIndex
+from nvvl.indexing import index_of, whole_index_of
 from nvvl.pyav_backend import frames_of
 from nvvl.video_file import VideoFile
 from tests.support import odd_videos
 
 
-def decoded(path: Path, frames: Sequence[int], *, by_decoding: bool = False) -> dict[int, list[bytes]]:
+def decoded(path: Path, frames: Sequence[int], *, whole: bool = False) -> dict[int, list[bytes]]:
     with VideoFile(str(path)) as file:
-        index = index_of(file, by_decoding=by_decoding)
-        return {number: odd_videos.content(frame) for number, frame in frames_of(file, index, frames)}
+        index = whole_index_of(file) if whole else index_of(file)
+        return {
+            number: odd_videos.content(frame)
+            for number, frame in frames_of(file, index, frames, Damage(index))
+        }
 
 
 def index_for(path: Path) -> VideoIndex:
@@ -49,7 +54,7 @@ def test_an_index_read_off_decoded_frames(odd_files: dict[str, Path], name: str)
     path = odd_files[name]
     expected = [odd_videos.content(frame) for frame in odd_videos.sequential(path)]
     wanted = range(0, len(expected), 5)
-    assert decoded(path, wanted, by_decoding=True) == {number: expected[number] for number in wanted}
+    assert decoded(path, wanted, whole=True) == {number: expected[number] for number in wanted}
 
 
 def test_a_changed_file_is_indexed_anew(tmp_path: Path) -> None:

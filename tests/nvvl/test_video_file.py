@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nvvl.errors import VideoError
-from nvvl.index import index_of
+from nvvl.indexing import index_of
 from nvvl.video_file import VideoFile
 from tests.support.videos import write_video
 
