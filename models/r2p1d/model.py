@@ -78,6 +78,7 @@ class R2P1DLoader(Step):
             device_id=device.index if device.type == "cuda" else -1,
             sampler=self._sampler,
             backend=options.backend,
+            conceal=options.conceal,
         )
         (clips,) = self.output(options, ())
         self._frames = torch.empty(clips.shape, dtype=getattr(torch, clips.dtype), device=device)
@@ -102,6 +103,8 @@ class R2P1DLoader(Step):
             num_clips = self._loader.decode_into(video, out)
         except VideoError as error:
             raise RequestError(str(error), [request_id]) from error
+        if self._loader.notes:
+            self.context.note(request_id, f"{video}: {'; '.join(self._loader.notes)}")
         return out[:num_clips]
 
     def warm_up(self, row_counts: Sequence[int]) -> None:

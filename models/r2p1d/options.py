@@ -48,6 +48,8 @@ class FrameOptions(Options):
     consecutive_frames: Count = 8
     backend: Literal["auto", "nvdec", "pyav", "nvvl"] = "auto"
     """What decodes; see nvvl.RnBLoader."""
+    conceal: bool = False
+    """Take frames that a decoder made up in part because the file is damaged; such requests get a remark."""
 
 
 class DtypeOptions(Options):

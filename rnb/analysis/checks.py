@@ -308,6 +308,19 @@ def _power_note(facts: Facts) -> str | None:
     return f"at its power cap: {', '.join(shown)} of the samples" if shown else None
 
 
+def _odd_requests(facts: Facts) -> str | None:
+    """What steps have noted of requests that were served all the same."""
+    reasons = facts.run.requests.get("reason", np.empty(0, dtype=object))
+    remarks = [
+        text
+        for text, is_served in zip(reasons, facts.run.ended_as("finished"), strict=False)
+        if text and is_served
+    ]
+    if not remarks:
+        return None
+    return f"{len(remarks)} requests were served with a remark ('reason' in requests.parquet): {remarks[0]}"
+
+
 CHECKS: tuple[Callable[[Facts], Finding | None], ...] = (
     _requests_lost,
     _requests_failed,
@@ -320,4 +333,9 @@ CHECKS: tuple[Callable[[Facts], Finding | None], ...] = (
     _not_steady,
     _littles_law,
 )
-NOTES: tuple[Callable[[Facts], str | None], ...] = (_bound_note, _steady_note, _power_note)
+NOTES: tuple[Callable[[Facts], str | None], ...] = (
+    _bound_note,
+    _steady_note,
+    _power_note,
+    _odd_requests,
+)

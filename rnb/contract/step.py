@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +13,10 @@ from rnb.contract.result import JsonResult, ResultKind
 
 if TYPE_CHECKING:
     import torch
+
+
+def _ignore(request_id: int, text: str) -> None:
+    """Outside of a run nobody asks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,8 @@ class Context:
     checkpoint: str | None = None
     samples: Sequence[Any] = ()
     """The first few payloads of the run, to warm up with."""
+    note: Callable[[int, str], None] = _ignore
+    """Say what is odd about a request, by its id, though it is served: the column `reason` keeps it."""
 
     @property
     def device(self) -> torch.device:

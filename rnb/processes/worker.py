@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rnb.contract.events import Event, EventKind
@@ -57,7 +57,7 @@ class Worker:
         self._type = resolve(around.plan.model)
         self._computing = Computing(self._plan.device, num_threads=around.num_threads)
         with self._computing.current(), explained("out of GPU memory in the constructor"):
-            self._step = self._type.make(self._plan.options, around.context)
+            self._step = self._type.make(self._plan.options, replace(around.context, note=around.table.note))
         takes_turns = self._plan.device.is_gpu and self._type.takes_turns
         self._turn: Any = turn if takes_turns else contextlib.nullcontext()
         self._holding = Holding(joins=self._type.joins_segments) if self._type.regroups else None

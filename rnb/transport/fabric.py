@@ -163,6 +163,9 @@ class Table(Sink, Protocol):
     def column(self, event: Event) -> NDArray[np.int64]:
         """The times of an event."""
 
+    def note(self, request_id: int, text: str) -> None:
+        """Keep what is odd about a request that is served; it is lost where the request fails after all."""
+
     def count(self, status: int) -> int:
         """How many requests have a status."""
 

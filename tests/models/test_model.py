@@ -33,6 +33,7 @@ from rnb.contract import (
     TensorSpec,
 )
 from rnb.contract.step import Step
+from tests.support import numbered_videos
 from tests.support.videos import write_video
 
 SMALL: dict[str, Any] = {"num_classes": 7, "layer_sizes": [1, 1, 1, 1]}
@@ -69,6 +70,23 @@ def broken(tmp_path: Path) -> str:
     path = tmp_path / "broken.mp4"
     path.write_bytes(b"no video")
     return str(path)
+
+
+def test_a_loader_remarks_that_a_video_ends_early(tmp_path: Path) -> None:
+    whole = numbered_videos.encode(tmp_path / "whole.avi", numbered_videos.MPEG4["b0"])
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 3 // 4])
+    remarks: dict[int, str] = {}
+    loader = R2P1DLoader(R2P1DLoader.Options(**TINY_CLIPS), Context(note=remarks.__setitem__))
+    for number, video in enumerate((whole, cut)):
+        loader(request(number, payload=str(video)))
+    assert list(remarks) == [1]
+    assert re.fullmatch(rf"{cut}: has \d+ of the 48 frames that its header declares", remarks[1])
+
+
+def test_concealing_is_an_option() -> None:
+    assert not R2P1DLoader.Options().conceal
+    assert R2P1DLoader.Options(conceal=True).conceal
 
 
 def abilities(step: type[Step]) -> set[str]:

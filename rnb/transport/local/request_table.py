@@ -104,11 +104,14 @@ class RequestTable:
         """The results in the log, by request."""
         return {request_id: decode(data) for request_id, data in self._results.read()}
 
+    def note(self, request_id: int, text: str) -> None:
+        """Keep what is odd about a request that is served; it is lost where the request fails after all."""
+        # It may name a file, whose name may hold any bytes.
+        self.outcomes["reason"][request_id] = text.encode(errors="backslashreplace")[:REASON_BYTES]
+
     def fail(self, request_id: int, reason: str) -> None:
-        outcome = self.outcomes[request_id]
-        # A reason may name a file, whose name may hold any bytes.
-        outcome["reason"] = reason.encode(errors="backslashreplace")[:REASON_BYTES]
-        outcome["status"] = FAILED
+        self.note(request_id, reason)
+        self.outcomes["status"][request_id] = FAILED
 
     def count(self, status: int) -> int:
         return int(np.count_nonzero(self.outcomes["status"] == status))

@@ -314,6 +314,16 @@ def test_it_is_told_in_a_line_and_as_json() -> None:
     assert verdict.to_json()["reasons"][0]["reason"] == "requests failed"
 
 
+def test_remarks_on_requests_that_were_served_are_noted() -> None:
+    reason = np.full(NUM_REQUESTS, "", dtype=object)
+    reason[[3, 7]] = "a.avi: has 20 of the 48 frames that its header declares", "b.avi: ends early"
+    [note] = judge(run_of(columns={"reason": reason})).notes
+    assert note == (
+        "2 requests were served with a remark ('reason' in requests.parquet):"
+        " a.avi: has 20 of the 48 frames that its header declares"
+    )
+
+
 def test_a_folder_of_snuspl_rnb_can_be_judged() -> None:
     run = run_of()
     run.meta.is_seed_format, run.meta.args, run.meta.replicas = True, {"mean_interval_ms": 10}, []

@@ -75,6 +75,16 @@ def test_outcomes() -> None:
     assert table.outcomes["reason"].tolist() == [b"", b"not a video", b""]
 
 
+def test_a_remark_leaves_a_request_as_it_is() -> None:
+    table = make_table(2)
+    table.finish(0, None)
+    table.note(0, "a.avi: ends early")
+    assert table.count(FINISHED) == 1
+    table.note(1, "a.avi: ends early")
+    table.fail(1, "not a video")
+    assert table.outcomes["reason"].tolist() == [b"a.avi: ends early", b"not a video"]
+
+
 def test_results_that_are_no_class_are_kept_in_a_log() -> None:
     table = make_table(4)
     table.finish(3, {"boxes": [1, None]})
