@@ -44,6 +44,7 @@ ENGINE_KINDS = {
         "hevc",
         "hevc_layers",
         "hevc_10bit",
+        "raw_stream",
         "vp9_odd_size",
         "vp9_hidden_frames",
         "bt709_full",
@@ -53,7 +54,7 @@ ENGINE_KINDS = {
         "mirrored",
     )
 }
-FALLBACK_KINDS = ["vp8", "mpeg4_avi", "interlaced", "raw_stream", "yuv422", "mjpeg_odd_size", "rgb", "av1"]
+FALLBACK_KINDS = ["vp8", "mpeg4_avi", "interlaced", "yuv422", "mjpeg_odd_size", "rgb", "av1"]
 
 
 class FixedSampler(Sampler):
