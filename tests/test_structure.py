@@ -39,7 +39,7 @@ COVERED_BY = {
     "nvvl/sampler.py": "tests/nvvl/test_rnb_loader.py",
     "nvvl/video_engine.py": "tests/nvvl/test_backends.py",
     "rnb/analysis/calls.py": "tests/rnb/analysis/test_utilization.py",
-    "rnb/analysis/checks.py": "tests/rnb/analysis/test_verdict.py",
+    "rnb/analysis/checks/*.py": "tests/rnb/analysis/test_verdict.py",
     "rnb/analysis/reasons.py": "tests/rnb/analysis/test_verdict.py",
     "rnb/command_line/benchmark.py": "tests/end_to_end/test_command_line.py",
     "rnb/command_line/parser.py": "tests/rnb/command_line/test_flag_errors.py",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rnb.analysis.checks import CHECKS, NOTES, Facts
+from rnb.analysis.checks import CHECKS, NOTES
+from rnb.analysis.checks.facts import Facts
 from rnb.analysis.early_stopping import TailBound
 from rnb.analysis.reasons import Finding
 from rnb.analysis.steady_state import SteadyState, find_steady_state

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rnb.analysis.checks import DEFAULT_PERCENTILE, MIN_DURATION_S
+from rnb.analysis.checks.amount import MIN_DURATION_S
+from rnb.analysis.checks.facts import DEFAULT_PERCENTILE
 from rnb.analysis.statistics import percentile_name
 from rnb.campaigns import find_peak as search
 from rnb.campaigns.bisection import RESOLUTION, Peak, ProbeResult

@@ -1,0 +1,56 @@
+"""What became of the requests: lost, failed, refused, or served with a remark."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnb.analysis.checks.facts import Facts
+from rnb.analysis.reasons import Finding, Reason
+from rnb.contract.termination import Termination
+
+
+def requests_lost(facts: Facts) -> Finding | None:
+    num_lost = facts.count("unfinished")
+    if not num_lost:
+        return None
+    return Finding(
+        reason=Reason.REQUESTS_LOST,
+        seen=f"{num_lost} of {facts.num_requests} requests have no outcome",
+        advice="run it again, to its end",
+    )
+
+
+def requests_failed(facts: Facts) -> Finding | None:
+    num_failed, accepted = facts.count("failed"), facts.flag("max_failures", 0)
+    if num_failed <= accepted:
+        return None
+    return Finding(
+        reason=Reason.REQUESTS_FAILED,
+        seen=f"{num_failed} of {facts.num_requests} requests failed, at most {accepted} may",
+        advice=f"see 'reason' in requests.parquet; --max-failures {num_failed} accepts them",
+    )
+
+
+def queue_full(facts: Facts) -> Finding | None:
+    full = (Termination.FILENAME_QUEUE_FULL, Termination.FRAME_QUEUE_FULL)
+    num_refused = facts.count("refused")
+    if not num_refused and facts.run.meta.termination_flag not in full:
+        return None
+    return Finding(
+        reason=Reason.QUEUE_FULL,
+        seen=f"a queue was full after {facts.count('finished')} of {facts.num_requests} requests",
+        advice=f"{facts.slower()}, or more replicas of the step behind that queue",
+    )
+
+
+def odd_requests(facts: Facts) -> str | None:
+    """What steps have noted of requests that were served all the same."""
+    reasons = facts.run.requests.get("reason", np.empty(0, dtype=object))
+    remarks = [
+        text
+        for text, is_served in zip(reasons, facts.run.ended_as("finished"), strict=False)
+        if text and is_served
+    ]
+    if not remarks:
+        return None
+    return f"{len(remarks)} requests were served with a remark ('reason' in requests.parquet): {remarks[0]}"
