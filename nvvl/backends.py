@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from nvvl import video_engine
+from nvvl.clips import Clips
 from nvvl.index import VideoIndex
 from nvvl.nvdec_backend import NvdecBackend
-from nvvl.original import OriginalBackend
+from nvvl.original import OriginalBackend, find_original
 from nvvl.pyav_backend import PyavBackend
 from nvvl.video_file import VideoFile
+from nvvl.window import Window
 
 NAMES = ("auto", "nvdec", "pyav", "nvvl")
 
@@ -24,7 +25,7 @@ class Backend(Protocol):
     name: str
     """What decodes, as one of NAMES; two where the second takes what the first cannot decode."""
 
-    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> int:
+    def decode(self, file: VideoFile, index: VideoIndex, clips: Clips, out: Tensor) -> int:
         """Fill `out` (num_clips, 3, frames, height, width), ready for the current stream of its device.
 
         Returns:
@@ -43,9 +44,9 @@ class UploadingBackend:
     def __init__(self, decoder: PyavBackend) -> None:
         self._decoder = decoder
 
-    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> int:
+    def decode(self, file: VideoFile, index: VideoIndex, clips: Clips, out: Tensor) -> int:
         host = torch.empty(out.shape, dtype=out.dtype)
-        num_concealed = self._decoder.decode(file, index, starts, host)
+        num_concealed = self._decoder.decode(file, index, clips, host)
         out.copy_(host)
         return num_concealed
 
@@ -53,16 +54,8 @@ class UploadingBackend:
         self._decoder.close()
 
 
-def choose(
-    name: str,
-    device: torch.device,
-    width: int,
-    height: int,
-    consecutive_frames: int,
-    *,
-    conceal: bool = False,
-) -> Backend:
-    """The backend of this name for this device; 'auto' takes the GPU's video engine where there is one.
+def check(name: str, device_type: str) -> None:
+    """Whether this machine has the backend for 'cpu' or 'cuda'; nothing of it is started.
 
     Raises:
         ValueError: the backend does not exist, or not for this device.
@@ -70,17 +63,27 @@ def choose(
     """
     if name not in NAMES:
         raise ValueError(f"backend {name!r}: choose one of {', '.join(NAMES)}")
-    if name in ("nvdec", "nvvl") and device.type == "cpu":
-        raise ValueError(f"backend {name!r} needs a GPU, but device_id says the CPU; choose 'auto' or 'pyav'")
+    if name in ("nvdec", "nvvl") and device_type == "cpu":
+        raise ValueError(f"backend {name!r} needs a GPU, but the device is the CPU; choose 'auto' or 'pyav'")
     if name == "nvdec" and not video_engine.is_available():
         raise ImportError(
             "backend 'nvdec' needs the package PyNvVideoCodec and NVIDIA's driver; choose 'auto'"
         )
     if name == "nvvl":
-        return OriginalBackend(device, width, height, consecutive_frames)
+        find_original()
+
+
+def choose(name: str, device: torch.device, window: Window, *, conceal: bool = False) -> Backend:
+    """The backend of this name for this device; 'auto' takes the GPU's video engine where there is one.
+
+    Raises as `check` does.
+    """
+    check(name, device.type)
+    if name == "nvvl":
+        return OriginalBackend(device, window)
     if device.type == "cpu":
-        return PyavBackend(width, height, conceal=conceal)
-    cpu = UploadingBackend(PyavBackend(width, height, conceal=conceal))
+        return PyavBackend(window, conceal=conceal)
+    cpu = UploadingBackend(PyavBackend(window, conceal=conceal))
     if name == "pyav" or not video_engine.is_available():
         return cpu
-    return NvdecBackend(device, fallback=cpu.decode if name == "auto" else None, conceal=conceal)
+    return NvdecBackend(device, window, fallback=cpu.decode if name == "auto" else None, conceal=conceal)

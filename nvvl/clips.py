@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+Clips = Sequence[Sequence[int]]
+"""The frames of each clip, by their index in the video."""
+
 
 class MissingFrames(Exception):
     """Decoding did not give all frames that the index has: the file is not what its timestamps say."""
@@ -37,10 +40,10 @@ class Places:
             raise MissingFrames(missing)
 
 
-def places_of(starts: Sequence[int], frames_per_clip: int) -> Places:
-    """Clip `i` begins at frame `starts[i]`; clips may overlap."""
+def places_of(clips: Clips) -> Places:
+    """Clips may overlap, and repeat frames."""
     places: dict[int, list[tuple[int, int]]] = {}
-    for clip, start in enumerate(starts):
-        for place in range(frames_per_clip):
-            places.setdefault(start + place, []).append((clip, place))
+    for clip, frames in enumerate(clips):
+        for place, frame in enumerate(frames):
+            places.setdefault(frame, []).append((clip, place))
     return Places(places)

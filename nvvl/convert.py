@@ -4,10 +4,11 @@ picture.
 A stored picture has a luma plane and two chroma planes, often smaller. For each output pixel:
 
 1. *Orientation.* The display matrix says which stored position it shows (`nvvl.picture.Orientation`).
-2. *Scaling.* Each plane is sampled on its own, straight to the output size: bilinear between the four nearest
-   codes, pixel centres at half coordinates (source = (output + 0.5) * source size / output size - 0.5), edges
+2. *Scaling.* Each plane is sampled on its own, straight to the scaled size: bilinear between the four nearest
+   codes, pixel centres at half coordinates (source = (scaled + 0.5) * source size / scaled size - 0.5), edges
    repeated, no low-pass filter before shrinking, and chroma samples centred on the luma samples that they
-   cover. That is what a texture fetch with normalised coordinates gives, hence what NVVL gives.
+   cover. That is what a texture fetch with normalised coordinates gives, hence what NVVL gives. Only what
+   lies in the window (`nvvl.window.Window`) goes on.
 3. *Colour.* RGB = matrix * (Y, Cb, Cr) + offset, from the matrix and range that the stream declares (ITU-T
    H.273, 8.3), scaled to 0..255 and clipped. float32 output keeps the fraction; uint8 output is rounded to
    nearest.
@@ -25,6 +26,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from nvvl.picture import Color, Orientation
+from nvvl.window import Window
 
 
 @dataclass(frozen=True)
@@ -80,24 +82,32 @@ class Surfaces:
         return plane.view(len(plane), rows, columns, 2)
 
 
-def convert(surfaces: Surfaces, out: Tensor, coeffs: Coefficients, orientation: Orientation) -> None:
-    """Scale and colour-convert surfaces into `out`, with PyTorch's operators alone.
+def convert(
+    surfaces: Surfaces, out: Tensor, coeffs: Coefficients, orientation: Orientation, window: Window
+) -> None:
+    """Scale, crop and colour-convert surfaces into `out`, with PyTorch's operators alone.
 
     Args:
         out: (clips, 3, frames, height, width), uint8 or float32, with any strides. The surfaces are the
             frames of the first clip, then those of the second, and so on.
+        window: as the picture is shown; its size is that of `out`.
     """
     clips, _, frames, height, width = out.shape
-    size = orientation.stored_size(width, height)[::-1]
-    luma = interpolate(surfaces.luma.float().unsqueeze(1), size=size, mode="bilinear", align_corners=False)
-    chroma = surfaces.chroma.permute(0, 3, 1, 2).float()
-    planes = torch.cat((luma, interpolate(chroma, size=size, mode="bilinear", align_corners=False)), dim=1)
+    stored = window.stored(orientation)
+    luma = _scaled(surfaces.luma.float().unsqueeze(1), stored)
+    planes = torch.cat((luma, _scaled(surfaces.chroma.permute(0, 3, 1, 2).float(), stored)), dim=1)
     matrix = torch.tensor(coeffs.matrix, device=out.device).view(3, 3)
     offset = torch.tensor(coeffs.offset, device=out.device).view(1, 3, 1, 1)
     rgb = (torch.einsum("rc,nchw->nrhw", matrix, planes) + offset).clamp_(0, 255)
     out.copy_(
         rounded(turned(rgb, orientation), out.dtype).view(clips, frames, 3, height, width).transpose(1, 2)
     )
+
+
+def _scaled(planes: Tensor, window: Window) -> Tensor:
+    size = (window.scaled_height, window.scaled_width)
+    scaled = interpolate(planes, size=size, mode="bilinear", align_corners=False)
+    return scaled[..., window.rows, window.columns]
 
 
 def turned(picture: Tensor, orientation: Orientation) -> Tensor:

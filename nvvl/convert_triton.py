@@ -12,14 +12,17 @@ from torch import Tensor
 
 from nvvl.convert import Coefficients, Surfaces
 from nvvl.picture import Orientation
+from nvvl.window import Window
 
 PIXELS_PER_PROGRAM = 512
 
 
-def convert(surfaces: Surfaces, out: Tensor, coeffs: Coefficients, orientation: Orientation) -> None:
+def convert(
+    surfaces: Surfaces, out: Tensor, coeffs: Coefficients, orientation: Orientation, window: Window
+) -> None:
     """As `nvvl.convert.convert`, on the current CUDA stream, without any memory of its own."""
     clips, _, frames, height, width = out.shape
-    stored_width, stored_height = orientation.stored_size(width, height)
+    stored = window.stored(orientation)
     grid = (clips * frames, triton.cdiv(height * width, PIXELS_PER_PROGRAM))
     _convert[grid](
         surfaces.data,
@@ -28,10 +31,12 @@ def convert(surfaces: Surfaces, out: Tensor, coeffs: Coefficients, orientation: 
         surfaces.chroma_row,
         surfaces.width,
         surfaces.height,
-        surfaces.width / stored_width,
-        surfaces.height / stored_height,
-        stored_width,
-        stored_height,
+        surfaces.width / stored.scaled_width,
+        surfaces.height / stored.scaled_height,
+        stored.left,
+        stored.top,
+        stored.width,
+        stored.height,
         frames,
         width,
         height * width,
@@ -89,6 +94,8 @@ def _convert(
     surface_height,
     scale_x,
     scale_y,
+    stored_left,
+    stored_top,
     stored_width,
     stored_height,
     num_frames,
@@ -123,13 +130,15 @@ def _convert(
     column = pixel % width
     row = pixel // width
 
-    # The stored position that this pixel shows, in units of output pixels.
+    # The stored position that this pixel shows, in pixels of the scaled picture.
     x = row if TRANSPOSED else column
     y = column if TRANSPOSED else row
     if FLIP_X:
         x = stored_width - 1 - x
     if FLIP_Y:
         y = stored_height - 1 - y
+    x += stored_left
+    y += stored_top
 
     chroma_width = (surface_width + 1) // 2
     chroma_height = (surface_height + 1) // 2

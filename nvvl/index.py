@@ -9,6 +9,7 @@ import bisect
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from nvvl.bitstream import NalFormat
 from nvvl.picture import Color, Orientation
@@ -24,7 +25,10 @@ Extent = tuple[int, int]
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """What the first frame declares. `pixel_format` is FFmpeg's name; the sizes are of the stored picture."""
+    """What the first frame declares, and the stream: its frames a second, on average.
+
+    `pixel_format` is FFmpeg's name; the sizes are of the stored picture.
+    """
 
     codec: str
     pixel_format: str
@@ -34,6 +38,7 @@ class StreamInfo:
     color: Color | None
     orientation: Orientation | None
     nal_format: NalFormat | None
+    frame_rate: Fraction | None
 
 
 @dataclass(frozen=True)

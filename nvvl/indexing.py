@@ -228,6 +228,7 @@ def _stream_info(file: VideoFile, scan: _Scan) -> StreamInfo:
         color=Color.of(frame),
         orientation=Orientation.of(frame),
         nal_format=scan.nal_format,
+        frame_rate=file.frame_rate,
     )
 
 

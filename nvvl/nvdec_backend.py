@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nvvl import convert
-from nvvl.clips import Places, places_of
+from nvvl.clips import Clips, Places, places_of
 from nvvl.convert import Surfaces, coefficients
 from nvvl.damage import Damage
 from nvvl.engine_feed import OutOfStep, decoded, decoded_singly
@@ -18,6 +18,7 @@ from nvvl.index import HIDDEN, StreamInfo, VideoIndex
 from nvvl.reader import payloads_of
 from nvvl.video_engine import ENGINE_CODECS, EngineError, VideoEngine, capabilities, picture_of
 from nvvl.video_file import VideoFile
+from nvvl.window import Window
 
 # FFmpeg's names of the 4:2:0 formats that the engine writes, and their bits.
 BIT_DEPTHS = {"yuv420p": 8, "yuvj420p": 8, "yuv420p10le": 10}
@@ -29,7 +30,7 @@ class UnsupportedVideo(Exception):
     """The engine does not decode this kind of video."""
 
 
-Fallback = Callable[[VideoFile, VideoIndex, Sequence[int], Tensor], int]
+Fallback = Callable[[VideoFile, VideoIndex, Clips, Tensor], int]
 
 
 class NvdecBackend:
@@ -40,9 +41,12 @@ class NvdecBackend:
             one, such a file is a VideoError.
     """
 
-    def __init__(self, device: torch.device, fallback: Fallback | None, *, conceal: bool = False) -> None:
+    def __init__(
+        self, device: torch.device, window: Window, fallback: Fallback | None, *, conceal: bool = False
+    ) -> None:
         torch.cuda.init()
         self._device = device
+        self._window = window
         self._fallback, self._conceal = fallback, conceal
         self.name = "nvdec, pyav" if fallback else "nvdec"
         # The decoder writes on this stream and the conversion reads on it; callers' streams wait for it.
@@ -51,8 +55,8 @@ class NvdecBackend:
         self._staging = torch.empty(0, dtype=torch.uint8, device=device)
         self._convert = _fastest_convert()
 
-    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> int:
-        """Fill `out` (num_clips, 3, frames, height, width) with the clips that begin at `starts`.
+    def decode(self, file: VideoFile, index: VideoIndex, clips: Clips, out: Tensor) -> int:
+        """Fill `out` (num_clips, 3, frames, height, width) with these frames.
 
         Returns:
             How many of the frames are concealed, as far as the container or the index knows of damage.
@@ -63,11 +67,11 @@ class NvdecBackend:
         """
         try:
             self._check(index)
-            return self._decode_on_engine(file, index, starts, out)
+            return self._decode_on_engine(file, index, clips, out)
         except UnsupportedVideo as error:
             if self._fallback is None:
                 raise VideoError(file.filename, f"is not for the GPU's video engine: {error}") from error
-            return self._fallback(file, index, starts, out)
+            return self._fallback(file, index, clips, out)
         except EngineError as error:
             raise VideoError(file.filename, f"the GPU's video engine failed: {error}") from error
 
@@ -102,16 +106,14 @@ class NvdecBackend:
         if not (fits and limits["height_min"] <= info.height <= limits["height_max"]):
             raise UnsupportedVideo(f"size {info.width}x{info.height}")
 
-    def _decode_on_engine(
-        self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor
-    ) -> int:
+    def _decode_on_engine(self, file: VideoFile, index: VideoIndex, clips: Clips, out: Tensor) -> int:
         caller = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(caller)
         try:
             with torch.cuda.stream(self._stream):
-                places = places_of(starts, frames_per_clip=out.shape[2])
-                surfaces = self._surfaces(index.info, num_surfaces=len(starts) * out.shape[2])
-                shape = (len(starts), out.shape[2], *surfaces.data.shape[1:])
+                places = places_of(clips)
+                surfaces = self._surfaces(index.info, num_surfaces=len(clips) * out.shape[2])
+                shape = (len(clips), out.shape[2], *surfaces.data.shape[1:])
                 self._collect(file, index, places, surfaces.data.view(shape))
                 num_concealed = Damage(index, conceal=self._conceal).settle(places)
                 places.check_complete()
@@ -125,7 +127,8 @@ class NvdecBackend:
         assert info.orientation is not None, "_check refuses such a file"
         bit_depth = BIT_DEPTHS[info.pixel_format]
         code_scale = 1 if bit_depth == 8 else 1 << (P016_BITS - bit_depth)
-        self._convert(surfaces, out, coefficients(info.color, bit_depth, code_scale), info.orientation)
+        coeffs = coefficients(info.color, bit_depth, code_scale)
+        self._convert(surfaces, out, coeffs, info.orientation, self._window)
 
     def _surfaces(self, info: StreamInfo, num_surfaces: int) -> Surfaces:
         """Memory for the frames of one request, kept from request to request and grown as needed."""

@@ -6,6 +6,7 @@ import importlib.machinery
 import importlib.util
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,9 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nvvl.clips import Clips
 from nvvl.errors import VideoError
 from nvvl.index import VideoIndex
 from nvvl.video_file import VideoFile
+from nvvl.window import Window
 
 ALIAS = "nvvl_original"
 
@@ -29,31 +32,55 @@ class OriginalBackend:
 
     name = "nvvl"
 
-    def __init__(self, device: torch.device, width: int, height: int, consecutive_frames: int) -> None:
+    def __init__(self, device: torch.device, window: Window) -> None:
+        self._window = window
         self._sampler = _GivenStarts()
-        self._loader: Any = import_original().RnBLoader(
-            width=width,
-            height=height,
-            consecutive_frames=consecutive_frames,
+        self._make_loader = partial(
+            import_original().RnBLoader,
+            width=window.scaled_width,
+            height=window.scaled_height,
             device_id=device.index,
             sampler=self._sampler,
         )
+        self._loaders: dict[int, Any] = {}
 
-    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> int:
-        self._sampler.starts = list(starts)
+    def decode(self, file: VideoFile, index: VideoIndex, clips: Clips, out: Tensor) -> int:
+        """Fill `out` (num_clips, 3, frames, height, width) with these frames.
+
+        Returns:
+            0: it does not tell what it conceals.
+
+        Raises:
+            VideoError: the original cannot decode the file.
+        """
+        # It reads frames in a row; others it has to look for one by one.
+        length = out.shape[2] if all(map(_is_row, clips)) else 1
+        self._sampler.starts = [start for clip in clips for start in clip[::length]]
+        loader = self._loader(length)
         try:
-            self._loader.loadfile(file.filename)
-            clips = list(self._loader)[-1]
-            self._loader.flush()
+            loader.loadfile(file.filename)
+            pictures = list(loader)[-1]
+            loader.flush()
         except (RuntimeError, IndexError) as error:
             raise VideoError(file.filename, f"cannot be decoded by the original nvvl: {error}") from error
-        out.copy_(clips.permute(0, 2, 1, 3, 4))
+        cropped = pictures[..., self._window.rows, self._window.columns]
+        out.copy_(cropped.reshape(out.transpose(1, 2).shape).transpose(1, 2))
         return 0
 
     def close(self) -> None:
-        if self._loader is not None:
-            self._loader.close()
-        self._loader = None
+        for loader in self._loaders.values():
+            loader.close()
+        self._loaders.clear()
+
+    def _loader(self, length: int) -> Any:
+        """The original's loader of clips of so many frames, made when first needed."""
+        if length not in self._loaders:
+            self._loaders[length] = self._make_loader(consecutive_frames=length)
+        return self._loaders[length]
+
+
+def _is_row(clip: Sequence[int]) -> bool:
+    return list(clip) == list(range(clip[0], clip[0] + len(clip)))
 
 
 class _GivenStarts:
@@ -74,10 +101,7 @@ def import_original() -> ModuleType:
     """
     if ALIAS in sys.modules:
         return sys.modules[ALIAS]
-    spec = _find()
-    if spec is None or spec.origin is None or spec.loader is None:
-        raise ImportError("backend 'nvvl': the original nvvl package is not installed; choose 'auto'")
-    module = _under_alias(spec)
+    module = _under_alias(find_original())
     try:
         sys.modules[ALIAS] = module
         assert module.__spec__ is not None
@@ -85,17 +109,24 @@ def import_original() -> ModuleType:
         module.__spec__.loader.exec_module(module)
     except Exception as error:
         del sys.modules[ALIAS]
-        raise ImportError(f"backend 'nvvl': {spec.origin} cannot be imported: {error}") from error
+        raise ImportError(f"backend 'nvvl': {module.__file__} cannot be imported: {error}") from error
     return module
 
 
-def _find() -> importlib.machinery.ModuleSpec | None:
+def find_original() -> importlib.machinery.ModuleSpec:
+    """Where it is installed.
+
+    Raises:
+        ImportError: there is none on sys.path.
+    """
     ours = Path(__file__).resolve().parent
     for entry in sys.path:
         spec = importlib.machinery.PathFinder.find_spec("nvvl", [entry])
-        if spec is not None and spec.origin is not None and Path(spec.origin).resolve().parent != ours:
+        if spec is None or spec.origin is None or spec.loader is None:
+            continue
+        if Path(spec.origin).resolve().parent != ours:
             return spec
-    return None
+    raise ImportError("backend 'nvvl': the original nvvl package is not installed; choose 'auto'")
 
 
 def _under_alias(spec: importlib.machinery.ModuleSpec) -> ModuleType:

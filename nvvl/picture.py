@@ -77,9 +77,5 @@ class Orientation:
             return cls(True, b < 0, c < 0)
         return None
 
-    def stored_size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) before turning of a picture that is shown as `width` x `height`."""
-        return (height, width) if self.transposed else (width, height)
-
 
 UPRIGHT = Orientation()

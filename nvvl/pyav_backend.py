@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import av
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from nvvl.clips import places_of
+from nvvl.clips import Clips, places_of
 from nvvl.convert import coefficients
 from nvvl.damage import Damage
 from nvvl.errors import DamagedPacket, VideoError
@@ -22,6 +22,7 @@ from nvvl.index import HIDDEN, Run, VideoIndex
 from nvvl.picture import Color, Orientation
 from nvvl.reader import packets_of
 from nvvl.video_file import VideoFile
+from nvvl.window import Window
 
 PLANAR_YUV = re.compile(r"yuv[aj]?4\d\dp(9|10|12|14|16)?(le)?")
 GRAY = re.compile(r"gray(9|10|12|14|16)?(le)?")
@@ -33,11 +34,11 @@ class PyavBackend:
 
     name = "pyav"
 
-    def __init__(self, width: int, height: int, *, conceal: bool = False) -> None:
-        self._scaler, self._conceal = PictureScaler(width, height), conceal
+    def __init__(self, window: Window, *, conceal: bool = False) -> None:
+        self._scaler, self._conceal = PictureScaler(window), conceal
 
-    def decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> int:
-        """Fill `out` (num_clips, 3, frames, height, width) with the clips that begin at `starts`.
+    def decode(self, file: VideoFile, index: VideoIndex, clips: Clips, out: Tensor) -> int:
+        """Fill `out` (num_clips, 3, frames, height, width) with these frames.
 
         Returns:
             How many of the frames are not as they were encoded; always 0 without `conceal`.
@@ -46,16 +47,16 @@ class PyavBackend:
             MissingFrames: the file does not give a frame that its index has.
             VideoError: the file cannot be read, or its pixels cannot be converted.
         """
-        places = places_of(starts, frames_per_clip=out.shape[2])
+        places = places_of(clips)
         # In NumPy: PyTorch would start threads for work of some microseconds.
-        clips = out.numpy()
+        pictures = out.numpy()
         damage = Damage(index, conceal=self._conceal)
         for number, frame in frames_of(file, index, places.of_frame, damage):
             picture = self._scaler.convert(frame, file.filename)
-            if clips.dtype == np.uint8:
+            if pictures.dtype == np.uint8:
                 picture += 0.5  # The assignment cuts off the fraction.
             for clip, place in places.take(number):
-                clips[clip, :, place] = picture
+                pictures[clip, :, place] = picture
         num_concealed = damage.settle(places)
         places.check_complete()
         return num_concealed
@@ -105,10 +106,10 @@ def _frame_of(index: VideoIndex, packet: int | None) -> int:
 
 
 class PictureScaler:
-    """Scales and colour-converts frames to one size."""
+    """Scales, crops and colour-converts frames."""
 
-    def __init__(self, width: int, height: int) -> None:
-        self._width, self._height = width, height
+    def __init__(self, window: Window) -> None:
+        self._window = window
 
     def convert(self, frame: Any, filename: str) -> npt.NDArray[np.float32]:
         """A PyAV frame as RGB in 0..255, float32 of (3, height, width), by the rules of `nvvl.convert`.
@@ -119,29 +120,34 @@ class PictureScaler:
         orientation = Orientation.of(frame)
         if orientation is None:
             raise VideoError(filename, "is rotated by an angle that is no multiple of 90 degrees")
-        size = orientation.stored_size(self._width, self._height)
+        window = self._window.stored(orientation)
         if frame.format.is_rgb or frame.format.has_palette:
-            rgb = cv2.resize(frame.to_ndarray(format="rgb24"), size, interpolation=cv2.INTER_LINEAR)
+            rgb = _scaled(frame.to_ndarray(format="rgb24"), window)
             return _turned(rgb.transpose(2, 0, 1).astype(np.float32), orientation)
-        return _turned(self._from_yuv(frame, size, filename), orientation)
+        return _turned(_from_yuv(frame, window, filename), orientation)
 
-    def _from_yuv(self, frame: Any, size: tuple[int, int], filename: str) -> npt.NDArray[np.float32]:
-        color = Color.of(frame)
-        if color is None:
-            raise VideoError(
-                filename, f"colour matrix {int(frame.colorspace)} (ITU-T H.273) is not supported"
-            )
-        frame = _planar(frame, filename)
-        bit_depth = frame.format.components[0].bits
-        coeffs = coefficients(color, bit_depth)
-        codes = np.empty((3, size[1], size[0]), np.float32)
-        codes[1:] = 1 << (bit_depth - 1)  # Neutral, where the format has no chroma.
-        for place, plane in zip(codes, _planes(frame), strict=False):
-            place[:] = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
-        matrix = np.asarray(coeffs.matrix, np.float32).reshape(3, 3)
-        rgb = matrix @ codes.reshape(3, -1)
-        rgb += np.asarray(coeffs.offset, np.float32)[:, None]
-        return np.clip(rgb, 0, 255, out=rgb).reshape(codes.shape)
+
+def _from_yuv(frame: Any, window: Window, filename: str) -> npt.NDArray[np.float32]:
+    color = Color.of(frame)
+    if color is None:
+        raise VideoError(filename, f"colour matrix {int(frame.colorspace)} (ITU-T H.273) is not supported")
+    frame = _planar(frame, filename)
+    bit_depth = frame.format.components[0].bits
+    coeffs = coefficients(color, bit_depth)
+    codes = np.empty((3, window.height, window.width), np.float32)
+    codes[1:] = 1 << (bit_depth - 1)  # Neutral, where the format has no chroma.
+    for place, plane in zip(codes, _planes(frame), strict=False):
+        place[:] = _scaled(plane, window)
+    matrix = np.asarray(coeffs.matrix, np.float32).reshape(3, 3)
+    rgb = matrix @ codes.reshape(3, -1)
+    rgb += np.asarray(coeffs.offset, np.float32)[:, None]
+    return np.clip(rgb, 0, 255, out=rgb).reshape(codes.shape)
+
+
+def _scaled(plane: Plane, window: Window) -> Plane:
+    size = (window.scaled_width, window.scaled_height)
+    scaled: Plane = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
+    return scaled[window.rows, window.columns]
 
 
 def _planar(frame: Any, filename: str) -> Any:

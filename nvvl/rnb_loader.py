@@ -7,25 +7,26 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Sequence
 from types import TracebackType
 
 import torch
 from torch import Tensor
 
 from nvvl import backends
-from nvvl.clips import MissingFrames
+from nvvl.clips import Clips, MissingFrames
 from nvvl.errors import VideoError
 from nvvl.index import VideoIndex
 from nvvl.indexing import index_of, whole_index_of
+from nvvl.pace import Pace, clips_from, num_counting
 from nvvl.sampler import Sampler
 from nvvl.video_file import VideoFile
+from nvvl.window import Window
 
 OUTPUT_DTYPES = (torch.uint8, torch.float32)
 
 
 class RnBLoader:
-    """Decodes the clips that a sampler picks, scaled to `width` x `height`. For use by one thread.
+    """Decodes the clips that a sampler picks, as pictures of `width` x `height`. For use by one thread.
 
     Two ways to use it: `loadfile` some files and iterate, or `decode_into` a tensor of one's own.
 
@@ -40,6 +41,13 @@ class RnBLoader:
         conceal: give out frames that a decoder made up in part because the file is damaged, and say in
             `notes`
             how many; without it, a file is refused when such a frame is wanted.
+        resize: scale to this width and height, and give out the middle of that; None: all of the picture,
+            scaled to the output.
+        frame_step, frame_rate: what a clip has: every `frame_step`-th frame, or so many frames a second. The
+            sampler sees the video as if it had no others.
+
+    Raises:
+        ValueError, ImportError: an option cannot be had, in one line.
 
     `notes` are lines on the file that was decoded last: what is odd about it, but no reason to refuse it.
     """
@@ -55,6 +63,9 @@ class RnBLoader:
         backend: str = "auto",
         num_decoder_threads: int = 1,
         conceal: bool = False,
+        resize: tuple[int, int] | None = None,
+        frame_step: int = 1,
+        frame_rate: float | None = None,
     ) -> None:
         self.width, self.height = width, height
         self.consecutive_frames = consecutive_frames
@@ -62,10 +73,10 @@ class RnBLoader:
         self.device = _device(device_id)
         self._num_threads = num_decoder_threads
         self.notes: tuple[str, ...] = ()
-        self._backend = backends.choose(
-            backend, self.device, width, height, consecutive_frames, conceal=conceal
-        )
-        self._loaded: deque[tuple[str, list[int]]] = deque()
+        self._pace = Pace(frame_step, frame_rate)
+        window = Window.centred(width, height, resize)
+        self._backend = backends.choose(backend, self.device, window, conceal=conceal)
+        self._loaded: deque[tuple[str, Clips]] = deque()
 
     @property
     def decoder(self) -> str:
@@ -95,11 +106,11 @@ class RnBLoader:
         """
         if not self._loaded:
             raise StopIteration
-        filename, starts = self._loaded.popleft()
-        shape = (len(starts), self.consecutive_frames, 3, self.height, self.width)
+        filename, frames = self._loaded.popleft()
+        shape = (len(frames), self.consecutive_frames, 3, self.height, self.width)
         clips = torch.empty(shape, dtype=torch.float32, device=self.device)
         with self._open(filename) as file:
-            self._decode(file, index_of(file), starts, clips.transpose(1, 2))
+            self._decode(file, index_of(file), frames, clips.transpose(1, 2))
         return clips
 
     def decode_into(self, filename: str | os.PathLike[str], out: Tensor) -> int:
@@ -119,11 +130,11 @@ class RnBLoader:
         self._check_out(out)
         with self._open(filename) as file:
             index = index_of(file)
-            starts = self._sample(index)
-            if len(starts) > len(out):
-                raise ValueError(f"the sampler picked {len(starts)} clips, but out has room for {len(out)}")
-            self._decode(file, index, starts, out[: len(starts)])
-        return len(starts)
+            clips = self._sample(index)
+            if len(clips) > len(out):
+                raise ValueError(f"the sampler picked {len(clips)} clips, but out has room for {len(out)}")
+            self._decode(file, index, clips, out[: len(clips)])
+        return len(clips)
 
     def flush(self) -> None:
         """Forget the files that were loaded and not yet iterated over."""
@@ -145,37 +156,39 @@ class RnBLoader:
     def _open(self, filename: str | os.PathLike[str]) -> VideoFile:
         return VideoFile(os.fspath(filename), self._num_threads)
 
-    def _sample(self, index: VideoIndex) -> list[int]:
-        length = self.consecutive_frames
-        if index.num_frames < length:
-            reason = f"has {index.num_frames} frames, fewer than the {length} of a clip"
-            raise VideoError(index.filename, reason)
-        starts = [int(start) for start in self.sampler.sample(index.num_frames) or ()]
+    def _sample(self, index: VideoIndex) -> Clips:
+        stride, length = self._pace.stride(index), self.consecutive_frames
+        num_frames = num_counting(index.num_frames, stride)
+        has = f"has {index.num_frames} frames"
+        if num_frames != index.num_frames:
+            has += f", of which {num_frames} count"
+        if num_frames < length:
+            raise VideoError(index.filename, f"{has}, fewer than the {length} of a clip")
+        starts = [int(start) for start in self.sampler.sample(num_frames) or ()]
         if not starts:
-            reason = f"has {index.num_frames} frames: too short for {type(self.sampler).__name__}"
-            raise VideoError(index.filename, reason)
-        if min(starts) < 0 or max(starts) + length > index.num_frames:
+            raise VideoError(index.filename, f"{has}: too short for {type(self.sampler).__name__}")
+        if min(starts) < 0 or max(starts) + length > num_frames:
             clips = f"clips of {length} frames at {starts}"
-            raise ValueError(f"{type(self.sampler).__name__} picked {clips} in {index.num_frames} frames")
-        return starts
+            raise ValueError(f"{type(self.sampler).__name__} picked {clips} in {num_frames} frames")
+        return clips_from(starts, length, stride)
 
-    def _decode(self, file: VideoFile, index: VideoIndex, starts: Sequence[int], out: Tensor) -> None:
+    def _decode(self, file: VideoFile, index: VideoIndex, clips: Clips, out: Tensor) -> None:
         try:
-            num_concealed = self._backend.decode(file, index, starts, out)
+            num_concealed = self._backend.decode(file, index, clips, out)
         except MissingFrames as missing:
-            num_concealed = self._decode_from_the_beginning(file, starts, out, missing)
+            num_concealed = self._decode_from_the_beginning(file, clips, out, missing)
         concealed = f"{num_concealed} of its frames are concealed where it is damaged"
         self.notes = (*index.notes, concealed) if num_concealed else index.notes
 
     def _decode_from_the_beginning(
-        self, file: VideoFile, starts: Sequence[int], out: Tensor, missing: MissingFrames
+        self, file: VideoFile, clips: Clips, out: Tensor, missing: MissingFrames
     ) -> int:
         """Before a file is called damaged: an intact one gives all its frames when it is played."""
         index = whole_index_of(file)
         try:
-            if index.is_damaged or max(starts) + self.consecutive_frames > index.num_frames:
+            if index.is_damaged or max(map(max, clips)) >= index.num_frames:
                 raise missing
-            return self._backend.decode(file, index, starts, out)
+            return self._backend.decode(file, index, clips, out)
         except MissingFrames as error:
             raise VideoError(file.filename, f"is damaged: {error} cannot be decoded") from error
 

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from types import TracebackType
 from typing import Any
 
@@ -57,6 +58,11 @@ class VideoFile:
     def is_cut_by_parsing(self) -> bool:
         """Whether where a packet begins is found out from the stream itself, so that damage can join two."""
         return any(name in UNFRAMED for name in self._open().container.format.name.split(","))
+
+    @property
+    def frame_rate(self) -> Fraction | None:
+        """Frames a second, on average; None where the container does not tell."""
+        return self._open().stream.average_rate or None
 
     @property
     def num_promised_packets(self) -> int:

@@ -16,7 +16,9 @@ from nvvl import RnBLoader, Sampler, VideoError
 from nvvl.convert import Surfaces, coefficients
 from nvvl.convert import convert as convert_with_torch
 from nvvl.picture import Color, Orientation
+from nvvl.window import Window
 from tests.support import odd_videos
+from tests.support.torchvision_inputs import CROP, RESIZE, as_rgb, cropped, mean_difference
 from utils.sample_videos import prepare
 
 pytestmark = pytest.mark.gpu
@@ -110,6 +112,20 @@ def test_every_sample_video_looks_as_on_the_cpu(samples: list[Path]) -> None:
         assert psnr_db(on_gpu, on_cpu) >= 38, path.name
         worst = min(psnr_db(a, b) for a, b in zip(on_gpu.flatten(0, 1), on_cpu.flatten(0, 1), strict=True))
         assert worst >= 38, path.name
+
+
+@pytest.mark.parametrize("backend", ["nvdec", "pyav"])
+def test_torchvisions_inputs_come_out(samples: list[Path], backend: str) -> None:
+    for path in samples:
+        frames = odd_videos.sequential(path)[20:52:2]
+        expected = cropped(as_rgb(frames))
+        with RnBLoader(
+            *CROP, 16, 0, FixedSampler([10]), backend=backend, resize=RESIZE, frame_rate=15
+        ) as loader:
+            loader.loadfile(path)
+            (clip,) = next(loader)
+        assert clip.device.type == "cuda"
+        assert mean_difference(clip.cpu(), expected) <= 2, path.name
 
 
 @pytest.mark.parametrize("kind", ENGINE_KINDS)
@@ -230,13 +246,14 @@ def test_random_requests_agree_with_the_cpu(samples: list[Path]) -> None:
             assert psnr_db(next(gpu), next(cpu)) >= 38
 
 
+@pytest.mark.parametrize("resize", [None, (75, 57), (171, 128)])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
 @pytest.mark.parametrize("depth", [8, 10])
 @pytest.mark.parametrize(
     "flags", [(False, False, False), (True, True, False), (False, True, True), (True, False, True)]
 )
 def test_the_kernel_agrees_with_pytorch(
-    dtype: torch.dtype, depth: int, flags: tuple[bool, bool, bool]
+    dtype: torch.dtype, depth: int, flags: tuple[bool, bool, bool], resize: tuple[int, int] | None
 ) -> None:
     from nvvl import convert_triton
 
@@ -247,7 +264,8 @@ def test_the_kernel_agrees_with_pytorch(
     surfaces = Surfaces(data, columns, rows, chroma_row=rows)
     coeffs = coefficients(Color(0.2126, 0.0722, False), depth, 64 if depth == 10 else 1)
     outputs = [torch.zeros((3, 2, 3, 50, 70), dtype=dtype, device="cuda").transpose(1, 2) for _ in range(2)]
-    convert_with_torch(surfaces, outputs[0], coeffs, Orientation(*flags))
-    convert_triton.convert(surfaces, outputs[1], coeffs, Orientation(*flags))
+    window = Window.centred(70, 50, resize)
+    convert_with_torch(surfaces, outputs[0], coeffs, Orientation(*flags), window)
+    convert_triton.convert(surfaces, outputs[1], coeffs, Orientation(*flags), window)
     torch.testing.assert_close(outputs[1], outputs[0], atol=1 if dtype == torch.uint8 else 0.02, rtol=0)
     assert psnr_db(outputs[1], outputs[0]) > 55

@@ -12,16 +12,20 @@ import torch
 
 from nvvl import RnBLoader, Sampler, backends, original, video_engine
 from nvvl.pyav_backend import PyavBackend
+from nvvl.window import Window
 from tests.support import odd_videos
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
+WINDOW = Window.centred(8, 8)
 ORIGINAL = """
 import torch
 from .parts import paint
+made = []
 
 class RnBLoader:
     def __init__(self, width, height, consecutive_frames, device_id, sampler):
         self.shape = (consecutive_frames, 3, height, width)
+        made.append(self.shape)
         self.sampler, self.loaded, self.device_id = sampler, [], device_id
     def loadfile(self, filename):
         self.loaded.append(self.sampler.sample(0))
@@ -49,7 +53,7 @@ def installed_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     folder.mkdir()
     (folder / "__init__.py").write_text(ORIGINAL)
     (folder / "parts.py").write_text(
-        "import torch\ndef paint(value, shape): return torch.full(shape, value)\n"
+        "import torch\ndef paint(value, shape): return value + torch.arange(shape[3]).expand(shape) / 100\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     yield folder
@@ -59,28 +63,28 @@ def installed_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 def test_names_and_devices() -> None:
     with pytest.raises(ValueError, match="'dali': choose one of auto, nvdec, pyav, nvvl"):
-        backends.choose("dali", CPU, 8, 8, 4)
+        backends.choose("dali", CPU, WINDOW)
     for name in ("nvdec", "nvvl"):
         with pytest.raises(ValueError, match=f"'{name}' needs a GPU"):
-            backends.choose(name, CPU, 8, 8, 4)
+            backends.choose(name, CPU, WINDOW)
 
 
 def test_without_a_video_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video_engine, "is_available", lambda: False)
-    chosen = backends.choose("auto", GPU, 8, 8, 4)
+    chosen = backends.choose("auto", GPU, WINDOW)
     assert isinstance(chosen, backends.UploadingBackend)
     assert chosen.name == "pyav"
     with pytest.raises(ImportError, match="needs the package PyNvVideoCodec"):
-        backends.choose("nvdec", GPU, 8, 8, 4)
+        backends.choose("nvdec", GPU, WINDOW)
 
 
 def test_the_original_that_is_not_installed() -> None:
     with pytest.raises(ImportError, match="original nvvl package is not installed"):
-        backends.choose("nvvl", GPU, 8, 8, 4)
+        backends.choose("nvvl", GPU, WINDOW)
 
 
 def test_the_original_that_is_installed(installed_original: Path, odd_files: dict[str, Path]) -> None:
-    backend = backends.choose("nvvl", GPU, 6, 5, 4)
+    backend = backends.choose("nvvl", GPU, Window.centred(6, 5))
     with RnBLoader(6, 5, 4, None, FixedSampler()) as loader:
         assert loader.decoder == "pyav"
         loader._backend = backend
@@ -89,6 +93,22 @@ def test_the_original_that_is_installed(installed_original: Path, odd_files: dic
         assert loader.decode_into(odd_files["b_frames"], out) == 2
     assert out[:, 0, 0, 0, 0].tolist() == [4, 9, 0]
     backend.close()
+
+
+def test_the_original_is_asked_for_the_scaled_picture_and_for_frames_in_a_row(
+    installed_original: Path, odd_files: dict[str, Path]
+) -> None:
+    backend = backends.choose("nvvl", GPU, Window.centred(6, 5, (10, 8)))
+    out = torch.zeros((2, 3, 4, 5, 6))
+    with RnBLoader(6, 5, 4, None, FixedSampler(), frame_step=2) as loader:
+        loader._backend = backend
+        loader.decode_into(odd_files["b_frames"], out)
+    assert (out[:, 0, :, 0, 0] - 0.02).tolist() == [[8, 10, 12, 14], [18, 20, 22, 24]]
+    with RnBLoader(6, 5, 4, None, FixedSampler()) as loader:
+        loader._backend = backend
+        loader.decode_into(odd_files["b_frames"], out)
+    torch.testing.assert_close(out[:, 0, 0, 0, 5], torch.tensor([4.07, 9.07]))
+    assert sys.modules[original.ALIAS].made == [(1, 3, 8, 10), (4, 3, 8, 10)]
 
 
 def test_an_original_that_does_not_load(installed_original: Path) -> None:
@@ -103,7 +123,7 @@ def test_a_cpu_backend_can_serve_a_gpu_tensor(odd_files: dict[str, Path]) -> Non
     with RnBLoader(24, 16, 4, None, FixedSampler()) as loader:
         expected, out = torch.zeros((2, 3, 4, 16, 24)), torch.zeros((2, 3, 4, 16, 24))
         loader.decode_into(odd_files["hevc"], expected)
-        loader._backend = backends.UploadingBackend(PyavBackend(24, 16))
+        loader._backend = backends.UploadingBackend(PyavBackend(Window.centred(24, 16)))
         loader.decode_into(odd_files["hevc"], out)
     assert torch.equal(out, expected)
 

@@ -13,6 +13,7 @@ import torch
 from nvvl.convert import Surfaces, coefficients, convert, rounded, turned
 from nvvl.picture import UPRIGHT, Color, Orientation
 from nvvl.pyav_backend import PictureScaler
+from nvvl.window import Window
 from tests.support import odd_videos
 
 BT601 = Color(0.299, 0.114, full_range=False)
@@ -69,11 +70,11 @@ def test_codes_in_the_high_bits() -> None:
 def test_unscaled_frames_match_swscale(odd_files: dict[str, Path], name: str) -> None:
     """FFmpeg's scaler differs in rounding and in where it takes chroma to lie, but by no matrix or range."""
     frame = odd_videos.sequential(odd_files[name])[7]
-    ours = PictureScaler(frame.width, frame.height).convert(frame, name)
+    ours = PictureScaler(Window.centred(frame.width, frame.height)).convert(frame, name)
     theirs = frame.to_ndarray(format="rgb24", interpolation="BILINEAR").transpose(2, 0, 1)
     assert psnr_db(ours, theirs) > 32
     frame.colorspace = 6 if frame.colorspace in (1, 9) else 1
-    assert psnr_db(PictureScaler(frame.width, frame.height).convert(frame, name), theirs) < 30
+    assert psnr_db(PictureScaler(Window.centred(frame.width, frame.height)).convert(frame, name), theirs) < 30
 
 
 def test_undeclared_colours_are_bt601_below_720_lines_and_bt709_from_there_on() -> None:
@@ -85,7 +86,7 @@ def test_undeclared_colours_are_bt601_below_720_lines_and_bt709_from_there_on() 
 
 def test_scaling_samples_between_pixel_centres() -> None:
     frame = flat_chroma_frame(np.array([[16, 235], [235, 16]], np.uint8).repeat(1, axis=0))
-    picture = PictureScaler(4, 4).convert(frame, "")[0]
+    picture = PictureScaler(Window.centred(4, 4)).convert(frame, "")[0]
     light = 255.0
     edge, inner = (
         [0, light / 4, light * 3 / 4, light],
@@ -98,16 +99,16 @@ def test_scaling_samples_between_pixel_centres() -> None:
 def test_shrinking_does_not_average() -> None:
     """At a quarter of the size, a bilinear sample lies between two of the four columns, and sees no other."""
     columns = np.tile(np.array([235, 16, 16, 235], np.uint8), (8, 2))
-    picture = PictureScaler(2, 2).convert(flat_chroma_frame(columns), "")[0]
+    picture = PictureScaler(Window.centred(2, 2)).convert(flat_chroma_frame(columns), "")[0]
     np.testing.assert_allclose(picture, 0, atol=0.5)
 
 
 def test_gray_and_rgb_frames(odd_files: dict[str, Path]) -> None:
-    rgb = PictureScaler(odd_videos.WIDTH, odd_videos.HEIGHT).convert(
+    rgb = PictureScaler(Window.centred(odd_videos.WIDTH, odd_videos.HEIGHT)).convert(
         odd_videos.sequential(odd_files["rgb"])[3], ""
     )
     np.testing.assert_array_equal(rgb, odd_videos.scene(3).transpose(2, 0, 1))
-    gray = PictureScaler(16, 16).convert(odd_videos.sequential(odd_files["gray"])[3], "")
+    gray = PictureScaler(Window.centred(16, 16)).convert(odd_videos.sequential(odd_files["gray"])[3], "")
     np.testing.assert_allclose(gray[0], gray[1], atol=1e-3)
     np.testing.assert_allclose(gray[0], gray[2], atol=1e-3)
 
@@ -116,32 +117,35 @@ def test_gray_and_rgb_frames(odd_files: dict[str, Path]) -> None:
 def test_turned_files_show_what_their_metadata_says(odd_files: dict[str, Path], name: str) -> None:
     frame = odd_videos.sequential(odd_files[name])[5]
     plain = odd_videos.sequential(odd_files["b_frames"])[5]
-    stored = PictureScaler(odd_videos.WIDTH, odd_videos.HEIGHT).convert(plain, "")
+    stored = PictureScaler(Window.centred(odd_videos.WIDTH, odd_videos.HEIGHT)).convert(plain, "")
     quarters = {"rotated_90": 1, "rotated_180": 2, "rotated_270": 3, "mirrored": 0}[name]
     expected = np.rot90(stored, quarters, (1, 2)) if quarters else stored[:, :, ::-1]
-    shown = PictureScaler(expected.shape[2], expected.shape[1]).convert(frame, "")
+    shown = PictureScaler(Window.centred(expected.shape[2], expected.shape[1])).convert(frame, "")
     np.testing.assert_allclose(shown, expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("resize", [None, (33, 27)])
 @pytest.mark.parametrize("color", [BT601, BT709, BT601_FULL])
 @pytest.mark.parametrize(
     "flags", [(False, False, False), (True, True, False), (False, True, True), (True, False, True)]
 )
-def test_surfaces_agree_with_frames(color: Color, flags: tuple[bool, bool, bool]) -> None:
+def test_surfaces_agree_with_frames(
+    color: Color, flags: tuple[bool, bool, bool], resize: tuple[int, int] | None
+) -> None:
     """What a GPU is given (NV12, in PyTorch) comes out as what the CPU makes of the same planes."""
     rng = np.random.default_rng(0)
     luma = smooth(rng, 48, 64)
     chroma = np.stack([smooth(rng, 24, 32), smooth(rng, 24, 32)], axis=-1)
     out = torch.zeros((1, 3, 1, 20, 28))
-    convert(nv12(luma, chroma), out, coefficients(color, 8), Orientation(*flags))
+    window = Window.centred(28, 20, resize)
+    convert(nv12(luma, chroma), out, coefficients(color, 8), Orientation(*flags), window)
 
     frame = av.VideoFrame(64, 48, "yuv420p")
     for plane, values in zip(frame.planes, (luma, chroma[..., 0], chroma[..., 1]), strict=True):
         fill(plane, values)
     frame.colorspace = 1 if color.kr < 0.25 else 6
     frame.color_range = 2 if color.full_range else 1
-    stored_width, stored_height = Orientation(*flags).stored_size(28, 20)
-    stored = PictureScaler(stored_width, stored_height).convert(frame, "")
+    stored = PictureScaler(window.stored(Orientation(*flags))).convert(frame, "")
     expected = turned(torch.from_numpy(stored), Orientation(*flags))
     assert float((out[0, :, 0] - expected).abs().max()) < 3
     assert float((out[0, :, 0] - expected).abs().mean()) < 0.6
@@ -153,7 +157,7 @@ def test_surfaces_land_clip_by_clip_in_strided_output() -> None:
     data[:, :8] = levels[:, None, None]
     frames_first = torch.zeros((2, 3, 3, 4, 4), dtype=torch.uint8)
     out = frames_first.transpose(1, 2)
-    convert(Surfaces(data, 16, 8, 8), out, coefficients(BT601, 8), UPRIGHT)
+    convert(Surfaces(data, 16, 8, 8), out, coefficients(BT601, 8), UPRIGHT, Window.centred(4, 4))
     expected = [round((int(level) - 16) * 255 / 219) for level in levels]
     assert frames_first.flatten(0, 1)[:, 0, 0, 0].tolist() == expected
 

@@ -24,7 +24,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> VideoIndex:
 
 
 def all_places() -> Places:
-    places = places_of(range(nv.NUM_FRAMES), frames_per_clip=1)
+    places = places_of([[frame] for frame in range(nv.NUM_FRAMES)])
     for frame in range(nv.NUM_FRAMES):
         places.take(frame)
     return places

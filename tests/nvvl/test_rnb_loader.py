@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 
 from nvvl import RnBLoader, Sampler, VideoError
 from nvvl.pyav_backend import PictureScaler
+from nvvl.window import Window
 from tests.support import odd_videos
 
 CLIP_LENGTH = 4
@@ -33,7 +35,7 @@ def make_loader(*starts: int, **options: object) -> RnBLoader:
 
 def expected_clips(path: Path, starts: Sequence[int]) -> torch.Tensor:
     """(num_clips, frames, 3, height, width) by decoding everything."""
-    frames, scaler = odd_videos.sequential(path), PictureScaler(SIZE, SIZE)
+    frames, scaler = odd_videos.sequential(path), PictureScaler(Window.centred(SIZE, SIZE))
     clips = [[scaler.convert(frames[start + i], "") for i in range(CLIP_LENGTH)] for start in starts]
     return torch.from_numpy(np.array(clips))
 
@@ -109,6 +111,53 @@ def test_rotated_video_is_scaled_after_turning(odd_files: dict[str, Path]) -> No
         loader.loadfile(odd_files["b_frames"])
         plain = next(loader)
     torch.testing.assert_close(turned, plain.rot90(1, (3, 4)))
+
+
+@pytest.mark.parametrize("name", ["b_frames", "hevc", "rotated_90"])
+def test_the_middle_of_a_larger_picture(odd_files: dict[str, Path], name: str) -> None:
+    with make_loader(3, 20, resize=(35, 30)) as loader:
+        loader.loadfile(odd_files[name])
+        middle = next(loader)
+    with RnBLoader(35, 30, CLIP_LENGTH, None, FixedSampler(3, 20)) as loader:
+        loader.loadfile(odd_files[name])
+        whole = next(loader)
+    torch.testing.assert_close(middle, whole[..., 3 : 3 + SIZE, 6 : 6 + SIZE])
+
+
+@pytest.mark.parametrize(
+    ("options", "frames"),
+    [
+        ({"frame_step": 3}, [[3, 6, 9, 12], [15, 18, 21, 24]]),
+        ({"frame_rate": 12.0}, [[2, 5, 7, 10], [12, 15, 17, 20]]),
+        ({"frame_rate": 45.0}, [[0, 1, 2, 2], [3, 4, 4, 5]]),
+    ],
+)
+def test_clips_of_the_frames_that_count(
+    odd_files: dict[str, Path], options: dict[str, Any], frames: list[list[int]]
+) -> None:
+    seen: list[int] = []
+
+    class Noting(FixedSampler):
+        def sample(self, length: int) -> Sequence[int]:
+            seen.append(length)
+            return self.starts
+
+    path = odd_files["b_frames"]
+    with RnBLoader(SIZE, SIZE, CLIP_LENGTH, None, Noting(1, 5), **options) as loader:
+        loader.loadfile(path)
+        clips = next(loader)
+    pictures, scaler = odd_videos.sequential(path), PictureScaler(Window.centred(SIZE, SIZE))
+    expected = np.array([[scaler.convert(pictures[frame], "") for frame in clip] for clip in frames])
+    torch.testing.assert_close(clips, torch.from_numpy(expected))
+    assert seen == [{3: 14, 12.0: 16, 45.0: 60}[next(iter(options.values()))]]
+
+
+def test_a_video_with_too_few_frames_that_count(odd_files: dict[str, Path]) -> None:
+    with (
+        make_loader(0, frame_step=14) as loader,
+        pytest.raises(VideoError, match="has 40 frames, of which 3 count, fewer than the 4 of a clip"),
+    ):
+        loader.loadfile(odd_files["b_frames"])
 
 
 def broken_files(folder: Path) -> dict[str, tuple[Path, str]]:

@@ -12,6 +12,7 @@ import torch
 
 from nvvl import RnBLoader, Sampler, VideoError
 from nvvl.pyav_backend import PictureScaler
+from nvvl.window import Window
 from tests.support.numbered_videos import HEIGHT, WIDTH, sequential
 
 Picture = npt.NDArray[np.uint8]
@@ -55,4 +56,4 @@ def expected(path: Path) -> list[Picture]:
 
 
 def rgb(frame: Any) -> Picture:
-    return (PictureScaler(WIDTH, HEIGHT).convert(frame, "a file") + 0.5).astype(np.uint8)
+    return (PictureScaler(Window.centred(WIDTH, HEIGHT)).convert(frame, "a file") + 0.5).astype(np.uint8)
