@@ -34,7 +34,7 @@ from rnb.processes.sender import SenderTask, run_sender
 from rnb.processes.supervisor import Supervisor
 from rnb.processes.worker import Surroundings
 from rnb.record.meta import RunMeta
-from rnb.record.run import Run
+from rnb.record.run import CLASS_NAME, Run
 from rnb.record.run_folder import RunFolderError, write
 from rnb.spec import RunSpec, plan_of
 from rnb.transport.fabric import FAILED, FINISHED, STATUS_NAMES, ControlLine, Fabric, Table
@@ -311,7 +311,7 @@ class _Playing:
         return Run(
             meta=self._meta(offset_ns),
             times={event: times[:, index] for index, event in enumerate(self.plan.events)},
-            requests=_request_columns(self._table, self.schedule),
+            requests=_request_columns(self._table, self.schedule, self.plan.class_names),
             tables={name: table for seen in self.seen for name, table in seen.tables.items()},
             results=self._table.results(),
             traceback=self._supervisor.traceback,
@@ -401,7 +401,7 @@ def _threads_per_worker(plan: Plan) -> int:
     return max(1, len(os.sched_getaffinity(0)) // max(1, num_workers))
 
 
-def _request_columns(table: Table, schedule: Schedule) -> dict[str, NDArray[Any]]:
+def _request_columns(table: Table, schedule: Schedule, class_names: Sequence[str]) -> dict[str, NDArray[Any]]:
     outcomes = table.outcomes
     numbers = np.arange(len(outcomes))
     reasons = [reason.decode(errors="replace") for reason in outcomes["reason"].tolist()]
@@ -415,8 +415,17 @@ def _request_columns(table: Table, schedule: Schedule) -> dict[str, NDArray[Any]
         "num_clips": outcomes["num_clips"].copy(),
         "label": outcomes["label"].copy(),
         "score": outcomes["score"].copy(),
+        **_named(outcomes["label"], class_names),
         **{name: column.copy() for name, column in table.served_by_columns().items()},
     }
+
+
+def _named(labels: NDArray[Any], class_names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """What the classes are called, empty for none; no column where they have no names."""
+    if not class_names:
+        return {}
+    names = np.array([*class_names, ""], dtype=object)
+    return {CLASS_NAME: names[np.where(labels < len(class_names), labels, -1)]}
 
 
 def namespace_text(flags: dict[str, Any]) -> str:

@@ -4,7 +4,10 @@ Two layouts are told apart by their keys: RnB's own (`res2plus1d.conv1…conv5` 
 r2plus1d_18 (`stem`, `layer1…layer4` and `fc`). Either may be wrapped in `{"state_dict": …}`.
 """
 
+import pickle
 import re
+import stat
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +18,8 @@ from models.r2p1d.network import RES2PLUS1D, TORCHVISION, R2P1DPart, Variant
 
 State = dict[str, torch.Tensor]
 
+_ZIP_START = b"PK\x03\x04"
+_COUNTER = ".num_batches_tracked"
 _OWN_KEY = re.compile(r"(res2plus1d\.conv[1-5]|linear)\.")
 _TORCHVISION_KEY = re.compile(r"(stem|layer[1-4]|fc)\.")
 
@@ -28,6 +33,10 @@ _BLOCK = {
     "downsample.0": "downsampleconv",
     "downsample.1": "downsamplebn",
 }
+
+
+_REAL_TYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.int64)
+"""Whole numbers for the counters."""
 
 
 class CheckpointError(ValueError):
@@ -62,26 +71,57 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 def select_weights(checkpoint: Checkpoint, part: R2P1DPart) -> State:
     """The weights of `part` in its number type; those of other parts are left out.
 
-    Raises CheckpointError for keys that are missing, that the part has no place for, or whose shapes differ.
+    How many batches a norm has seen may be missing: older files do not tell, and only training asks. Raises
+    CheckpointError for other keys that are missing, that the part has no place for, whose shapes differ, or
+    whose values are no finite real numbers.
     """
     expected = part.state_dict()
     prefixes = {_part_prefix(key) for key in expected}
-    found = {key: value for key, value in checkpoint.state.items() if _part_prefix(key) in prefixes}
+    found = {key: torch.zeros((), dtype=torch.int64) for key in expected if key.endswith(_COUNTER)}
+    found |= {key: value for key, value in checkpoint.state.items() if _part_prefix(key) in prefixes}
     _check_keys(checkpoint.path, expected, found)
     _check_shapes(checkpoint.path, expected, found)
-    return {key: found[key].to(expected[key].dtype).contiguous() for key in expected}
+    _check_kinds(checkpoint.path, found)
+    weights = {key: found[key].to(expected[key].dtype).contiguous() for key in expected}
+    _check_values(checkpoint.path, weights)
+    return weights
 
 
 def _load(path: Path) -> object:
+    _check_file(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of a pickle that is none of PyTorch's
+            return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"checkpoint {path}: cannot be read: {error.strerror or error}") from error
     except Exception as error:  # any bytes may be in there, so any error of the unpickler may come out
-        raise CheckpointError(
-            f"checkpoint {path}: not a PyTorch checkpoint of tensors and plain values"
-            f" ({type(error).__name__}: {_first_line(error)})"
-        ) from error
+        raise CheckpointError(f"checkpoint {path}: {_refusal(path, error)}") from error
+
+
+def _check_file(path: Path) -> None:
+    """Only files: reading from a FIFO would wait for ever."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {path}: cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+        raise CheckpointError(f"checkpoint {path}: is {kind}, not a PyTorch checkpoint")
+    if not status.st_size:
+        raise CheckpointError(f"checkpoint {path}: is empty, not a PyTorch checkpoint")
+
+
+def _refusal(path: Path, error: Exception) -> str:
+    """Why PyTorch does not read the file, by what the file begins with."""
+    with path.open("rb") as file:
+        start = file.read(len(_ZIP_START))
+    if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
+        return "holds objects of code, which is not run; save tensors alone, as a model's state_dict() is"
+    if start == _ZIP_START:
+        return "not a PyTorch checkpoint: a zip archive of other things, damaged or cut short"
+    if start[:1] == pickle.PROTO:
+        return "not a PyTorch checkpoint: a pickle of other things, damaged or cut short"
+    return "not a PyTorch checkpoint: neither a zip archive nor a pickle"
 
 
 def _tensors(path: Path, loaded: object) -> State:
@@ -153,6 +193,22 @@ def _check_shapes(path: Path, expected: State, found: State) -> None:
         raise CheckpointError(f"checkpoint {path}: {_shortened(wrong)} (does num_classes agree?)")
 
 
+def _check_kinds(path: Path, found: State) -> None:
+    odd = [
+        f"{key} is {tensor.dtype}, {tensor.layout}, on {tensor.device}"
+        for key, tensor in found.items()
+        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.dtype not in _REAL_TYPES
+    ]
+    if odd:
+        raise CheckpointError(f"checkpoint {path}: {_shortened(odd)}; it must be real numbers, all stored")
+
+
+def _check_values(path: Path, weights: State) -> None:
+    wrong = [key for key, tensor in weights.items() if not tensor.isfinite().all()]
+    if wrong:
+        raise CheckpointError(f"checkpoint {path}: NaN or infinite values in {_shortened(wrong)}")
+
+
 def _listed(kind: str, keys: list[str]) -> str:
     return f"{len(keys)} {kind} key{'s' if len(keys) > 1 else ''}: {_shortened(keys)}"
 
@@ -160,7 +216,3 @@ def _listed(kind: str, keys: list[str]) -> str:
 def _shortened(items: list[str], num_shown: int = 3) -> str:
     more = f" and {len(items) - num_shown} more" if len(items) > num_shown else ""
     return ", ".join(items[:num_shown]) + more
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -10,12 +10,20 @@ import torch
 from pydantic import StrictInt
 
 from models.r2p1d.agreement import sample_clips, top1_agreement
-from models.r2p1d.checkpoint import read_checkpoint
+from models.r2p1d.checkpoint import read_checkpoint, select_weights
+from models.r2p1d.class_names import read_class_names
 from models.r2p1d.execution import Execution, ExecutionOptions
-from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS, R2P1DPart
-from models.r2p1d.options import ClipCountOptions, ClipOptions, DtypeOptions, NetworkOptions, RunnerOptions
-from models.r2p1d.weights import build_part
-from nvvl import RnBLoader, VideoError
+from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS
+from models.r2p1d.options import (
+    ClassNameOptions,
+    ClipCountOptions,
+    ClipOptions,
+    DtypeOptions,
+    NetworkOptions,
+    RunnerOptions,
+)
+from models.r2p1d.weights import bare_part, build_part
+from nvvl import RnBLoader, VideoError, backends
 from rnb.contract import (
     NO_CLASS,
     Batch,
@@ -29,14 +37,9 @@ from rnb.contract import (
     Step,
     TensorSpec,
 )
-from rnb.contract import Options as AnyOptions
 from rnb.contract.top1 import top1, top1_of_each
 from rnb.load.videos import VideoPathIterator
 from rnb.pipeline.selectors import ClipCountSelector
-
-KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
-KINETICS_STD = (0.22803, 0.22145, 0.216989)
-"""Per channel, of frames from 0 to 1: torchvision's Kinetics-400 preset, which its weights expect."""
 
 _SYNTHETIC_FRAMES = 300
 """Length of the video that R2P1DSyntheticLoader makes up: a Kinetics clip."""
@@ -79,6 +82,9 @@ class R2P1DLoader(Step):
             sampler=self._sampler,
             backend=options.backend,
             conceal=options.conceal,
+            resize=options.resize,
+            frame_step=options.frame_step,
+            frame_rate=options.frame_rate,
         )
         (clips,) = self.output(options, ())
         self._frames = torch.empty(clips.shape, dtype=getattr(torch, clips.dtype), device=device)
@@ -86,6 +92,13 @@ class R2P1DLoader(Step):
     @classmethod
     def output(cls, options: Any, inputs: Layout) -> Layout:
         return options.clips(options.dtype)  # type: ignore[no-any-return]
+
+    @classmethod
+    def check_machine(cls, options: Any, device: Device) -> None:
+        try:
+            backends.check(options.backend, device.type)
+        except ImportError as error:
+            raise ValueError(str(error)) from None
 
     @classmethod
     def default_workers(cls, options: Any, device: Device) -> int:
@@ -187,8 +200,8 @@ class R2P1DRunner(Step):
         return Execution(
             self._build_part(),
             row=self._row,
-            mean=KINETICS_MEAN,
-            std=KINETICS_STD,
+            mean=self.options.mean,
+            std=self.options.std,
             device=self.context.device,
             options=options,
         )
@@ -199,23 +212,28 @@ class R2P1DRunner(Step):
             raise ValueError(
                 "R2P1DRunner takes clips of frames or features, so a loader or a part must come before"
             )
-        if options.checkpoint:
-            read_checkpoint(options.checkpoint)
+        checkpoint = read_checkpoint(options.checkpoint) if options.checkpoint else None
+        part = bare_part(
+            options.start_index,
+            options.end_index,
+            num_classes=options.num_classes,
+            layer_sizes=options.layer_sizes or DEFAULT_LAYER_SIZES,
+            checkpoint=checkpoint,
+        )
+        if checkpoint:
+            select_weights(checkpoint, part)
         row = inputs[0].row
-        with torch.device("meta"):  # shapes only
-            part = R2P1DPart(
-                options.start_index,
-                options.end_index,
-                num_classes=options.num_classes,
-                layer_sizes=options.layer_sizes or DEFAULT_LAYER_SIZES,
-            )
-            try:
-                output = part(torch.empty(1, *row))
-            except RuntimeError:
-                raise ValueError(
-                    f"start_index: {options.start_index}, does not take an input of {tuple(row)}"
-                ) from None
+        try:
+            output = part(torch.empty(1, *row, device="meta"))
+        except RuntimeError:
+            raise ValueError(
+                f"start_index: {options.start_index}, does not take an input of {tuple(row)}"
+            ) from None
         return (TensorSpec((inputs[0].most_rows, *output.shape[1:])),)
+
+    @classmethod
+    def class_names(cls, options: Any) -> Sequence[str]:
+        return read_class_names(options.class_names, options.num_classes) if options.class_names else ()
 
     def __call__(self, batch: Batch) -> Batch:
         return batch.give(tensors=[self.infer(batch.tensors[0])], rows=batch.num_rows())
@@ -272,6 +290,14 @@ class R2P1DSingleStep(Step):
         clips = R2P1DLoader.output(_part_of(options, R2P1DLoader), ())
         return R2P1DRunner.output(_part_of(options, R2P1DRunner), clips)
 
+    @classmethod
+    def check_machine(cls, options: Any, device: Device) -> None:
+        R2P1DLoader.check_machine(options, device)
+
+    @classmethod
+    def class_names(cls, options: Any) -> Sequence[str]:
+        return R2P1DRunner.class_names(options)
+
     def __call__(self, batch: Batch) -> Batch:
         num_clips: list[int] = []
         failed: dict[int, str] = {}
@@ -308,7 +334,7 @@ def _part_of(options: Any, step: type[Step]) -> Any:
 class R2P1DAggregator(Step):
     """Joins the `aggregate` segments of each request: its result is the top-1 class over all their clips."""
 
-    class Options(AnyOptions):
+    class Options(ClassNameOptions):
         aggregate: Count = 1
 
     joins_segments = True
@@ -318,6 +344,10 @@ class R2P1DAggregator(Step):
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)
         self._waiting: dict[int, list[tuple[int, torch.Tensor]]] = {}
+
+    @classmethod
+    def class_names(cls, options: Any) -> Sequence[str]:
+        return read_class_names(options.class_names) if options.class_names else ()
 
     @classmethod
     def num_segments_joined(cls, options: Any) -> int:

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 
 from models.r2p1d.execution import ExecutionOptions
 from models.r2p1d.network import NUM_PARTS
+from models.r2p1d.presets import KINETICS_MEAN, KINETICS_STD, PRESETS, PresetName
 from models.r2p1d.sampler import R2P1DSampler
+from nvvl.pace import Pace
+from nvvl.window import Window
 from rnb.contract import Count, Layout, Options, TensorSpec
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PartIndex = Annotated[StrictInt, Field(ge=1, le=NUM_PARTS)]
+
+
+Level = Annotated[float, Field(allow_inf_nan=False)]
+Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class PresetOptions(Options):
+    """Options that fit certain weights; those that a config sets itself go before those of the preset."""
+
+    preset: PresetName | None = None
+    """See models.r2p1d.presets."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, given: Any) -> Any:
+        name = given.get("preset")
+        preset = PRESETS.get(name, {}) if isinstance(name, str) else {}
+        return {**{key: value for key, value in preset.items() if key in cls.model_fields}, **given}
 
 
 class ClipCountOptions(Options):
@@ -24,6 +45,8 @@ class ClipCountOptions(Options):
     num_clips: Count = 10
     num_clips_population: tuple[Count, ...] | None = (1, 15)
     num_clips_weights: tuple[Weight, ...] | None = (10, 1)
+    clip_positions: Literal["drawn", "even"] = "drawn"
+    """Drawn from the seed, apart from each other; or from the very start to the very end, always the same."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -32,7 +55,13 @@ class ClipCountOptions(Options):
 
     def sampler(self, clip_length: int) -> R2P1DSampler:
         """What draws the clips. Raises ValueError for weights that do not fit the population."""
-        return R2P1DSampler(clip_length, self.num_clips, self.num_clips_population, self.num_clips_weights)
+        return R2P1DSampler(
+            clip_length,
+            self.num_clips,
+            self.num_clips_population,
+            self.num_clips_weights,
+            is_even=self.clip_positions == "even",
+        )
 
     @property
     def most_clips(self) -> int:
@@ -40,16 +69,30 @@ class ClipCountOptions(Options):
         return max(self.num_clips_population or ()) if is_drawn else self.num_clips
 
 
-class FrameOptions(Options):
+class FrameOptions(PresetOptions):
     """What is made of a video."""
 
     width: Count = 112
     height: Count = 112
+    """Of the frames that are handed on."""
+    resize: tuple[Count, Count] | None = None
+    """Scale frames to this width and height, and cut out the middle; null: squeeze all of the picture in."""
     consecutive_frames: Count = 8
+    """Frames in a clip."""
+    frame_step: Count = 1
+    """Clips have every so many of the video's frames."""
+    frame_rate: Spread | None = None
+    """Clips have so many frames a second."""
     backend: Literal["auto", "nvdec", "pyav", "nvvl"] = "auto"
     """What decodes; see nvvl.RnBLoader."""
     conceal: bool = False
     """Take frames that a decoder made up in part because the file is damaged; such requests get a remark."""
+
+    @model_validator(mode="after")
+    def _check_frames(self) -> Self:
+        Window.centred(self.width, self.height, self.resize)
+        Pace(self.frame_step, self.frame_rate)
+        return self
 
 
 class DtypeOptions(Options):
@@ -67,7 +110,14 @@ class ClipOptions(ClipCountOptions, FrameOptions):
         return (TensorSpec((self.most_clips, *row), dtype),)
 
 
-class NetworkOptions(Options):
+class ClassNameOptions(Options):
+    """What the classes are called."""
+
+    class_names: str | None = None
+    """A file with a name a line, by label."""
+
+
+class NetworkOptions(PresetOptions, ClassNameOptions):
     """The network and its weights: random ones, drawn from the seed, without a checkpoint."""
 
     num_classes: Count = 400
@@ -75,6 +125,9 @@ class NetworkOptions(Options):
     """Residual blocks of each layer; null: those of R(2+1)D-18."""
     checkpoint: str | None = None
     seed: StrictInt = 0
+    mean: tuple[Level, Level, Level] = KINETICS_MEAN
+    std: tuple[Spread, Spread, Spread] = KINETICS_STD
+    """Of red, green and blue in frames from 0 to 1, which are normalized with them."""
 
 
 class RunnerOptions(NetworkOptions, ExecutionOptions):

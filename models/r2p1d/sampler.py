@@ -28,6 +28,9 @@ class R2P1DSampler(Sampler):
 
     Source: Tran et al., "A Closer Look at Spatiotemporal Convolutions for Action Recognition", CVPR 2018,
     section 4.2, and RnB's own load.
+
+    When `is_even`, the first clip is the video's start, the last its end, and the others are evenly between
+    them, as torchvision's UniformClipSampler places them; in a short video they overlap.
     """
 
     def __init__(
@@ -36,6 +39,8 @@ class R2P1DSampler(Sampler):
         num_clips: int = 10,
         num_clips_population: Sequence[int] | None = (1, 15),
         num_clips_weights: Sequence[float] | None = (10, 1),
+        *,
+        is_even: bool = False,
     ) -> None:
         """`clip_length` is in frames. Raises ValueError for counts below 1 and weights that do not fit."""
         _check_positive("clip_length", clip_length)
@@ -46,6 +51,7 @@ class R2P1DSampler(Sampler):
         _check_population(num_clips_population, num_clips_weights)
         self._population = tuple(num_clips_population)
         self._cumulative_weights = tuple(accumulate(num_clips_weights))
+        self._is_even = is_even
         self._random = random.Random(DEFAULT_SEED)
 
     def seed(self, seed: int, request_id: int) -> None:
@@ -54,7 +60,7 @@ class R2P1DSampler(Sampler):
         self._random = random.Random(int.from_bytes(digest, "big"))
 
     def sample(self, length: int) -> list[int]:
-        """First frame of each clip, ascending, in a video of `length` frames.
+        """First frame of each clip, in order, in a video of `length` frames.
 
         Raises ValueError if the video is shorter than one clip.
         """
@@ -62,7 +68,10 @@ class R2P1DSampler(Sampler):
             raise ValueError(
                 f"video of {length} frames is too short; a clip takes {self.clip_length} consecutive frames"
             )
-        num_clips = min(self._draw_num_clips(), length // self.clip_length)
+        num_clips = self._draw_num_clips()
+        if self._is_even:
+            return [clip * (length - self.clip_length) // max(1, num_clips - 1) for clip in range(num_clips)]
+        num_clips = min(num_clips, length // self.clip_length)
         window = length // num_clips
         leniency = length - (num_clips - 1) * window - self.clip_length
         start = self._draw_below(leniency + 1)

@@ -31,14 +31,29 @@ def build_part(
     Without a checkpoint the weights are `random_weights` of `seed`. Raises ValueError for a range that does
     not exist and CheckpointError for a checkpoint that does not fit.
     """
+    part = bare_part(
+        start_index, end_index, num_classes=num_classes, layer_sizes=layer_sizes, checkpoint=checkpoint
+    )
+    weights = select_weights(checkpoint, part) if checkpoint else random_weights(part, seed)
+    part.load_state_dict(weights, assign=True)
+    return part.to(device)
+
+
+def bare_part(
+    start_index: int,
+    end_index: int,
+    *,
+    num_classes: int,
+    layer_sizes: Sequence[int],
+    checkpoint: Checkpoint | None,
+) -> R2P1DPart:
+    """Its shapes alone, on the device 'meta', in the checkpoint's variant. Raises ValueError."""
     variant: Variant = checkpoint.variant if checkpoint else RES2PLUS1D
-    with torch.device("meta"):  # shapes only: the weights replace all of it
+    with torch.device("meta"):
         part = R2P1DPart(
             start_index, end_index, num_classes=num_classes, layer_sizes=layer_sizes, variant=variant
         )
-    weights = select_weights(checkpoint, part) if checkpoint else random_weights(part, seed)
-    part.load_state_dict(weights, assign=True)
-    return part.eval().requires_grad_(False).to(device)
+    return part.eval().requires_grad_(False)
 
 
 def random_weights(part: R2P1DPart, seed: int) -> State:

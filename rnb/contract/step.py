@@ -84,6 +84,21 @@ class Step:
         return ()
 
     @classmethod
+    def check_machine(cls, options: Any, device: Device) -> None:
+        """Look whether this machine has what these options need on this device, without starting any of it.
+
+        It runs before any process starts. A ValueError names what is missing.
+        """
+
+    @classmethod
+    def class_names(cls, options: Any) -> Sequence[str]:
+        """What the classes of its results are called, by label; empty: they have no names.
+
+        It runs before any process starts. A ValueError names what is wrong with an option.
+        """
+        return ()
+
+    @classmethod
     def num_segments_joined(cls, options: Any) -> int | None:
         """Of a step that joins segments: how many its options say a request comes in; None: any number."""
         return None

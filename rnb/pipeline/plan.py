@@ -87,6 +87,8 @@ class Plan:
     events: tuple[Event, ...]
     """What is recorded of each request, in the order in which it happens."""
     step_types: tuple[StepType, ...]
+    class_names: tuple[str, ...] = ()
+    """What the classes of the results are called, by label; empty: they have no names."""
 
     @property
     def num_steps(self) -> int:
@@ -130,6 +132,8 @@ class _Builder:
     pools: list[PoolPlan] = field(default_factory=list)
     replicas: list[ReplicaPlan] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    class_names: tuple[str, ...] = ()
+    """Of the step that was added last."""
 
     def build(self) -> Plan:
         types = [self._step_type(index) for index in range(len(self.config.pipeline))]
@@ -158,6 +162,7 @@ class _Builder:
             replicas=self.replicas,
             events=(DUE, SENT, *self.events),
             step_types=tuple(types),
+            class_names=self.class_names,
         )
 
     def _step_type(self, index: int) -> StepType:
@@ -258,8 +263,10 @@ class _Builder:
         for number, group in enumerate(step.queue_groups):
             options = step_type.options(index, number, step, group, self.flags.step_options)
             layout = step_type.output(index, number, options, inputs)
+            self.class_names = step_type.class_names(index, number, options)
             for gpu in group.gpus:
                 device = device_of(gpu, self.flags.mode)
+                step_type.check_machine(index, number, options, device)
                 out_pool = self._add_pool(index, len(self.replicas) - first, device, layout)
                 is_plain = step.num_segments == batch_size == 1 and step.max_clips is None
                 self.replicas.append(

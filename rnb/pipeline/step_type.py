@@ -7,7 +7,7 @@ This is the only place that looks at step classes. One that is not a `rnb.contra
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,17 +98,29 @@ class StepType:
 
     def output(self, index: int, number: int, options: Any, inputs: Layout) -> Layout:
         """The tensors that it puts out. Raises ConfigError."""
+        layout = self._ask(index, number, self.cls.output, options, inputs)
+        for spec in layout if isinstance(layout, (tuple, list)) else [layout]:
+            _check_spec(f"pipeline[{index}].model", self.name, spec)
+        return tuple(layout)
+
+    def check_machine(self, index: int, number: int, options: Any, device: Device) -> None:
+        """Whether it can run on this device of this machine. Raises ConfigError."""
+        self._ask(index, number, self.cls.check_machine, options, device)
+
+    def class_names(self, index: int, number: int, options: Any) -> tuple[str, ...]:
+        """What the classes of its results are called, by label. Raises ConfigError."""
+        return tuple(self._ask(index, number, self.cls.class_names, options))
+
+    def _ask(self, index: int, number: int, question: Callable[..., Any], *details: Any) -> Any:
+        """What the class answers. Raises ConfigError."""
         place = f"pipeline[{index}]"
         try:
-            layout = self.cls.output(options, inputs)
+            return question(*details)
         except ValueError as error:
             raise ConfigError(f"{place}.queue_groups[{number}]", str(error)) from None
         except (Exception, SystemExit) as error:
-            problem = f"{self.name}.output failed: {type(error).__name__}: {error}"
+            problem = f"{self.name}.{question.__name__} failed: {type(error).__name__}: {error}"
             raise ConfigError(f"{place}.model", problem.splitlines()[0]) from error
-        for spec in layout if isinstance(layout, (tuple, list)) else [layout]:
-            _check_spec(f"{place}.model", self.name, spec)
-        return tuple(layout)
 
     def num_workers(self, step: StepConfig, group: QueueGroup, options: Any, device: Device) -> int:
         return group.workers or step.workers or self.cls.default_workers(options, device)

@@ -19,6 +19,8 @@ Flags = NDArray[np.bool_]
 Table = dict[str, NDArray[Any]]
 """Columns by name."""
 
+CLASS_NAME = "class_name"
+"""The column of the requests that says what their class is called, where classes have names."""
 _NS_PER_S = 1_000_000_000
 
 
@@ -30,7 +32,8 @@ class Run:
     times: dict[Event, Times]
     """Of each request, in the order in which the events happen."""
     requests: Table
-    """REQUEST_COLUMNS, replica<i> and worker<i>; of a run in the seed's format only status and is_warmup."""
+    """REQUEST_COLUMNS, replica<i> and worker<i>, and CLASS_NAME where classes have names; of a run in the
+    seed's format only status and is_warmup."""
     tables: dict[str, Table] = field(default_factory=dict)
     """What was measured beside the requests, by the name of its table: telemetry, occupancy, …"""
     results: dict[int, Any] = field(default_factory=dict)

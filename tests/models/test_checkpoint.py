@@ -1,5 +1,7 @@
+import os
 import pickle
 import re
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,15 @@ def test_half_precision_weights_are_widened(own_state: State, tmp_path: Path) ->
     assert {parameter.dtype for parameter in part.parameters()} == {torch.float32}
 
 
+def test_files_without_counters_are_fine(own_state: State, tmp_path: Path) -> None:
+    without = {key: tensor for key, tensor in own_state.items() if not key.endswith("num_batches_tracked")}
+    assert len(without) < len(own_state)
+    path = saved(tmp_path, without)
+    part = build_part(checkpoint=read_checkpoint(path), **SMALL)
+    weights = part.state_dict()
+    assert all(torch.equal(weights[key], tensor) for key, tensor in without.items())
+
+
 def refusal(path: Path, start: int = 1, end: int = 5, **options: object) -> str:
     with pytest.raises(CheckpointError) as caught:
         build_part(start, end, checkpoint=read_checkpoint(path), **{**SMALL, **options})
@@ -124,22 +135,47 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    assert "Is a directory" in refusal(tmp_path)
+    assert "is a folder, not a PyTorch checkpoint" in refusal(tmp_path)
+
+
+def test_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert "is no regular file" in refusal(tmp_path / "fifo")
+
+
+NO_ZIP = "not a PyTorch checkpoint: a zip archive of other things, damaged or cut short"
+NO_PICKLE = "not a PyTorch checkpoint: a pickle of other things, damaged or cut short"
+NEITHER = "not a PyTorch checkpoint: neither a zip archive nor a pickle"
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"not a checkpoint at all", b"\x80\x02}q\x00.", b"PK\x03\x04 torn zip"]
+    ("content", "reason"),
+    [
+        (b"", "is empty, not a PyTorch checkpoint"),
+        (b"not a checkpoint at all", NEITHER),
+        ("Gewichte für R(2+1)D\n".encode(), NEITHER),
+        (b"\x80\x02}q\x00.", NO_PICKLE),
+        (pickle.dumps({"linear.bias": 1})[:-3], NO_PICKLE),
+        (b"PK\x03\x04 torn zip", NO_ZIP),
+    ],
 )
-def test_what_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_what_is_no_checkpoint_is_refused_in_plain_words(content: bytes, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "file.pth"
     path.write_bytes(content)
-    assert "not a" in refusal(path)
+    assert refusal(path) == f"checkpoint {path}: {reason}"
 
 
 def test_a_torn_checkpoint_is_refused(own_state: State, tmp_path: Path) -> None:
     path = saved(tmp_path, own_state)
     path.write_bytes(path.read_bytes()[:-1000])
-    assert "not a PyTorch checkpoint" in refusal(path)
+    assert refusal(path) == f"checkpoint {path}: {NO_ZIP}"
+
+
+def test_a_zip_archive_of_other_things_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "archive.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("words.txt", "nothing to load")
+    assert refusal(path) == f"checkpoint {path}: {NO_ZIP}"
 
 
 class RunsCode:
@@ -149,10 +185,13 @@ class RunsCode:
 
 def test_a_checkpoint_that_runs_code_is_refused_and_runs_none(tmp_path: Path) -> None:
     path = saved(tmp_path, {"state_dict": RunsCode()})
-    assert "not a PyTorch checkpoint" in refusal(path)
-    legacy = tmp_path / "legacy.pth"
-    legacy.write_bytes(pickle.dumps(RunsCode()))
-    assert "not a PyTorch checkpoint" in refusal(legacy)
+    assert "holds objects of code, which is not run; save tensors alone" in refusal(path)
+    path = saved(tmp_path, torch.nn.Linear(2, 2))
+    assert "holds objects of code, which is not run; save tensors alone" in refusal(path)
+    raw = tmp_path / "raw.pth"
+    raw.write_bytes(pickle.dumps(RunsCode()))
+    assert NO_PICKLE in refusal(raw)
+    assert not Path("never").exists()
 
 
 @pytest.mark.parametrize(
@@ -205,3 +244,35 @@ def test_wrong_shapes_are_named(own_state: State, tmp_path: Path) -> None:
     message = refusal(saved(tmp_path, own_state), num_classes=6)
     assert "linear.weight is (5, 512) instead of (6, 512)" in message
     assert "linear.bias is (5,) instead of (6,)" in message
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers_are_named(value: float, variant: Variant, tmp_path: Path) -> None:
+    network = trained(variant)
+    network.state_dict()["res2plus1d.conv3.block1.conv1.bn.running_var"][1] = value
+    path = saved(tmp_path, in_layout(network, variant))
+    named = "NaN or infinite values in res2plus1d.conv3.block1.conv1.bn.running_var"
+    assert refusal(path) == f"checkpoint {path}: {named}"
+    assert named in refusal(path, 3, 4)
+    build_part(1, 2, checkpoint=read_checkpoint(path), **SMALL)
+
+
+def test_weights_too_large_for_their_type_are_named(own_state: State, tmp_path: Path) -> None:
+    large = own_state["linear.bias"].double() + 1e300
+    path = saved(tmp_path, {**own_state, "linear.bias": large})
+    assert "NaN or infinite values in linear.bias" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        (torch.zeros(5, dtype=torch.complex64), "linear.bias is torch.complex64"),
+        (torch.zeros(5).to_sparse(), "linear.bias is torch.float32, torch.sparse_coo"),
+        (torch.zeros(5, device="meta"), "linear.bias is torch.float32, torch.strided, on meta"),
+    ],
+)
+def test_tensors_of_other_kinds_are_named(
+    odd: torch.Tensor, words: str, own_state: State, tmp_path: Path
+) -> None:
+    path = saved(tmp_path, {**own_state, "linear.bias": odd})
+    assert words in refusal(path)

@@ -16,6 +16,7 @@ from models.r2p1d.model import (
     R2P1DSyntheticLoader,
 )
 from models.r2p1d.options import (
+    ClassNameOptions,
     ClipCountOptions,
     ClipOptions,
     DtypeOptions,
@@ -23,6 +24,7 @@ from models.r2p1d.options import (
     NetworkOptions,
     RunnerOptions,
 )
+from models.r2p1d.presets import PRESETS
 from rnb.contract import Options, TensorSpec
 from rnb.pipeline.config import first_problem
 
@@ -39,7 +41,7 @@ def test_each_step_takes_the_options_of_its_parts() -> None:
         "end_index",
     }
     assert fields(R2P1DSingleStep.Options) == fields(ClipOptions, NetworkOptions, ExecutionOptions)
-    assert fields(R2P1DAggregator.Options) == {"aggregate"}
+    assert fields(R2P1DAggregator.Options) == fields(ClassNameOptions) | {"aggregate"}
 
 
 def test_the_steps_whose_options_are_the_runs_seed_and_checkpoint() -> None:
@@ -80,6 +82,21 @@ def test_the_size_of_a_clip() -> None:
         (ClipOptions, {"num_clips_weights": [1, 2, 3]}, "", "weights"),
         (ClipOptions, {"num_clips_weights": [0, 0]}, "", "weights"),
         (ClipOptions, {"width": 1.5}, "width", "valid integer"),
+        (
+            ClipOptions,
+            {"resize": [100, 128]},
+            "",
+            "resize: 100 x 128, must be at least the output's 112 x 112",
+        ),
+        (ClipOptions, {"resize": [128]}, "resize[1]", "missing"),
+        (ClipOptions, {"frame_rate": 0}, "frame_rate", "greater than 0"),
+        (ClipOptions, {"frame_step": 0}, "frame_step", "greater than or equal to 1"),
+        (ClipOptions, {"frame_step": 2, "frame_rate": 15}, "", "frame_step: 2, does not go with frame_rate"),
+        (ClipOptions, {"preset": "imagenet"}, "preset", "'torchvision-kinetics400', 'res2plus1d' or"),
+        (ClipOptions, {"preset": ["snuspl"]}, "preset", "'torchvision-kinetics400', 'res2plus1d' or"),
+        (ClipOptions, {"clip_positions": "random"}, "clip_positions", "'drawn' or 'even'"),
+        (NetworkOptions, {"std": [1, 0, 1]}, "std[1]", "greater than 0"),
+        (NetworkOptions, {"mean": [0.5]}, "mean[1]", "missing"),
         (ClipOptions, {"backend": "ffmpeg"}, "backend", "'auto', 'nvdec', 'pyav' or 'nvvl'"),
         (ClipOptions, {"clips": 3}, "clips", "not permitted"),
         (DtypeOptions, {"dtype": "float16"}, "dtype", "'float32' or 'uint8'"),
@@ -97,6 +114,48 @@ def test_what_is_refused(kind: type[Options], options: dict[str, Any], place: st
     assert where == place
     assert rule in message
     assert "\n" not in message
+
+
+def test_a_preset_says_what_its_weights_expect() -> None:
+    options = R2P1DSingleStep.Options.model_validate({"preset": "torchvision-kinetics400"})
+    assert (options.width, options.height, options.resize) == (112, 112, (171, 128))
+    assert (options.consecutive_frames, options.frame_rate, options.frame_step) == (16, 15.0, 1)
+    assert (options.mean[0], options.std[2]) == (0.43216, 0.216989)
+    assert options.most_clips == 15
+
+
+@pytest.mark.parametrize("preset", ["torchvision-kinetics400", "res2plus1d", "snuspl"])
+def test_every_preset_is_taken_by_every_step_that_has_one(preset: str) -> None:
+    loader = R2P1DLoader.Options.model_validate({"preset": preset})
+    runner = R2P1DRunner.Options.model_validate({"preset": preset})
+    single = R2P1DSingleStep.Options.model_validate({"preset": preset})
+    for name, value in PRESETS[preset].items():
+        kinds = [step for step in (loader, runner, single) if name in type(step).model_fields]
+        assert kinds[-1] is single
+        assert [getattr(step, name) for step in kinds] == [value] * len(kinds)
+
+
+def test_a_single_option_goes_before_the_preset() -> None:
+    given = {"preset": "torchvision-kinetics400", "resize": None, "frame_rate": 10, "mean": [0, 0, 0]}
+    options = R2P1DSingleStep.Options.model_validate(given)
+    assert (options.resize, options.frame_rate, options.mean) == (None, 10.0, (0.0, 0.0, 0.0))
+    assert options.consecutive_frames == 16
+    assert R2P1DSingleStep.Options.model_validate(dict(options)) == options
+
+
+def test_without_a_preset_frames_are_what_they_were() -> None:
+    options = R2P1DSingleStep.Options()
+    assert (options.resize, options.consecutive_frames, options.frame_rate) == (None, 8, None)
+    assert options.mean == PRESETS["torchvision-kinetics400"]["mean"]
+
+
+@pytest.mark.parametrize(
+    ("preset", "level", "expected"),
+    [("res2plus1d", 64.0, -0.5), ("snuspl", 64.0, 64.0), ("torchvision-kinetics400", 0.43216 * 255, 0.0)],
+)
+def test_what_becomes_of_a_level_of_red(preset: str, level: float, expected: float) -> None:
+    options = R2P1DRunner.Options.model_validate({"preset": preset})
+    assert (level / 255 - options.mean[0]) / options.std[0] == pytest.approx(expected)
 
 
 def test_options_do_not_change() -> None:

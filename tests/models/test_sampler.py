@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+import torch
 
 from models.r2p1d.sampler import R2P1DSampler
 from nvvl import Sampler
@@ -128,3 +129,13 @@ def test_another_process_samples_the_same_clips() -> None:
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         R2P1DSampler(**options)
+
+
+def test_even_clips_reach_from_the_start_to_the_end_as_torchvisions_do() -> None:
+    sampler = R2P1DSampler(16, 5, None, None, is_even=True)
+    positions = torch.linspace(0, 150 - 16, 5).floor().int().tolist()
+    assert sampler.sample(150) == sampler.sample(150) == positions == [0, 33, 67, 100, 134]
+    assert sampler.sample(18) == [0, 0, 1, 1, 2]
+    assert R2P1DSampler(16, 1, None, None, is_even=True).sample(150) == [0]
+    with pytest.raises(ValueError, match="video of 15 frames is too short"):
+        sampler.sample(15)
