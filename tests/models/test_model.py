@@ -20,6 +20,9 @@ from models.r2p1d.model import (
     R2P1DSyntheticLoader,
     R2P1DVideoPathIterator,
 )
+from models.r2p1d.presets import KINETICS_CLASSES
+from models.r2p1d.weights import build_part
+from nvvl import video_engine
 from rnb.command_line import benchmark
 from rnb.contract import (
     NO_CLASS,
@@ -266,12 +269,37 @@ def test_the_names_that_configs_of_the_seed_use() -> None:
 
 LOADER = {"model": "models.r2p1d.model.R2P1DLoader", "gpus": [0]}
 RUNNER = {"model": "models.r2p1d.model.R2P1DRunner", "gpus": [0]}
+SINGLE = {"model": "models.r2p1d.model.R2P1DSingleStep", "gpus": [0]}
+AGGREGATOR = {"model": "models.r2p1d.model.R2P1DAggregator", "gpus": [0]}
+KINETICS = "torchvision-kinetics400"
 
 
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
         ([{**LOADER, "dtype": "float16"}, RUNNER], 'pipeline[0].dtype: "float16": input should be'),
+        ([{**LOADER, "dtype": "float64"}, RUNNER], 'pipeline[0].dtype: "float64": input should be'),
+        ([{**SINGLE, "precision": "float64"}], 'pipeline[0].precision: "float64": input should be'),
+        ([{**LOADER, "backend": "dali"}, RUNNER], "pipeline[0].backend: \"dali\": input should be 'auto'"),
+        (
+            [{**LOADER, "backend": "nvdec"}, RUNNER],
+            "pipeline[0].queue_groups[0]: backend 'nvdec' needs a GPU, but the device is the CPU; choose",
+        ),
+        ([{**SINGLE, "backend": "nvvl"}], "pipeline[0].queue_groups[0]: backend 'nvvl' needs a GPU"),
+        (
+            [{**LOADER, "resize": [171, 100]}, RUNNER],
+            "pipeline[0]: resize: 171 x 100, must be at least the output's 112 x 112",
+        ),
+        ([{**LOADER, "frame_step": 2, "preset": KINETICS}, RUNNER], "pipeline[0]: frame_step: 2, does not"),
+        ([{**SINGLE, "preset": "kinetics"}], 'pipeline[0].preset: "kinetics": input should be'),
+        (
+            [{**SINGLE, "preset": KINETICS, "num_classes": 20}],
+            f"pipeline[0].queue_groups[0]: class_names: {KINETICS_CLASSES}: 400 names, but num_classes is 20",
+        ),
+        (
+            [LOADER, RUNNER, {**AGGREGATOR, "class_names": "none.txt"}],
+            "pipeline[2].queue_groups[0]: class_names: none.txt: cannot be read: No such file or directory",
+        ),
         ([{**LOADER, "num_clip": 3}, RUNNER], "pipeline[0].num_clip: unknown key; did you mean 'num_clips'?"),
         ([{**LOADER, "num_clips_weights": [1]}, RUNNER], "pipeline[0]: "),
         ([LOADER, {**RUNNER, "precision": "fp8"}], 'pipeline[1].precision: "fp8": input should be'),
@@ -287,9 +315,107 @@ RUNNER = {"model": "models.r2p1d.model.R2P1DRunner", "gpus": [0]}
 def test_what_check_refuses_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], steps: list[Any], message: str
 ) -> None:
-    path = tmp_path / "config.json"
+    assert checked(tmp_path, capsys, steps).startswith(message)
+
+
+def checked(folder: Path, capsys: pytest.CaptureFixture[str], steps: list[Any]) -> str:
+    """The line with which --check refuses these steps."""
+    path = folder / "config.json"
     path.write_text(json.dumps(steps))
     assert benchmark.main(["-c", str(path), "--device", "cpu", "--check"]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
-    assert err.startswith(f"benchmark.py: error: {message}")
+    return err.removeprefix("benchmark.py: error: ")
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, torch.Tensor]:
+    """A small network's, in RnB's own layout."""
+    return dict(build_part(num_classes=7, layer_sizes=(1, 1, 1, 1)).state_dict())
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        [SINGLE],
+        [LOADER, RUNNER],
+        [LOADER, {**RUNNER, "end_index": 2}, {**RUNNER, "start_index": 3}],
+    ],
+    ids=["single", "whole", "parts"],
+)
+def test_a_checkpoint_that_does_not_fit_is_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    weights: dict[str, torch.Tensor],
+    pipeline: list[dict[str, Any]],
+) -> None:
+    checkpoint = tmp_path / "weights.pth"
+    steps: list[Any] = [
+        step if step is LOADER else {**step, **SMALL, "checkpoint": str(checkpoint)} for step in pipeline
+    ]
+
+    def refusal(**changes: torch.Tensor | None) -> str:
+        changed = {**weights, **{name.replace("__", "."): tensor for name, tensor in changes.items()}}
+        torch.save({name: tensor for name, tensor in changed.items() if tensor is not None}, checkpoint)
+        place = f"pipeline[{len(steps) - 1}].queue_groups[0]: checkpoint {checkpoint}: "
+        line = checked(tmp_path, capsys, steps)
+        assert line.startswith(place)
+        return line.removeprefix(place).strip()
+
+    assert refusal(linear__bias=None).startswith("1 missing key: linear.bias")
+    assert refusal(linear__bias=torch.zeros(9)).startswith("linear.bias is (9,) instead of (7,)")
+    assert refusal(linear__bias=torch.full((7,), torch.nan)) == "NaN or infinite values in linear.bias"
+    checkpoint.write_text("no weights")
+    first = 0 if len(steps) == 1 else 1
+    assert checked(tmp_path, capsys, steps).startswith(f"pipeline[{first}].queue_groups[0]: checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("backend", "lacking"),
+    [("nvdec", "needs the package PyNvVideoCodec"), ("nvvl", "original nvvl package is not installed")],
+)
+def test_a_backend_that_this_machine_lacks(
+    backend: str, lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_engine, "is_available", lambda: False)
+    for step in (R2P1DLoader, R2P1DSingleStep):
+        options = step.Options.model_validate({"backend": backend})
+        with pytest.raises(ValueError, match=lacking):
+            step.check_machine(options, GPU)
+        step.check_machine(step.Options(), GPU)
+
+
+def test_frames_may_be_small() -> None:
+    """16x16 pixels are one value per channel in the end, which is enough to infer."""
+    clips = TensorSpec((2, 3, 8, 16, 16), "uint8")
+    assert outputs(R2P1DRunner, clips, **SMALL) == (TensorSpec((2, 7)),)
+    logits = make(R2P1DRunner, clips, **SMALL).infer(torch.randint(0, 256, clips.shape).byte())
+    assert logits.shape == (2, 7)
+    assert logits.isfinite().all()
+
+
+def test_a_preset_reaches_the_clips_and_the_network(video: str) -> None:
+    one_clip: dict[str, Any] = {"num_clips": 1, "num_clips_population": None, "seed": 0}
+    drawn = make(R2P1DLoader, preset=KINETICS, **one_clip)(request(0, payload=video)).tensors[0]
+    assert drawn.shape == (1, 3, 16, 112, 112)
+    loader = make(R2P1DLoader, preset="res2plus1d", **one_clip)
+    whole = make(R2P1DLoader, width=171, height=128, **one_clip)
+    middle, around = (step(request(0, payload=video)).tensors[0] for step in (loader, whole))
+    torch.testing.assert_close(middle, around[..., 8:120, 30:142])
+    raw, scaled = (
+        make(R2P1DRunner, TensorSpec((1, 3, 8, 16, 16)), end_index=1, preset=preset, **SMALL)
+        for preset in ("snuspl", "res2plus1d")
+    )
+    frames = torch.rand(1, 3, 8, 16, 16) * 255
+    torch.testing.assert_close(scaled.infer(frames), raw.infer((frames - 128) / 128), atol=1e-4, rtol=1e-4)
+
+
+def test_the_results_of_a_preset_have_names() -> None:
+    single = R2P1DSingleStep.Options.model_validate({"preset": KINETICS})
+    runner = R2P1DRunner.Options.model_validate({"preset": KINETICS})
+    names = R2P1DSingleStep.class_names(single)
+    assert names == R2P1DRunner.class_names(runner)
+    assert (len(names), names[-1]) == (400, "zumba")
+    aggregator = R2P1DAggregator.Options(class_names=KINETICS_CLASSES)
+    assert R2P1DAggregator.class_names(aggregator) == names
+    assert R2P1DRunner.class_names(R2P1DRunner.Options()) == ()

@@ -22,7 +22,7 @@ from rnb.record.run_folder import read
 from rnb.spec import schedule_of
 from tests.support.played import NOTHING, played, spec_for
 from tests.support.running import tiny
-from tests.support.tiny_steps import clips_of, expected_label
+from tests.support.tiny_steps import NUM_CLASSES, clips_of, expected_label
 
 ALL_FINISHED = ["finished"] * 20
 
@@ -58,6 +58,19 @@ def test_in_memory_and_with_a_folder_it_is_the_same_run(
     assert all(np.array_equal(back.times[event], kept.times[event]) for event in kept.events)
     assert set(in_memory.tables) == set(back.tables) == {"telemetry"}
     assert capsys.readouterr() == ("", ""), "it prints nothing"
+
+
+def test_classes_that_have_names_are_kept_by_name(tmp_path: Path) -> None:
+    spec = spec_for(tmp_path, [tiny("Load", fail_every=7), tiny("ClassifyByName")], videos=60)
+    run = played(spec, folder=folder_in(tmp_path))
+    labels = run.requests["label"].tolist()
+    named = [f"class {label}" if 0 <= label < NUM_CLASSES - 1 else "" for label in labels]
+    assert {-1, NUM_CLASSES - 1} < set(labels)
+    assert run.requests["class_name"].tolist() == named
+    assert run.folder is not None
+    assert read(run.folder).requests["class_name"].tolist() == named
+    plain = played(spec_for(tmp_path, [tiny("Load"), tiny("Classify")]))
+    assert "class_name" not in plain.requests
 
 
 def test_from_another_thread_and_again(tmp_path: Path) -> None:

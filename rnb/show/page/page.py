@@ -12,6 +12,7 @@ from rnb.show.page.fills import definitions
 from rnb.show.page.markup import Markup, join, tag
 from rnb.show.page.sections import (
     breakdown,
+    classes,
     comparison,
     devices,
     latency,
@@ -45,6 +46,7 @@ SECTIONS: tuple[Section, ...] = (
     replicas.section,
     devices.section,
     occupancy.section,
+    classes.section,
     provenance.section,
 )
 """From top to bottom. A section that returns None is left out."""

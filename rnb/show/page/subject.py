@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnb.analysis.classes import ClassCount, class_counts
 from rnb.analysis.comparison import Contrast, Group, letter
 from rnb.analysis.latency_curve import LatencyCurve, latency_curve
 from rnb.analysis.load_curve import LoadPoint, offered_per_s
@@ -56,6 +57,8 @@ class Findings:
     depth_curves: Mapping[int, tuple[NDArray[np.float64], NDArray[np.float64]]]
     """By step: seconds from the start of the measured phase, and how many requests waited."""
     occupancy: Occupancy | None
+    classes: Sequence[ClassCount]
+    """By name, the most frequent first; empty where they have no names."""
     over_time: Mapping[str, Table]
     """The tables of what was measured beside the run at certain times, by name."""
 
@@ -96,6 +99,7 @@ def findings_of(run: Run, summary: Summary | None = None, verdict: Verdict | Non
         tail=attribute_tail(run),
         depth_curves=_depth_curves(run),
         occupancy=occupancy_of(run),
+        classes=class_counts(run),
         over_time={name: table for name, table in run.tables.items() if "time_ns" in table},
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.contract.events import Stage
-from rnb.record.run import Flags, Run, Times
+from rnb.record.run import CLASS_NAME, Flags, Run, Times
 from rnb.show.trace.processes import RUN
 from rnb.show.trace.writer import TraceWriter, quoted
 
@@ -80,7 +80,8 @@ def _write_whole(writer: TraceWriter, run: Run, rows: Rows, spans: list[Spans], 
     ids = [quoted(str(id)) for id in requests["request_id"][rows].tolist()]
     about: dict[str, Any] = {"request": requests["request_id"][rows]}
     about |= {name: requests[name][rows] for name in ("num_clips", "label")}
-    about |= {name: list(map(quoted, requests[name][rows])) for name in ("video", "status", "reason")}
+    texts = [name for name in ("video", "status", "reason", CLASS_NAME) if name in requests]
+    about |= {name: list(map(quoted, requests[name][rows])) for name in texts}
     writer.span_starts(title, pid=RUN, ids=ids, time_ns=run.due_ns[rows], **about)
     _write_stages(writer, [part.of(rows) for part in spans if part.segment is None], ids)
     writer.span_ends(title, pid=RUN, ids=ids, time_ns=run.ends_ns[rows])

@@ -103,6 +103,27 @@ def test_the_figures_are_those_of_the_analysis() -> None:
         assert f"{100 * entry.busy:.1f} %" in words
 
 
+def test_classes_are_shown_by_name_where_they_have_one() -> None:
+    run = simulate(num_requests=4_000)
+    names = ["eating <cake>", "yoga", "yoga", "zumba"] * 1_000
+    run.requests["class_name"] = np.array(names, dtype=object)
+    run.requests["score"] = np.full(4_000, 0.75)
+    reader = Reader(render(alone(run)))
+    assert reader.texts["h2"] == [*ALL_HEADINGS[:-1], "Classes", ALL_HEADINGS[-1]]
+    cells = reader.texts["td"]
+    assert cells[cells.index("yoga") :][:8] == [
+        "yoga",
+        "2,000",
+        "50.0 %",
+        "75.0 %",
+        "eating <cake>",
+        "1,000",
+        "25.0 %",
+        "75.0 %",
+    ]
+    assert Reader(render(compared([run, simulate("logs/b")]))).texts["h2"].count("Classes") == 1
+
+
 def test_rates_are_drawn_where_there_are_several() -> None:
     words = Reader(render(compared(sweep(6)))).words
     assert "Latency against offered rate" in words
