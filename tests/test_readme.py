@@ -10,19 +10,22 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from models.r2p1d.presets import PRESETS
 from rnb.command_line import compare
 from rnb.command_line.commands import command_of
 from rnb.command_line.flags import parse_args
 from rnb.record.run_folder import read
 from tests.end_to_end.conftest import bench
 from tests.support.running import ROOT, Bench
+from tests.support.sample_runs import write_run
 
 __all__ = ["bench"]
 
 README, CONTRIBUTING = ROOT / "README.md", ROOT / "CONTRIBUTING.md"
-FLAGS, VIDEO = ROOT / "docs/flags.md", ROOT / "docs/video.md"
+FLAGS, VIDEO, ACCURACY = (ROOT / f"docs/{name}.md" for name in ("flags", "video", "accuracy"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 PACKAGES = "rnb|models|nvvl|utils|benchmarks|tests"
 SYNTHETIC_LOADER = {"model": "models.r2p1d.model.R2P1DSyntheticLoader", "gpus": [0]}
@@ -256,6 +259,24 @@ def test_the_test_of_a_pipeline_in_contributing_passes(
     monkeypatch.setenv("PYTHONPATH", save_examples(CONTRIBUTING, tmp_path / "code"))
     (example,) = (block for block in blocks(CONTRIBUTING, "python") if "bench: Bench" in block)
     assert run_tests(example, bench) == 1
+
+
+def test_the_accuracy_of_the_documents(tmp_path: Path) -> None:
+    videos = ["/data/riding_a_bike/1.mp4", "/data/yoga/2.mp4", "/data/yoga/3.mp4", "/data/zumba/4.mp4"]
+    found = ["riding a bike", "yoga", "zumba", "zumba"]
+    columns = {"video": np.array(videos, dtype=object), "class_name": np.array(found, dtype=object)}
+    folder = write_run(tmp_path, num_requests=4, columns=columns)
+    (example,) = blocks(ACCURACY, "python")
+    names: dict[str, Any] = {}
+    exec(compile(example, "accuracy.md", "exec"), names)
+    assert names["top1_accuracy"](folder) == 0.75
+
+
+def test_the_presets_of_the_documents() -> None:
+    named = re.findall(
+        r"^\| `([\w-]+)` \| (?:torchvision's|keys|the same file)", ACCURACY.read_text(), re.MULTILINE
+    )
+    assert named == list(PRESETS)
 
 
 def test_the_loader_of_the_documents_runs(capsys: pytest.CaptureFixture[str]) -> None:

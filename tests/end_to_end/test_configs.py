@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.r2p1d.presets import KINETICS_CLASSES
 from rnb.pipeline.config import read_config
 from rnb.pipeline.plan import PlanOptions, make_plan
 from rnb.record.run_folder import read
@@ -17,7 +18,8 @@ from tests.support.running import ROOT, Bench, Finished
 from tests.support.videos import write_video
 
 CONFIGS = sorted(path.name for path in (ROOT / "config").glob("*.json"))
-DECODING = [name for name in CONFIGS if name.startswith("r2p1d-") and "inference" not in name]
+OTHER_INPUTS = ("r2p1d-accuracy.json", "r2p1d-inference-fast.json", "r2p1d-inference-only.json")
+DECODING = [name for name in CONFIGS if name.startswith("r2p1d-") and name not in OTHER_INPUTS]
 IN_BATCHES = [f"r2p1d-{name}.json" for name in ("whole", "segment", "nopipeline", "rnb")]
 RUNS = [*((name, "1") for name in DECODING), *((name, "4") for name in IN_BATCHES)]
 """Which config runs with which batch size."""
@@ -100,6 +102,16 @@ def test_a_config_gives_the_same_results_as_the_whole_network(
     # A batch's size changes in which order a convolution adds up, so scores agree to rounding.
     np.testing.assert_allclose(results["score"], expected["score"], rtol=1e-5)
     assert len(set(expected["label"].tolist())) > 1
+
+
+def test_the_config_for_accuracy_gives_each_video_five_clips_and_a_name(bench: Bench, videos: Path) -> None:
+    config = json.loads((ROOT / "config/r2p1d-accuracy.json").read_text())
+    config[0].update(width=32, height=32, resize=[48, 36])
+    config[1].update(layer_sizes=[1, 1, 1, 1])
+    results = results_of(bench.run(config, "-v", "4", "-mi", "0", "--data", str(videos)))
+    names = Path(KINETICS_CLASSES).read_text().splitlines()
+    assert results["num_clips"].tolist() == [5] * 4
+    assert results["class_name"].tolist() == [names[label] for label in results["label"]]
 
 
 def test_an_unreadable_video_is_a_failed_request(bench: Bench, videos: Path, tmp_path: Path) -> None:
