@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 
 from benchmarks.measuring import run_pipeline, show, spread, throughput
@@ -37,6 +38,7 @@ def main() -> None:
         # The order changes, so that a machine that grows warm or busy favours none.
         for variant in variants[:: -1 if number % 2 else 1]:
             rates[variant].append(throughput(run_pipeline(args.config, *always, *FLAGS[variant])))
+            print(f"round {number}, {variant}: {rates[variant][-1]:.1f} requests/s", file=sys.stderr)
     for variant in args.variants:
         ratio = spread([on / off for on, off in zip(rates[variant], rates[BLIND], strict=True)])
         medians = {name: spread(rates[name]) for name in (variant, BLIND)}
