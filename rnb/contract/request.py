@@ -183,7 +183,15 @@ Layout = tuple[TensorSpec, ...]
 """All tensors of an output; empty: there are none."""
 
 
-def split_rows(num_rows: int, num_segments: int) -> list[int]:
-    """Rows of each segment, as even as can be with the larger ones first: 11 in 3 is [4, 4, 3]."""
-    quotient, remainder = divmod(num_rows, num_segments)
-    return [quotient + (segment < remainder) for segment in range(num_segments)]
+def split_rows(counts: Sequence[int], num_segments: int) -> list[list[int]]:
+    """Rows of each segment of the requests in a message, as even as can be: 11 in 3 is [4, 4, 3].
+
+    The larger segments of a request begin where those of the one before it end, so that those of the whole
+    message are as even: 1, 1 and 4 in 3 are [1, 0, 0], [0, 1, 0] and [1, 1, 2].
+    """
+    shares, first = list[list[int]](), 0
+    for count in counts:
+        quotient, remainder = divmod(count, num_segments)
+        shares.append([quotient + ((one - first) % num_segments < remainder) for one in range(num_segments)])
+        first += remainder
+    return shares

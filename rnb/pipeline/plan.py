@@ -11,7 +11,7 @@ from typing import Any
 
 from rnb.contract.device import Device
 from rnb.contract.events import DUE, SENT, Event, EventKind
-from rnb.contract.request import Layout, split_rows
+from rnb.contract.request import Layout
 from rnb.pipeline.config import ConfigError, PipelineConfig
 from rnb.pipeline.devices import device_of
 from rnb.pipeline.selectors import check_selector
@@ -332,7 +332,7 @@ def _check_max_clips(index: int, max_clips: int | None, inputs: Layout, *, batch
 
 def _split(layout: Layout, num_segments: int) -> Layout:
     """Of the largest segment."""
-    return tuple(spec.with_rows(split_rows(spec.most_rows, num_segments)[0]) for spec in layout)
+    return tuple(spec.with_rows(-(-spec.most_rows // num_segments)) for spec in layout)
 
 
 def _larger(one: Layout, other: Layout, index: int) -> Layout:

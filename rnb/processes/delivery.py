@@ -71,7 +71,7 @@ class SlotDelivery:
         requests, rows = batch.requests, batch.rows
         if self._num_segments > 1:
             requests = tuple(self._segment_of(request, segment) for request in requests)
-            rows = tuple(self._share(one, segment) for one in rows)
+            rows = self._shares(rows, segment)
         if self._pool is None or self._pool_index is None or not batch.tensors:
             return Message(None, requests, rows or ((),) * len(requests))
         if slot is None:
@@ -85,8 +85,10 @@ class SlotDelivery:
     def _segment_of(self, request: Request, segment: int) -> Request:
         return Request(request.id, request.payload, segment, self._num_segments, request.parameters)
 
-    def _share(self, rows: Rows, segment: int) -> Rows:
-        return tuple(split_rows(count, self._num_segments)[segment] for count in rows)
+    def _shares(self, rows: Sequence[Rows], segment: int) -> tuple[Rows, ...]:
+        """What each request has in a segment of each tensor."""
+        each = [split_rows(counts, self._num_segments) for counts in zip(*rows, strict=True)]
+        return tuple(tuple(shares[i][segment] for shares in each) for i in range(len(rows)))
 
     def _fill(self, slot: int, batch: Batch, segment: int) -> None:
         """Copy each request's rows of this segment into the slot, one after the other."""
@@ -94,11 +96,10 @@ class SlotDelivery:
         targets = self._pool.tensors(slot)
         for number, (target, source) in enumerate(zip(targets, batch.tensors, strict=True)):
             read = written = 0
-            for rows in batch.rows:
-                shares = split_rows(rows[number], self._num_segments)
+            for shares in split_rows(batch.num_rows(number), self._num_segments):
                 first, count = read + sum(shares[:segment]), shares[segment]
                 copy_rows(target, written, source[first : first + count])
-                read, written = read + rows[number], written + count
+                read, written = read + sum(shares), written + count
         if self._pool.device.is_gpu:
             import torch
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -138,4 +139,13 @@ def test_a_spec_counts_its_rows_and_bytes() -> None:
 def test_rows_are_spread_evenly_with_the_larger_segments_first(
     num_rows: int, num_segments: int, expected: list[int]
 ) -> None:
-    assert split_rows(num_rows, num_segments) == expected
+    assert split_rows([num_rows], num_segments) == [expected]
+
+
+def test_the_segments_of_a_message_are_even_though_it_has_several_requests() -> None:
+    """No segment is larger than what the plan makes room for: the rows of the message in so many parts."""
+    for counts in itertools.product(range(5), repeat=3):
+        for num_segments in (2, 3, 4):
+            shares = split_rows(counts, num_segments)
+            assert [sum(one) for one in shares] == list(counts)
+            assert max(map(sum, zip(*shares, strict=True))) == -(-sum(counts) // num_segments)

@@ -107,16 +107,16 @@ def test_segments_of_one_request_are_even_and_complete() -> None:
     assert len({message.slot for message in messages}) == 3
 
 
-def test_segments_over_several_requests_keep_their_rows_apart() -> None:
-    pool, queue = make_pool(spec(8, 1)), make_queue()
+def test_segments_over_several_requests_are_even_and_keep_their_rows_apart() -> None:
+    pool, queue = make_pool(spec(6, 1)), make_queue()  # as the plan makes it of a message of 16 rows
     batch = batch_of({0: (11,), 1: (1,), 2: (4,)}, numbered(16), payloads=["a", "b", "c"])
     deliver(delivery_to(queue, pool=pool, num_segments=3), batch)
     messages = drain(queue)
-    assert [[rows[0] for rows in message.rows] for message in messages] == [[4, 1, 2], [4, 0, 1], [3, 0, 1]]
+    assert [[rows[0] for rows in message.rows] for message in messages] == [[4, 0, 2], [4, 0, 1], [3, 1, 1]]
     assert [rows_in(pool, message) for message in messages] == [
-        [0, 1, 2, 3, 11, 12, 13],
+        [0, 1, 2, 3, 12, 13],
         [4, 5, 6, 7, 14],
-        [8, 9, 10, 15],
+        [8, 9, 10, 11, 15],
     ]
     assert [[request.segment for request in message.requests] for message in messages] == [
         [0] * 3, [1] * 3, [2] * 3
@@ -258,7 +258,7 @@ def test_frames_and_boxes_cross_in_three_segments() -> None:
     sent = frames_and_boxes({4: (4, 11), 5: (1, 0)})
     deliver(delivery_to(queue, pool=pool, num_segments=3), sent)
     (taken,) = taken_from(queue, pool, num_requests=6)
-    assert taken.rows == ((2, 4), (1, 0), (1, 4), (0, 0), (1, 3), (0, 0))
+    assert taken.rows == ((2, 4), (0, 0), (1, 4), (1, 0), (1, 3), (0, 0))
     assert [(request.id, request.segment) for request in taken.requests] == [
         (request_id, segment) for segment in range(3) for request_id in (4, 5)
     ]
