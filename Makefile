@@ -3,6 +3,7 @@
 # make test      the checks and all tests but the slow ones: for each commit
 # make test-all  all checks and tests; continuous integration calls this
 # make check     formatting, lint, types and the rules of imports alone
+# make torture   attacks for about an hour, and a table of what broke; TORTURE="videos --seed 7" runs some
 # make coverage  how much of the code the tests of `make quick` run
 # make setup     the virtual environment in .venv, with the versions of spec-file.txt
 # make data      sample videos in data/videos
@@ -27,7 +28,7 @@ SIDE_BY_SIDE := $(PYTEST) -q --numprocesses $(TESTERS) --dist worksteal -m
 # Each of the many processes that the tests start would compile all it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo quick test test-all check coverage setup data clean
+.PHONY: demo quick test test-all check torture coverage setup data clean
 
 demo: setup data
 	$(BIN)/python benchmark.py -c $(DEMO_CONFIG) -mi 0 -v 24 --data data/videos
@@ -48,6 +49,9 @@ check: setup
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(if $(wildcard .importlinter),$(BIN)/lint-imports)
+
+torture: setup
+	$(BIN)/python -m tests.robustness $(TORTURE)
 
 # Not of the processes that tests start, so the code of runners and clients is run more than it says.
 coverage: setup

@@ -114,8 +114,10 @@ class Bench:
     def __exit__(self, *_: object) -> None:
         left = [path.name for path in self._temporary.iterdir()]
         shutil.rmtree(self._temporary)
-        assert not self._watch.end()
-        assert not [name for name in left if name.startswith(("pymp-", "torch_", "rnb"))]
+        shared = self._watch.end()
+        assert not shared, f"left in shared memory: {shared}"
+        temporary = [name for name in left if name.startswith(("pymp-", "torch_", "rnb"))]
+        assert not temporary, f"left in /tmp: {temporary}"
 
     def environment(self, mark: str = "") -> dict[str, str]:
         """What a process of this test gets, so that all that it leaves can be told from others'."""

@@ -1,6 +1,8 @@
 """Which tests are left to `make test` or to `make test-all`, by how their ids begin."""
 
 WITH_PROCESSES = (
+    "tests/robustness/test_attacks.py::test_some",
+    "tests/robustness/test_attacks.py::test_what_happens",
     "tests/rnb/campaigns/test_campaign.py::test_a_run_that_crashes",
     "tests/rnb/campaigns/test_outcome.py::test",
     "tests/rnb/command_line/test_alone.py::test_a_step_alone",

@@ -1,0 +1,50 @@
+"""Runs that start within half a second: their processes are forked from one that has imported all."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from typing import Any
+
+from rnb.transport.local.fabric import LocalFabric
+from rnb.transport.local.queues import MessageQueue
+from rnb.transport.local.slots import SlotPool
+
+IMPORTED = (
+    "rnb.processes.runner",
+    "rnb.processes.sender",
+    "rnb.pipeline.step_type",
+    "tests.robustness.arithmetic_steps",
+)
+
+
+class QuickFabric(LocalFabric):
+    """The fabric of all runs but for how a process comes into being; it keeps what a run leaves in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        context: Any = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(IMPORTED))
+        self._context = context
+        self.queues: list[MessageQueue] = []
+        self.pools: list[SlotPool] = []
+
+    def queue(self, name: str, *, capacity: int, num_writers: int) -> MessageQueue:
+        self.queues.append(super().queue(name, capacity=capacity, num_writers=num_writers))
+        return self.queues[-1]
+
+    def pool(self, **what: Any) -> SlotPool:
+        self.pools.append(super().pool(**what))
+        return self.pools[-1]
+
+    def slots_kept(self) -> Sequence[str]:
+        """The slots that nobody gave back, of a run that has ended."""
+        return [
+            f"{sum(pool._is_taken.tolist())} of {pool.num_slots}"
+            for pool in self.pools
+            if any(pool._is_taken)
+        ]
+
+    def messages_left(self) -> list[str]:
+        """The queues in which something waits."""
+        return [f"{queue.name}: {queue.depth()}" for queue in self.queues if queue.depth()]

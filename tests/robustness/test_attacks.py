@@ -1,0 +1,184 @@
+"""A slice of each attack, and proof that each would notice."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.robustness import command
+from tests.robustness.attack import Attack, Fault, Outcome
+from tests.robustness.command import call, judge
+from tests.robustness.configs import ConfigAttack
+from tests.robustness.drawn_pipeline import draw
+from tests.robustness.engine import attack
+from tests.robustness.flags import FlagAttack
+from tests.robustness.folders import FolderAttack
+from tests.robustness.kills import SHOTS, KillAttack, case_of
+from tests.robustness.kills import judge as judge_kill
+from tests.robustness.pipelines import PipelineAttack
+from tests.robustness.videos import Ask, ChildDied, VideoAttack, in_child
+from tests.support.running import Finished
+
+PLANTED = -1
+"""The seed of a case with a fault that was put there."""
+
+
+class PipelinesAndALie(PipelineAttack):
+    """One pipeline gives a wrong result for a request, and serves another one twice, as its notes say."""
+
+    def play(self, seed: int) -> Outcome:
+        if seed != PLANTED:
+            return super().play(seed)
+        log = self.folder / "planted.log"
+        drawn = draw(1, str(log))
+        config = drawn.config if isinstance(drawn.config, list) else drawn.config["pipeline"]
+        config[0]["lies_about"] = 0
+        return self.play_drawn(drawn, log)
+
+
+class VideosAndAMemory(VideoAttack):
+    """In one case the answers depend on what was asked before."""
+
+    limit_s = 20
+
+    def play(self, seed: int) -> Outcome:
+        self._is_planted = seed == PLANTED
+        return super().play(seed)
+
+    def decode(self, asks: Sequence[Ask], num_threads: int) -> list[str]:
+        if not self._is_planted:
+            return super().decode(asks, num_threads)
+        return [f"{len(asks)} requests in all" for _ in asks]
+
+
+class Dying(Attack):
+    """Its cases end in all ways in which they can."""
+
+    limit_s = 2
+
+    def play(self, seed: int) -> Outcome:
+        if seed == 0:
+            os.abort()
+        if seed == 1:
+            time.sleep(60)
+        if seed == 2:
+            raise ArithmeticError
+        outcome = Outcome(f"{seed}")
+        if seed > 3:
+            try:
+                in_child(os.abort if seed == 4 else lambda: [str(1 // 0)])
+            except ChildDied as died:
+                outcome.note(died.fault, str(died))
+        return outcome
+
+
+def faults_of(kind: type[Attack], seeds: Sequence[int]) -> dict[int, set[Fault]]:
+    played = dict(attack(kind, seeds))
+    assert sorted(played) == sorted(seeds)
+    shown = {seed: outcome.faults for seed, outcome in played.items() if seed != PLANTED}
+    return {seed: {fault for fault, _ in faults} for seed, faults in shown.items() if faults} | {
+        PLANTED: {fault for fault, _ in played[PLANTED].faults} if PLANTED in played else set()
+    }
+
+
+NOTHING: dict[int, set[Fault]] = {PLANTED: set()}
+
+
+def test_some_pipelines() -> None:
+    assert faults_of(PipelinesAndALie, [PLANTED, *range(1, 9)]) == {PLANTED: {Fault.WRONG}}
+
+
+def test_some_videos() -> None:
+    assert faults_of(VideosAndAMemory, [PLANTED, *range(30)]) == {PLANTED: {Fault.WRONG}}
+
+
+@pytest.mark.parametrize(("kind", "num_cases"), [(ConfigAttack, 60), (FlagAttack, 30), (FolderAttack, 30)])
+def test_some_input(kind: type[Attack], num_cases: int) -> None:
+    assert faults_of(kind, range(num_cases)) == NOTHING
+
+
+def test_some_kills() -> None:
+    shots = [("runner", "call", "exit"), ("driver", "call", "SIGTERM")]
+    assert faults_of(KillAttack, [SHOTS.index(shot) for shot in shots]) == NOTHING
+
+
+def test_what_happens_to_a_case_is_its_own_fault() -> None:
+    expected = {
+        0: {Fault.CRASH},
+        1: {Fault.HANGING},
+        2: {Fault.TRACEBACK},
+        4: {Fault.CRASH},
+        5: {Fault.TRACEBACK},
+    }
+    assert faults_of(Dying, range(6)) == NOTHING | expected
+
+
+def test_no_more_cases_begin_when_the_time_is_over() -> None:
+    assert list(attack(Dying, range(3, 9), seconds=0)) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "expected"),
+    [
+        (1, "benchmark.py: step 0.0 failed: ArithmeticError: this is on purpose\n", {Fault.LOST}),
+        (1, "benchmark.py: step 1.0 failed\n", {Fault.LOST, Fault.WRONG}),
+        (1, "", {Fault.LOST, Fault.WRONG}),
+        (0, "", {Fault.LOST, Fault.WRONG}),
+    ],
+)
+def test_a_run_that_ends_otherwise_than_promised(
+    status: int, said: str, expected: set[Fault], tmp_path: Path
+) -> None:
+    case, outcome = case_of(("runner", "call", "raise"), random.Random(0), tmp_path), Outcome("")
+    said = said.replace("step 0", f"step {case.step}").replace("step 1.0 failed\n", "step 9.0 failed\n")
+    run = Finished(status=status, out="", err=said, folder=None, seconds_to_end=1, was_signalled=False)
+    judge_kill(outcome, case, tmp_path, run, 1)
+    assert {fault for fault, _ in outcome.faults} == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "out", "err", "expected"),
+    [
+        (0, "a plan", "", set()),
+        (2, "", "one line\n", set()),
+        (0, "", "", {Fault.WRONG}),
+        (0, "a plan", "a warning\n", {Fault.WRONG}),
+        (2, "", "one line\nand another\n", {Fault.WRONG}),
+        (7, "", "one line\n", {Fault.WRONG}),
+    ],
+)
+def test_a_command_that_answers_oddly(
+    status: int, out: str, err: str, expected: set[Fault], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main(argv: Sequence[str]) -> int:
+        import sys
+
+        sys.stdout.write(out)
+        sys.stderr.write(err)
+        return status
+
+    outcome = Outcome("")
+    judge(outcome, call(main, []))
+    assert {fault for fault, _ in outcome.faults} == expected
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_command_that_fails_or_takes_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "MOST_BYTES", 1 << 25)
+
+    def fail(argv: Sequence[str]) -> int:
+        return 1 // 0
+
+    def take(argv: Sequence[str]) -> int:
+        return len(bytearray(b"x") * (1 << 27)) * 0
+
+    failing, greedy = Outcome(""), Outcome("")
+    judge(failing, call(fail, []))
+    judge(greedy, call(take, []))
+    assert {fault for fault, _ in failing.faults} == {Fault.TRACEBACK}
+    assert Fault.GREEDY in {fault for fault, _ in greedy.faults}
