@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
@@ -11,3 +13,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message}\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, which would take '--flag=--' for a flag with an empty list, unchecked."""
+        given: Sequence[str] = sys.argv[1:] if args is None else args
+        for one in given:
+            if one.startswith("-") and one.endswith("=--"):
+                self.error(f"argument {one.removesuffix('=--')}: expected one argument")
+        return super().parse_known_args(given, namespace)

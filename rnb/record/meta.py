@@ -11,8 +11,8 @@ from rnb.contract.events import Event
 SCHEMA_VERSION = 2
 
 
-def _event(value: Event | str) -> Event:
-    return value if isinstance(value, Event) else Event.parse(value)
+def _event(value: Any) -> Event:
+    return value if isinstance(value, Event) else Event.parse(str(value))
 
 
 def _name(event: Event) -> str:

@@ -35,12 +35,11 @@ from pydantic import ValidationError
 from rnb.contract.events import Event
 from rnb.contract.termination import UsageError
 from rnb.record import seed_format
+from rnb.record.columns import EVENT_PREFIX, check_requests, check_table
 from rnb.record.meta import SCHEMA_VERSION, RunMeta
 from rnb.record.results import read_results, write_results
 from rnb.record.run import Run, Table, Times
 
-EVENT_PREFIX = "time_"
-"""Of the timestamp columns in requests.parquet."""
 REQUEST_COLUMNS = (
     "request_id", "video", "arrival_ns", "is_warmup", "status", "reason", "num_clips", "label", "score"
 )  # fmt: skip
@@ -242,6 +241,7 @@ def _read_run(folder: Path) -> Run:
     for name in (*REQUEST_COLUMNS, *(EVENT_PREFIX + event.name for event in meta.events)):
         if name not in columns:
             raise ValueError(f"{REQUESTS} has no column '{name}'")
+    check_requests(columns)
     of_event = {event: columns[EVENT_PREFIX + event.name] for event in meta.events}
     return Run(
         meta=meta,
@@ -251,12 +251,18 @@ def _read_run(folder: Path) -> Run:
             name: column.to_numpy() for name, column in columns.items() if not name.startswith(EVENT_PREFIX)
         },
         tables={
-            path.stem: {name: column.to_numpy() for name, column in _columns(path).items()}
+            path.stem: _table(path)
             for path in sorted(folder.glob(f"*{TABLE_SUFFIX}"))
             if path.name not in (REQUESTS, _config_copy_name(meta.config_name))
         },
         results=read_results(folder / RESULTS),
     )
+
+
+def _table(path: Path) -> Table:
+    columns = _columns(path)
+    check_table(path.stem, columns)
+    return {name: column.to_numpy() for name, column in columns.items()}
 
 
 def _columns(path: Path) -> dict[str, Any]:

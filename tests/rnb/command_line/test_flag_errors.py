@@ -19,6 +19,12 @@ from rnb.command_line.flags import parse_args
             "benchmark.py: error: unrecognized arguments: --frob\n",
         ),
         (parse_args, ["-v", "0"], "benchmark.py: error: argument -v/--videos: 0: must be at least 1\n"),
+        (parse_args, ["--seed=--"], "benchmark.py: error: argument --seed: expected one argument\n"),
+        (
+            compare.main,
+            ["logs", "--filter=--"],
+            "compare.py: error: argument --filter: expected one argument\n",
+        ),
         (compare.main, [], "compare.py: error: the following arguments are required: RUN\n"),
     ],
 )

@@ -249,6 +249,10 @@ def drop_key(folder: Path) -> None:
     edit_json(folder / "run.json", lambda data: data.pop("events"))
 
 
+def break_event(folder: Path) -> None:
+    edit_json(folder / "run.json", lambda data: data.update(events=[["scheduled"]]))
+
+
 def drop_table(folder: Path) -> None:
     (folder / "requests.parquet").unlink()
 
@@ -269,6 +273,7 @@ def drop_column(folder: Path) -> None:
         (break_json, "Expecting"),
         (replace_json, "run.json holds no object"),
         (drop_key, "run.json: events: Field required"),
+        (break_event, "run.json: events.0: "),
         (drop_table, "requests.parquet"),
         (cut_table, "Parquet"),
         (drop_column, "requests.parquet has no column 'label'"),
