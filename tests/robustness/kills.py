@@ -76,7 +76,7 @@ class KillAttack(Attack):
         own.mkdir()
         try:
             with Bench(own) as bench:
-                judge(outcome, case, self.folder, *_played(case, bench))
+                self._play_in(bench, case, outcome)
         except AssertionError as error:
             outcome.note(Fault.LEFT, str(error))
         shutil.rmtree(own)
@@ -84,6 +84,14 @@ class KillAttack(Attack):
             note.unlink()
         outcome.about = f"{case}"
         return outcome
+
+    def _play_in(self, bench: Bench, case: Case, outcome: Outcome) -> None:
+        try:
+            run, seconds = _played(case, bench)
+        except AssertionError as error:  # it does not end, or leaves a process
+            outcome.note(Fault.LEFT if "left behind" in str(error) else Fault.HANGING, str(error))
+        else:
+            judge(outcome, case, self.folder, run, seconds)
 
 
 def case_of(aimed: tuple[str, str, str], lots: random.Random, folder: Path) -> Case:
@@ -122,10 +130,8 @@ def _played(case: Case, bench: Bench) -> tuple[Finished, float]:
     )
     fired_at = _wait_for_shot(case, run)
     if case.shot.fault in ("SIGSTOP", "hang"):
-        fired_at = _resolve(case, run)
-    ended = run.process.poll
-    while ended() is None and time.monotonic() < fired_at + START_LIMIT_S:
-        time.sleep(0.01)
+        fired_at = _end_what_stands_still(case, run)
+    _wait_for_end(run, fired_at + START_LIMIT_S)
     seconds = time.monotonic() - fired_at
     # What is left by a driver that was killed goes with it, but not before the kernel has told it.
     deadline = time.monotonic() + 5
@@ -145,24 +151,28 @@ def _wait_for_shot(case: Case, run: Running) -> float:
     while not note.exists() and run.process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     if not note.exists():
-        run.finish(timeout_s=0.1)
-        raise AssertionError("the shot was never fired")
-    time.sleep(0.02)  # what is there may not yet be written
+        raise AssertionError(f"the shot was never fired: {run.finish(timeout_s=0.1).err}")
+    time.sleep(0.02)  # it may be there, and not yet be written
     return float(note.read_text())
 
 
-def _resolve(case: Case, run: Running) -> float:
-    """Let go on what was stopped and nobody ends but its user; end what hangs. Returns when that was."""
-    deadline = time.monotonic() + PATIENCE_S
-    while run.process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    for pid in [run.process.pid, *run.children()]:
-        is_for_good = case.shot.target in ("runner", "client", "neighbour") and pid != run.process.pid
-        if not is_for_good:
-            _send(pid, signal.SIGCONT)
+def _end_what_stands_still(case: Case, run: Running) -> float:
+    """Let go on what was stopped and whose end is not the run's; else press Ctrl-C. Returns when that was."""
+    _wait_for_end(run, time.monotonic() + PATIENCE_S)
+    fired_at = time.monotonic()
     if case.shot.target in ("runner", "client", "neighbour"):
         _send(run.process.pid, signal.SIGINT)
-    return time.monotonic()
+        return fired_at
+    while run.process.poll() is None and time.monotonic() < fired_at + START_LIMIT_S:
+        for pid in [run.process.pid, *run.children()]:
+            _send(pid, signal.SIGCONT)
+        time.sleep(0.2)
+    return fired_at
+
+
+def _wait_for_end(run: Running, deadline: float) -> None:
+    while run.process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def _send(pid: int, number: int) -> None:

@@ -47,11 +47,11 @@ def come_to(phase: str) -> None:
     shot = Shot(**json.loads(os.environ[VARIABLE]))
     if shot.phase != phase or Path(shot.note).exists():
         return
+    pids = _targets(shot.target)  # looking for them may take a while, so before it is told
     Path(shot.note).write_text(str(time.monotonic()))
     if shot.fault.startswith("SIG"):
-        number = signal.Signals[shot.fault]
-        for pid in _targets(shot.target):
-            os.kill(pid, number)
+        for pid in pids:
+            os.kill(pid, signal.Signals[shot.fault])
         return
     if shot.fault == "raise":
         raise ArithmeticError(PURPOSE)
