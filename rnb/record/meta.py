@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from rnb.contract.events import Event
 
@@ -23,6 +23,52 @@ EventName = Annotated[Event, PlainValidator(_event), PlainSerializer(_name)]
 """An event that is a text in the file."""
 
 
+class _Open(BaseModel):
+    """What others read of an object in run.json; it may hold more."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class _Args(_Open):
+    slo: float | None = None
+    percentile: float | None = None
+    min_duration: float | None = None
+    mean_interval_ms: float | None = None
+    max_failures: int = 0
+
+
+class _Replica(_Open):
+    step: int
+    replica: int
+    gpu: int
+    replica_on_gpu: int
+    workers: int = 1
+
+
+class _Inputs(_Open):
+    sha256_of_contents: str = ""
+
+
+class _Gpu(_Open):
+    name: str | None = None
+
+
+class _Provenance(_Open):
+    commit: str | None = None
+    inputs: _Inputs | None = None
+    gpus: list[_Gpu] | None = None
+
+
+def _like(kind: type[_Open]) -> AfterValidator:
+    """Leaves an object as it is, where it has what this kind says."""
+
+    def check(value: dict[str, Any]) -> dict[str, Any]:
+        kind.model_validate(value)
+        return value
+
+    return AfterValidator(check)
+
+
 class RunMeta(BaseModel):
     """run.json."""
 
@@ -30,7 +76,7 @@ class RunMeta(BaseModel):
 
     schema_version: int = SCHEMA_VERSION
     argv: list[str]
-    args: dict[str, Any]
+    args: Annotated[dict[str, Any], _like(_Args)]
     args_line: str
     """The seed's 'Namespace(...)'."""
     config_name: str
@@ -48,8 +94,8 @@ class RunMeta(BaseModel):
     events: list[EventName]
     """What was noted of each request, in the order in which it happens."""
     step_names: list[str]
-    replicas: list[dict[str, Any]]
-    provenance: dict[str, Any]
+    replicas: list[Annotated[dict[str, Any], _like(_Replica)]]
+    provenance: Annotated[dict[str, Any], _like(_Provenance)]
     notes: list[str] = []
     """What was asked for and could not be had, a line each."""
     result_kind: str | None = None

@@ -253,6 +253,18 @@ def break_event(folder: Path) -> None:
     edit_json(folder / "run.json", lambda data: data.update(events=[["scheduled"]]))
 
 
+def break_replica(folder: Path) -> None:
+    edit_json(folder / "run.json", lambda data: data["replicas"][0].update(step="x"))
+
+
+def break_bound(folder: Path) -> None:
+    edit_json(folder / "run.json", lambda data: data["args"].update(slo=[1]))
+
+
+def break_provenance(folder: Path) -> None:
+    edit_json(folder / "run.json", lambda data: data["provenance"].update(inputs=3))
+
+
 def drop_table(folder: Path) -> None:
     (folder / "requests.parquet").unlink()
 
@@ -274,6 +286,9 @@ def drop_column(folder: Path) -> None:
         (replace_json, "run.json holds no object"),
         (drop_key, "run.json: events: Field required"),
         (break_event, "run.json: events.0: "),
+        (break_replica, "run.json: replicas.0.step: Input should be a valid integer"),
+        (break_bound, "run.json: args.slo: Input should be a valid number"),
+        (break_provenance, "run.json: provenance.inputs: Input should be"),
         (drop_table, "requests.parquet"),
         (cut_table, "Parquet"),
         (drop_column, "requests.parquet has no column 'label'"),
