@@ -78,33 +78,30 @@ class Dying(Attack):
 
 
 def faults_of(kind: type[Attack], seeds: Sequence[int]) -> dict[int, set[Fault]]:
+    """The cases with faults; what those are is printed."""
     played = dict(attack(kind, seeds))
     assert sorted(played) == sorted(seeds)
-    shown = {seed: outcome.faults for seed, outcome in played.items() if seed != PLANTED}
-    return {seed: {fault for fault, _ in faults} for seed, faults in shown.items() if faults} | {
-        PLANTED: {fault for fault, _ in played[PLANTED].faults} if PLANTED in played else set()
-    }
-
-
-NOTHING: dict[int, set[Fault]] = {PLANTED: set()}
+    faulty = {seed: outcome for seed, outcome in played.items() if outcome.faults}
+    print(faulty)
+    return {seed: {fault for fault, _ in outcome.faults} for seed, outcome in faulty.items()}
 
 
 def test_some_pipelines() -> None:
-    assert faults_of(PipelinesAndALie, [PLANTED, *range(1, 9)]) == {PLANTED: {Fault.WRONG}}
+    assert faults_of(PipelinesAndALie, [PLANTED, *range(1, 8)]) == {PLANTED: {Fault.WRONG}}
 
 
 def test_some_videos() -> None:
-    assert faults_of(VideosAndAMemory, [PLANTED, *range(30)]) == {PLANTED: {Fault.WRONG}}
+    assert faults_of(VideosAndAMemory, [PLANTED, *range(50)]) == {PLANTED: {Fault.WRONG}}
 
 
 @pytest.mark.parametrize(("kind", "num_cases"), [(ConfigAttack, 60), (FlagAttack, 30), (FolderAttack, 30)])
 def test_some_input(kind: type[Attack], num_cases: int) -> None:
-    assert faults_of(kind, range(num_cases)) == NOTHING
+    assert faults_of(kind, range(num_cases)) == {}
 
 
 def test_some_kills() -> None:
     shots = [("runner", "call", "exit"), ("driver", "call", "SIGTERM")]
-    assert faults_of(KillAttack, [SHOTS.index(shot) for shot in shots]) == NOTHING
+    assert faults_of(KillAttack, [SHOTS.index(shot) for shot in shots]) == {}
 
 
 def test_what_happens_to_a_case_is_its_own_fault() -> None:
@@ -115,7 +112,7 @@ def test_what_happens_to_a_case_is_its_own_fault() -> None:
         4: {Fault.CRASH},
         5: {Fault.TRACEBACK},
     }
-    assert faults_of(Dying, range(6)) == NOTHING | expected
+    assert faults_of(Dying, range(6)) == expected
 
 
 def test_no_more_cases_begin_when_the_time_is_over() -> None:
