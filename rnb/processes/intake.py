@@ -40,7 +40,8 @@ class Gathering:
 class Intake:
     """Gathers up to `batch_size` requests: those that wait, and those that come within `timeout_ms`.
 
-    With `max_clips` it gathers by clips instead: as long as another message, of up to `most_clips`, fits.
+    With `max_clips`, the most rows of the first tensor, it gathers by clips instead: as long as another message
+    fits, of up to `most_rows` in each tensor. The other tensors have room for as many of the largest messages.
     """
 
     def __init__(
@@ -51,13 +52,13 @@ class Intake:
         batch_size: int,
         timeout_ms: float,
         max_clips: int | None = None,
-        most_clips: int = 0,
+        most_rows: Rows = (),
         poll_s: float = 0,
     ) -> None:
         self._poll_s = poll_s
         self._queue, self._stop = queue, stop
         self._batch_size, self._timeout_ns = batch_size, int(timeout_ms * 1e6)
-        self._max_clips, self._most_clips = max_clips, most_clips
+        self._most_rows, self._max_rows = most_rows, _room_for(max_clips, most_rows)
 
     def gather(self, until_ns: int | None = None) -> Gathering:
         """Wait for the next messages; nothing when `until_ns` comes first.
@@ -81,9 +82,11 @@ class Intake:
         return gathering
 
     def _has_room(self, pieces: list[Piece]) -> bool:
-        if self._max_clips is None:
+        if not self._max_rows:
             return len(pieces) < self._batch_size
-        return sum(piece.rows[0] for piece in pieces) + self._most_clips <= self._max_clips
+        gathered = map(sum, zip(*(piece.rows for piece in pieces), strict=True))
+        rooms = zip(gathered, self._most_rows, self._max_rows, strict=True)
+        return all(rows + most <= room for rows, most, room in rooms)
 
     def _take(self, until_ns: int | None) -> Lease | None:
         while True:
@@ -94,6 +97,14 @@ class Intake:
             except TimeoutError:
                 if until_ns is not None and now_ns() >= until_ns:
                     return None
+
+
+def _room_for(max_clips: int | None, most_rows: Rows) -> Rows:
+    """Rows of each tensor in a call; nothing where it is requests that are counted."""
+    if max_clips is None:
+        return ()
+    num_messages = -(-max_clips // most_rows[0])
+    return (max_clips, *(most * num_messages for most in most_rows[1:]))
 
 
 def _pieces(message: Message, number: int, taken_ns: int) -> list[Piece]:

@@ -67,7 +67,7 @@ class Worker:
             batch_size=self._plan.batch_size,
             timeout_ms=around.batch_timeout_ms,
             max_clips=self._plan.max_clips,
-            most_clips=self._plan.inputs[0].most_rows if self._plan.inputs else 0,
+            most_rows=tuple(spec.most_rows for spec in self._plan.inputs),
             poll_s=around.poll_s,
         )
         if around.poll_s:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -28,9 +29,9 @@ def queue_of(*num_clips: int) -> MessageQueue:
     return queue
 
 
-def intake_of(queue: MessageQueue, stop: StopFlag | None = None, **options: float) -> Intake:
+def intake_of(queue: MessageQueue, stop: StopFlag | None = None, **options: Any) -> Intake:
     settings = {"batch_size": 1, "timeout_ms": 0.0, **options}
-    return Intake(queue, stop or StopFlag(), **settings)  # type: ignore[arg-type]
+    return Intake(queue, stop or StopFlag(), **settings)
 
 
 def next_ids(intake: Intake, until_ns: int | None = None) -> list[int]:
@@ -127,6 +128,14 @@ def test_what_a_stop_leaves_behind_stays_in_the_journal() -> None:
 
 
 def test_by_clips_it_takes_messages_as_long_as_the_largest_one_fits() -> None:
-    intake = intake_of(queue_of(1, 11, 1, 7, 1, 1), max_clips=30, most_clips=11)
+    intake = intake_of(queue_of(1, 11, 1, 7, 1, 1), max_clips=30, most_rows=(11,))
     # 20 clips leave no room for another 11.
     assert [next_ids(intake), next_ids(intake)] == [[0, 1, 2, 3], [4, 5]]
+
+
+def test_by_clips_the_rows_of_every_tensor_fit() -> None:
+    queue = make_queue()
+    for request_id, rows in enumerate([(0, 12), (1, 12), (11, 3), (1, 9), (1, 12), (1, 12)]):
+        queue.put(message_of(SlotRef(0, request_id), {request_id: rows}))
+    intake = intake_of(queue, max_clips=30, most_rows=(11, 12))  # so many are three of the largest messages
+    assert [next_ids(intake), next_ids(intake)] == [[0, 1, 2], [3, 4, 5]]
