@@ -93,7 +93,7 @@ def draw(seed: int, log: str) -> DrawnPipeline:
     per_gpu = _place(lots, steps, configs)
     num_requests, warmup = lots.randint(1, 60), lots.choice([0, 0, 3])
     config: Any = configs if lots.random() < 0.5 else {"pipeline": configs}
-    return DrawnPipeline(
+    drawn = DrawnPipeline(
         steps=steps,
         config=config,
         num_requests=num_requests + warmup,
@@ -113,6 +113,8 @@ def draw(seed: int, log: str) -> DrawnPipeline:
         },
         is_in_order=all(_is_single(step) for step in configs),
     )
+    _pack_by_clips(lots, steps, configs)
+    return drawn
 
 
 def _steps(lots: random.Random) -> list[DrawnStep]:
@@ -130,7 +132,7 @@ def _steps(lots: random.Random) -> list[DrawnStep]:
         steps.append(DrawnStep(name=lots.choice(CHANGES), options=_arithmetic(lots)))
     if len(steps) > 1 and lots.random() < 0.3:
         _split(lots, steps, most_rows)
-    return steps[:5]
+    return steps
 
 
 def _arithmetic(lots: random.Random) -> dict[str, Any]:
@@ -153,6 +155,17 @@ def _add_room(lots: random.Random, steps: list[DrawnStep], batch_size: int) -> N
     for step in steps[:-1]:
         least = max(batch_size, step.options.get("num_segments", 1))
         step.options["num_shared_tensors"] = lots.choice([least, least + 1, 10])
+
+
+def _pack_by_clips(lots: random.Random, steps: list[DrawnStep], configs: list[dict[str, Any]]) -> None:
+    """Have some steps gather requests by their clips, up to where segments or a Batcher change how many
+    those may be."""
+    source = steps[0].options
+    for step, config in zip(steps[1:], configs[1:], strict=True):
+        if step.arriving > 1 or step.name == "Batcher" or not source["num_tensors"]:
+            return
+        if step.name != "ChangeOne" and lots.random() < 0.2:
+            config["max_clips"] = source["most_rows"] * lots.randint(1, 4)
 
 
 def _config_of(step: DrawnStep, number: int, log: str) -> dict[str, Any]:
