@@ -40,8 +40,8 @@ class Gathering:
 class Intake:
     """Gathers up to `batch_size` requests: those that wait, and those that come within `timeout_ms`.
 
-    With `max_clips`, the most rows of the first tensor, it gathers by clips instead: as long as another message,
-    of up to `most_rows` in each tensor, fits. The others have room for as many of the largest messages.
+    With `max_clips`, the most rows of the first tensor, it gathers by clips instead: as long as another
+    message, of up to `most_rows` in each tensor, fits. The others have room for as many largest messages.
     """
 
     def __init__(

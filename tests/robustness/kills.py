@@ -163,8 +163,8 @@ def _end_what_stands_still(case: Case, run: Running) -> float:
     if case.shot.target in ("runner", "client", "neighbour"):
         _send(run.process.pid, signal.SIGINT)
         return fired_at
-    while run.process.poll() is None and time.monotonic() < fired_at + START_LIMIT_S:
-        for pid in [run.process.pid, *run.children()]:
+    while (left := run.processes()) and time.monotonic() < fired_at + START_LIMIT_S:
+        for pid in left:
             _send(pid, signal.SIGCONT)
         time.sleep(0.2)
     return fired_at

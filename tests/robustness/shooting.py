@@ -74,7 +74,7 @@ def _targets(target: str) -> list[int]:
         "runner": runners[:1] if _is_driver() else [os.getpid()],
         "neighbour": [pid for pid in runners if pid != os.getpid()][-1:],
         "tracker": tracker,
-        "all": [*own, driver],
+        "all": [driver, *(pid for pid in own if pid != os.getpid()), os.getpid()],
     }[target]
 
 

@@ -48,9 +48,10 @@ class Running:
 
     def children(self, name: str = "") -> list[int]:
         """The processes of the run but the driver, by the start of their title, as 'rnb step 1'."""
-        return [pid for pid in self._all() if pid != self.process.pid and _title(pid).startswith(name)]
+        return [pid for pid in self.processes() if pid != self.process.pid and _title(pid).startswith(name)]
 
-    def _all(self) -> list[int]:
+    def processes(self) -> list[int]:
+        """All of the run."""
         return list(pids_with(f"{MARK}={self.mark}"))
 
     def wait_for_line(self, start: str) -> str:
@@ -71,12 +72,12 @@ class Running:
         try:
             out, err = self.process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            for pid in self._all():
+            for pid in self.processes():
                 os.kill(pid, signal.SIGKILL)
             out, err = self.process.communicate()
             raise AssertionError(f"still running after {timeout_s} s\n{out}\n{err}") from None
         seconds = time.monotonic() - self.since
-        assert not self._all(), f"left behind: {[_title(pid) for pid in self._all()]}"
+        assert not self.processes(), f"left behind: {[_title(pid) for pid in self.processes()]}"
         folders = sorted(self.logs.iterdir()) if self.logs.is_dir() else []
         return Finished(
             status=self.process.returncode,
