@@ -62,7 +62,9 @@ def _check(args: argparse.Namespace) -> int:
     """Resolve all that can be checked without the videos, and print the plan."""
     spec = spec_of(args)
     load, schedule = make_schedule(spec.load, ["not looked for"])
-    console.conclude(describe(plan_of(spec.with_load(**vars(load)), num_requests=len(schedule))))
+    plan = describe(plan_of(spec.with_load(**vars(load)), num_requests=len(schedule)))
+    console.conclude(plan)
+    console.emit({"plan": plan.splitlines()})
     return EXIT_OK
 
 

@@ -8,12 +8,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rnb.record.run import CLASS_NAME
 from rnb.record.tables import KERNEL_WINDOWS, KERNELS, OCCUPANCY, TELEMETRY
 
 Columns = Mapping[str, pa.ChunkedArray]
 EVENT_PREFIX = "time_"
 """Of the timestamp columns in requests.parquet; only they have gaps."""
-_TEXTS, _FLAGS, _SCORES = ("video", "status", "reason"), ("is_warmup",), ("score",)
+_KIND_OF_COLUMN = {
+    **dict.fromkeys(("video", "status", "reason", CLASS_NAME), "text"),
+    **dict.fromkeys(("request_id", "arrival_ns", "num_clips", "label"), "whole numbers"),
+    "is_warmup": "true or false",
+    "score": "numbers",
+}
+_PREFIXES_OF_NUMBERS = (EVENT_PREFIX, "replica", "worker")
 _KIND_OF_TABLE = {
     TELEMETRY: "numbers",
     OCCUPANCY: "numbers",
@@ -23,9 +30,12 @@ _KIND_OF_TABLE = {
 
 
 def check_requests(columns: Columns) -> None:
-    """Those of requests.parquet. Raises ValueError, in one line."""
+    """Those of requests.parquet that this RnB knows. Raises ValueError, in one line."""
     for name, column in columns.items():
-        _check(name, column, _kind_of_request_column(name))
+        kind = "whole numbers" if name.startswith(_PREFIXES_OF_NUMBERS) else _KIND_OF_COLUMN.get(name)
+        if kind is None:
+            continue
+        _check(name, column, kind)
         if column.null_count and not name.startswith(EVENT_PREFIX):
             raise ValueError(f"column '{name}' has gaps")
     ids = columns["request_id"]
@@ -43,14 +53,6 @@ def check_table(table: str, columns: Columns) -> None:
         return
     for name, column in columns.items():
         _check(name, column, kind)
-
-
-def _kind_of_request_column(name: str) -> str:
-    if name in _TEXTS:
-        return "text"
-    if name in _FLAGS:
-        return "true or false"
-    return "numbers" if name in _SCORES else "whole numbers"
 
 
 def _check(name: str, column: pa.ChunkedArray, kind: str) -> None:

@@ -24,6 +24,11 @@ def test_check_prints_the_plan_and_plays_nothing(command: Any) -> None:
     assert not command.logs.exists()
 
 
+def test_check_as_json(command: Any) -> None:
+    assert command("--check", "--json") == 0
+    assert any("Nothing" in line for line in json.loads(command.out)["plan"])
+
+
 def test_check_needs_no_videos(command: Any) -> None:
     assert command("--check", "--data", "nowhere") == 0
 

@@ -39,6 +39,13 @@ def test_a_column_of_requests_that_is_not_as_it_was_written(
     assert str(caught.value) == f"{folder}: a damaged run folder: {message}"
 
 
+def test_a_column_that_nobody_knows(tmp_path: Path) -> None:
+    folder = write_run(tmp_path)
+    table = pq.read_table(folder / REQUESTS)
+    pq.write_table(table.append_column("mood", pa.array(["good"] * table.num_rows)), folder / REQUESTS)
+    assert set(read(folder).requests["mood"]) == {"good"}
+
+
 def test_a_request_without_an_arrival(tmp_path: Path) -> None:
     folder = write_run(tmp_path)
     table = pq.read_table(folder / REQUESTS)
