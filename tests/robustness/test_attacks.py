@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from tests.robustness.folders import FolderAttack
 from tests.robustness.kills import SHOTS, KillAttack, case_of
 from tests.robustness.kills import judge as judge_kill
 from tests.robustness.pipelines import PipelineAttack
-from tests.robustness.videos import Ask, ChildDied, VideoAttack, in_child
+from tests.robustness.videos import Ask, VideoAttack
 from tests.support.running import Finished
 
 PLANTED = -1
@@ -56,27 +54,6 @@ class VideosAndAMemory(VideoAttack):
         return [f"{len(asks)} requests in all" for _ in asks]
 
 
-class Dying(Attack):
-    """Its cases end in all ways in which they can."""
-
-    limit_s = 2
-
-    def play(self, seed: int) -> Outcome:
-        if seed == 0:
-            os.abort()
-        if seed == 1:
-            time.sleep(60)
-        if seed == 2:
-            raise ArithmeticError
-        outcome = Outcome(f"{seed}")
-        if seed > 3:
-            try:
-                in_child(os.abort if seed == 4 else lambda: [str(1 // 0)])
-            except ChildDied as died:
-                outcome.note(died.fault, str(died))
-        return outcome
-
-
 def faults_of(kind: type[Attack], seeds: Sequence[int]) -> dict[int, set[Fault]]:
     """The cases with faults; what those are is printed."""
     played = dict(attack(kind, seeds))
@@ -87,11 +64,11 @@ def faults_of(kind: type[Attack], seeds: Sequence[int]) -> dict[int, set[Fault]]
 
 
 def test_some_pipelines() -> None:
-    assert faults_of(PipelinesAndALie, [PLANTED, *range(1, 8)]) == {PLANTED: {Fault.WRONG}}
+    assert faults_of(PipelinesAndALie, [PLANTED, *range(1, 6)]) == {PLANTED: {Fault.WRONG}}
 
 
 def test_some_videos() -> None:
-    assert faults_of(VideosAndAMemory, [PLANTED, *range(50)]) == {PLANTED: {Fault.WRONG}}
+    assert faults_of(VideosAndAMemory, [PLANTED, *range(20)]) == {PLANTED: {Fault.WRONG}}
 
 
 @pytest.mark.parametrize(("kind", "num_cases"), [(ConfigAttack, 60), (FlagAttack, 30), (FolderAttack, 30)])
@@ -102,21 +79,6 @@ def test_some_input(kind: type[Attack], num_cases: int) -> None:
 def test_some_kills() -> None:
     shots = [("runner", "call", "exit"), ("driver", "call", "SIGTERM")]
     assert faults_of(KillAttack, [SHOTS.index(shot) for shot in shots]) == {}
-
-
-def test_what_happens_to_a_case_is_its_own_fault() -> None:
-    expected = {
-        0: {Fault.CRASH},
-        1: {Fault.HANGING},
-        2: {Fault.TRACEBACK},
-        4: {Fault.CRASH},
-        5: {Fault.TRACEBACK},
-    }
-    assert faults_of(Dying, range(6)) == expected
-
-
-def test_no_more_cases_begin_when_the_time_is_over() -> None:
-    assert list(attack(Dying, range(3, 9), seconds=0)) == []
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,8 @@ The same request of the same file must have the same outcome, whatever was decod
 from __future__ import annotations
 
 import hashlib
-import os
-import pickle
 import random
-import select
-import signal
-import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +15,7 @@ import torch
 
 from nvvl import RnBLoader, Sampler, VideoError
 from tests.robustness.attack import Attack, Fault, Outcome
+from tests.robustness.forked import ChildDied, in_child
 from tests.robustness.mutations import mutated_bytes
 from tests.support import odd_videos
 
@@ -31,7 +26,6 @@ KINDS = (
     "mpeg2_ts", "mjpeg_odd_size", "rgb",
 )  # fmt: skip
 """Of tests.support.odd_videos: the codecs and containers."""
-DECODING_LIMIT_S = 20
 
 
 @dataclass(frozen=True)
@@ -123,49 +117,3 @@ def _kind_of(answers: Sequence[str], intact: Sequence[str]) -> str:
     if any(answer.startswith("VideoError") for answer in answers):
         return "VideoError"
     return "as intact" if answers == intact else "other frames"
-
-
-class ChildDied(Exception):
-    def __init__(self, fault: Fault, how: str) -> None:
-        super().__init__(how)
-        self.fault = fault
-
-
-def in_child(work: Callable[[], list[str]]) -> list[str]:
-    """What `work` gives in a fork of this process. Raises ChildDied."""
-    ours, theirs = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # FFmpeg talks much
-        try:
-            answer: list[str] | str = work()
-        except BaseException:
-            answer = traceback.format_exc()
-        with open(theirs, "wb") as pipe:
-            pickle.dump(answer, pipe)
-        os._exit(0)
-    os.close(theirs)
-    with open(ours, "rb") as pipe:
-        said = _read_all(pipe.fileno(), time.monotonic() + DECODING_LIMIT_S)
-    if said is None:
-        os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    if said is None:
-        raise ChildDied(Fault.HANGING, f"no answer within {DECODING_LIMIT_S} s")
-    if status:
-        raise ChildDied(Fault.CRASH, f"exit code {os.waitstatus_to_exitcode(status)}")
-    found = pickle.loads(said)
-    if isinstance(found, str):
-        raise ChildDied(Fault.TRACEBACK, found)
-    answers: list[str] = found
-    return answers
-
-
-def _read_all(pipe: int, deadline: float) -> bytes | None:
-    """All that comes until the pipe is closed; None when that is not before the deadline."""
-    said = b""
-    while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
-        if not (more := os.read(pipe, 1 << 16)):
-            return said
-        said += more
-    return None

@@ -2,7 +2,7 @@
 
 WITH_PROCESSES = (
     "tests/robustness/test_attacks.py::test_some",
-    "tests/robustness/test_attacks.py::test_what_happens",
+    "tests/robustness/test_engine.py::test_what_happens",
     "tests/rnb/campaigns/test_campaign.py::test_a_run_that_crashes",
     "tests/rnb/campaigns/test_outcome.py::test",
     "tests/rnb/command_line/test_alone.py::test_a_step_alone",
