@@ -62,7 +62,7 @@ def whole_index_of(file: VideoFile) -> VideoIndex:
 
 
 def _cached(file: VideoFile, decode_all: bool) -> VideoIndex:
-    key = (*_signature(file.filename), decode_all)
+    key = (*_signature(file.filename), file.conceal, decode_all)
     index = _CACHE.get(key)
     if index is None:
         file.rewind()

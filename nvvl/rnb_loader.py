@@ -39,8 +39,7 @@ class RnBLoader:
             where it is installed), or 'auto': nvdec where it can be had, and PyAV for what it cannot decode.
         num_decoder_threads: CPU threads for each file that PyAV decodes.
         conceal: give out frames that a decoder made up in part because the file is damaged, and say in
-            `notes`
-            how many; without it, a file is refused when such a frame is wanted.
+            `notes` how many; without it, a file is refused when such a frame is wanted.
         resize: scale to this width and height, and give out the middle of that; None: all of the picture,
             scaled to the output.
         frame_step, frame_rate: what a clip has: every `frame_step`-th frame, or so many frames a second. The
@@ -75,6 +74,7 @@ class RnBLoader:
         self.notes: tuple[str, ...] = ()
         self._pace = Pace(frame_step, frame_rate)
         window = Window.centred(width, height, resize)
+        self._conceal = conceal
         self._backend = backends.choose(backend, self.device, window, conceal=conceal)
         self._loaded: deque[tuple[str, Clips]] = deque()
 
@@ -154,7 +154,7 @@ class RnBLoader:
         self.close()
 
     def _open(self, filename: str | os.PathLike[str]) -> VideoFile:
-        return VideoFile(os.fspath(filename), self._num_threads)
+        return VideoFile(os.fspath(filename), self._num_threads, conceal=self._conceal)
 
     def _sample(self, index: VideoIndex) -> Clips:
         stride, length = self._pace.stride(index), self.consecutive_frames

@@ -25,8 +25,9 @@ class VideoFile:
     Whatever reads it may raise VideoError: the file is missing, empty, not a video, or has no video stream.
     """
 
-    def __init__(self, filename: str, num_threads: int = 1) -> None:
-        self.filename = filename
+    def __init__(self, filename: str, num_threads: int = 1, *, conceal: bool = False) -> None:
+        """With `conceal` the decoder makes up what is damaged; without, it refuses more of such packets."""
+        self.filename, self.conceal = filename, conceal
         self._num_threads = num_threads
         self._opened: _Opened | None = None
         self._touched = False
@@ -140,7 +141,9 @@ class VideoFile:
     def _open(self) -> _Opened:
         if self._opened is None:
             self._opened = _Opened.of(self.filename)
-            self._opened.stream.codec_context.thread_count = self._num_threads
+            self.decoder.thread_count = self._num_threads
+            # HEVC and Motion JPEG do not even say that they made something up.
+            self.decoder.options = {} if self.conceal else {"err_detect": "explode"}
         return self._opened
 
 
