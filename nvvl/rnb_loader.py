@@ -18,7 +18,7 @@ from nvvl.errors import VideoError
 from nvvl.index import VideoIndex
 from nvvl.indexing import index_of, whole_index_of
 from nvvl.pace import Pace, clips_from, num_counting
-from nvvl.sampler import Sampler
+from nvvl.sampler import AllSampler, Sampler
 from nvvl.video_file import VideoFile
 from nvvl.window import Window
 
@@ -34,7 +34,7 @@ class RnBLoader:
         width, height: size of the output in pixels.
         consecutive_frames: frames in a clip.
         device_id: the index of a GPU; None or -1 for the CPU.
-        sampler: says where the clips of a video begin.
+        sampler: says where the clips of a video begin; None: AllSampler.
         backend: 'nvdec' (a GPU's video engine), 'pyav' (FFmpeg on the CPU), 'nvvl' (the original package,
             where it is installed), or 'auto': nvdec where it can be had, and PyAV for what it cannot decode.
         num_decoder_threads: CPU threads for each file that PyAV decodes.
@@ -56,8 +56,8 @@ class RnBLoader:
         width: int,
         height: int,
         consecutive_frames: int,
-        device_id: int | None,
-        sampler: Sampler,
+        device_id: int | None = 0,
+        sampler: Sampler | None = None,
         *,
         backend: str = "auto",
         num_decoder_threads: int = 1,
@@ -68,7 +68,7 @@ class RnBLoader:
     ) -> None:
         self.width, self.height = width, height
         self.consecutive_frames = consecutive_frames
-        self.sampler = sampler
+        self.sampler = AllSampler() if sampler is None else sampler
         self.device = _device(device_id)
         self._num_threads = num_decoder_threads
         self.notes: tuple[str, ...] = ()

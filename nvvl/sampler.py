@@ -16,3 +16,10 @@ class Sampler(ABC):
         Each clip is the loader's `consecutive_frames` frames from there on, so a start may be at most
         `length - consecutive_frames`. An empty answer, or None, says that the video is too short.
         """
+
+
+class AllSampler(Sampler):
+    """A clip from each frame on, for clips of one frame."""
+
+    def sample(self, length: int) -> Sequence[int]:
+        return range(length)

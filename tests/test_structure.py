@@ -22,6 +22,7 @@ COVERED_BY = {
     "models/r2p1d/presets.py": "tests/models/test_options.py",
     "models/r2p1d/checkpoint.py": "tests/models/test_checkpoint.py",
     "models/r2p1d/execution.py": "tests/models/test_execution.py",
+    "models/r2p1d/former_network.py": "tests/models/test_former_network.py",
     "models/r2p1d/lowered.py": "tests/models/test_execution.py",
     "models/r2p1d/model.py": "tests/end_to_end/test_configs.py",
     "models/r2p1d/module.py": "tests/models/test_network.py",

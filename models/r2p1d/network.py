@@ -6,9 +6,11 @@
 Source: Tran et al., "A Closer Look at Spatiotemporal Convolutions for Action Recognition", CVPR 2018.
 """
 
+import importlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -231,3 +233,13 @@ def _check_layer_sizes(layer_sizes: Sequence[int]) -> None:
             f"layer_sizes is {list(layer_sizes)}; it must hold {NUM_PARTS - 1} numbers of at least 1,"
             " the residual blocks in conv2, conv3, conv4 and conv5"
         )
+
+
+_FORMER = ("R2Plus1DClassifier", "R2Plus1DLayerWrapper", "SpatioTemporalResBlock")
+
+
+def __getattr__(name: str) -> Any:
+    """The names that steps written for snuspl/rnb import from here."""
+    if name not in _FORMER:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module("models.r2p1d.former_network"), name)

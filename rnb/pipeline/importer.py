@@ -22,8 +22,10 @@ FORMER_MODULES = {
     "rnb.selectors": "rnb.pipeline.compat.former_selectors",
     "rnb.batcher": "rnb.pipeline.batcher",
     "rnb.videos": "rnb.load.videos",
+    "utils.class_utils": "rnb.pipeline.compat.class_utils",
+    "R2Plus1D-PyTorch": "models.r2p1d",
 }
-"""Modules of RnB 0.1 that steps, selectors and configs name, and where they are now."""
+"""Modules that code for RnB 0.1 or snuspl/rnb imports from packages, and where they are now."""
 
 FORMER_CLASSES = {"models.r2p1d.model.R2P1DLayerRunner": "models.r2p1d.model.R2P1DRunner"}
 """Classes that configs of snuspl/rnb name, and what they are called now."""

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from nvvl import RnBLoader, Sampler, VideoError
+import nvvl
+from nvvl import AllSampler, RnBLoader, Sampler, VideoError
 from nvvl.pyav_backend import PictureScaler
 from nvvl.window import Window
 from tests.support import odd_videos
@@ -54,6 +55,20 @@ def test_code_written_for_the_fork(odd_files: dict[str, Path]) -> None:
     torch.testing.assert_close(frames, expected_clips(odd_files["b_frames"], [3, 20]))
     loader.close()
     loader.close()
+
+
+def test_the_forks_defaults(odd_files: dict[str, Path]) -> None:
+    loader = RnBLoader(64, 48, 1, -1)
+    assert isinstance(loader.sampler, AllSampler)
+    loader.loadfile(odd_files["b_frames"])
+    (clips,) = loader
+    assert clips.shape == (odd_videos.NUM_FRAMES, 1, 3, 48, 64)
+
+
+@pytest.mark.parametrize("name", ["VideoLoader", "VideoDataset", "ProcessDesc"])
+def test_what_nvvl_has_for_training_is_refused_by_name(name: str) -> None:
+    with pytest.raises(ImportError, match=rf"^nvvl\.{name} is not supported: nvvl\.RnBLoader reads videos"):
+        nvvl.__getattr__(name)
 
 
 def test_iteration_gives_the_files_in_order_and_then_stops(odd_files: dict[str, Path]) -> None:

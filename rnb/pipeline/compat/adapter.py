@@ -22,7 +22,7 @@ from rnb.contract.request import Batch, Layout, OutputError, Rows, TensorSpec
 from rnb.contract.result import NO_CLASS, ClassAndScore, ClassResult
 from rnb.contract.step import Context, Step
 from rnb.contract.top1 import top1_of_each
-from rnb.pipeline.compat.time_card import TimeCard, TimeCardList, cards_of
+from rnb.pipeline.compat.time_card import TimeCard, TimeCardList, cards_of, request_of
 from rnb.pipeline.importer import accepted, parameters, takes_any_option
 
 FROM_CONTEXT = ("device", "input_shapes", "batch_size", "sample_videos", "seed", "checkpoint")
@@ -42,9 +42,14 @@ def adapt(former: type[Any], path: str) -> type[Step]:
         "reads_in_place": getattr(former, "reads_in_place", False),
         "writes_in_place": getattr(former, "writes_in_place", False),
         "takes_turns": getattr(former, "takes_turns", False),
-        "joins_segments": getattr(former, "joins_segments", False),
+        "joins_segments": _joins_segments(former),
     }
     return type(former.__name__, (FormerStep,), body)
+
+
+def _joins_segments(former: type[Any]) -> bool:
+    """What the class says; one of snuspl/rnb only tells by an option for how many it joins."""
+    return bool(getattr(former, "joins_segments", None) or "aggregate" in parameters(former.__init__))
 
 
 def _options(former: type[Any]) -> type[options.Options]:
@@ -173,7 +178,7 @@ def _output(tensors: Any, values: Any, card: Any) -> Batch | None:
     if not cards:
         return None
     payloads = _payloads(values, len(cards))
-    requests = tuple(one.request.with_payload(payload) for one, payload in zip(cards, payloads, strict=True))
+    requests = tuple(map(request_of, cards, payloads))
     if tensors is None:
         return Batch(requests)
     counts = [_rows_of(len(tensor), cards) for tensor in tensors]
@@ -191,11 +196,11 @@ def _payloads(values: Any, num_requests: int) -> list[Any]:
     return values
 
 
-def _rows_of(total: int, cards: Sequence[TimeCard]) -> list[int]:
+def _rows_of(total: int, cards: Sequence[Any]) -> list[int]:
     """How the rows of an output belong to its requests: all, as many as each brought, or one each."""
     if len(cards) == 1:
         return [total]
-    brought = [card.num_rows[0] for card in cards if card.num_rows]
+    brought = [card.num_rows[0] for card in cards if getattr(card, "num_rows", ())]
     if sum(brought) == total and len(brought) == len(cards):
         return brought
     if total == len(cards):
@@ -214,14 +219,14 @@ def _told(value: Any) -> ClassAndScore | None:
 def adapt_select(selector: Any) -> Callable[[Batch], int]:
     """A selector of before, as a function of the batch.
 
-    The card that it sees has an attribute `num_clips`, which snuspl/rnb's loader sets.
+    The card that it sees has an attribute `num_clips`, as snuspl/rnb's loader sets it.
     """
 
     def select(batch: Batch) -> int:
         rows = _rows_or_none(batch)
         cards = [TimeCard(one, count) for one, count in zip(batch.requests, rows, strict=True)]
         for card in cards:
-            card.num_clips = card.num_rows[0] if card.num_rows else 0  # type: ignore[attr-defined]
+            vars(card).setdefault("num_clips", card.num_rows[0] if card.num_rows else 0)
         all_cards = cards[0] if len(cards) == 1 else TimeCardList(cards)
         value = batch.requests[0].payload if len(cards) == 1 else batch.payloads
         return int(selector.select(batch.tensors or None, value, all_cards))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import math
+import pickle
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ from rnb.contract.device import Device
 from rnb.contract.request import Batch, OutputError, Request, RequestError, TensorSpec
 from rnb.contract.result import NO_CLASS, ClassAndScore, ClassResult
 from rnb.contract.step import Context, Step
+from rnb.pipeline.compat.time_card import TimeCard
 from rnb.pipeline.config import ConfigError, parse_config
 from rnb.pipeline.importer import import_class
 from rnb.pipeline.plan import Plan, PlanOptions, make_plan
@@ -573,3 +576,123 @@ def test_a_class_that_is_no_step_of_any_kind(write: Write, body: str, message: s
     module = write(f"class Thing:\n    {body}\n")
     with pytest.raises(ValueError, match=message):
         resolve(f"{module}.Thing")
+
+
+CLONE = """
+    class TimeCard:
+        def __init__(self, id):
+            self.timings, self.id, self.gpus = {}, id, []
+            self.sub_id = self.num_parent_timings = None
+
+        @staticmethod
+        def merge(time_cards):
+            first = time_cards[0]
+            assert all(card.timings.keys() == first.timings.keys() for card in time_cards)
+            assert all(card.num_parent_timings == first.num_parent_timings for card in time_cards)
+            assert [card.sub_id for card in sorted(time_cards, key=lambda card: card.sub_id)] == [0, 1]
+            return TimeCard(first.id)
+
+
+    class TimeCardList:
+        def __init__(self, time_cards):
+            self.time_cards = time_cards
+
+
+    class Joiner:
+        def __init__(self, device, aggregate=1):
+            self.aggregate, self.cards = aggregate, []
+
+        @staticmethod
+        def output_shape():
+            return None
+
+        def __call__(self, tensors, non_tensors, time_card):
+            self.cards.append(time_card)
+            if len(self.cards) < self.aggregate:
+                return None, None, None
+            return None, 7, TimeCard.merge(self.cards)
+
+
+    class Packer:
+        def __init__(self, device):
+            self.cards = []
+
+        @staticmethod
+        def output_shape():
+            return None
+
+        def __call__(self, tensors, non_tensors, time_card):
+            self.cards.append(time_card)
+            return (None, None, None) if len(self.cards) < 2 else (None, None, TimeCardList(self.cards))
+
+
+    class Forger(Packer):
+        def __call__(self, tensors, non_tensors, time_card):
+            return None, None, TimeCard(12)
+"""
+"""The time cards of a clone of snuspl/rnb, which are found before RnB's where a run is started in one."""
+
+
+def test_an_aggregator_need_not_say_that_it_joins_segments(write: Write) -> None:
+    module = write(CLONE)
+    assert resolve(f"{module}.Joiner").joins_segments
+    assert not resolve(f"{module}.Packer").joins_segments
+
+
+def test_the_time_cards_of_a_clone_of_upstream_will_do(write: Write) -> None:
+    module = write(CLONE)
+    joiner: Any = make(resolve(f"{module}.Joiner"), {"aggregate": 2})
+    segments = [Batch((Request(3, segment=number, num_segments=2),)) for number in (1, 0)]
+    assert joiner(segments[0]) is None
+    (joined,) = given(joiner, segments[1])
+    assert joined.requests == (Request(3, 7),)
+    packer = make(resolve(f"{module}.Packer"))
+    assert packer(batch_of({7: ()})) is None
+    (pair,) = given(packer, batch_of({9: ()}))
+    assert pair.ids == [7, 9]
+
+
+def test_a_time_card_of_no_request_is_refused(write: Write) -> None:
+    step = make(resolve(f"{write(CLONE)}.Forger"))
+    with pytest.raises(OutputError, match="is no time card that the step was given"):
+        step(batch_of({7: ()}))
+
+
+def test_what_a_step_notes_on_a_card_reaches_later_steps_and_selectors(write: Write) -> None:
+    module = write("""
+        from runner_model import RunnerModel
+        from selector import QueueSelector
+
+        class Notes(RunnerModel):
+            @staticmethod
+            def output_shape():
+                return None
+
+            def __call__(self, tensors, non_tensors, time_card):
+                time_card.num_clips = getattr(time_card, "num_clips", 0) + 1
+                return None, None, time_card
+
+        class ByNote(QueueSelector):
+            def select(self, tensors, non_tensors, time_card):
+                return time_card.num_clips
+    """)
+    step = make(resolve(f"{module}.Notes"))
+    (once,) = given(step, batch_of({0: ()}))
+    (twice,) = given(step, pickle.loads(pickle.dumps(once)))
+    select = make_selector(f"{module}.ByNote", 3, ())
+    assert [select(once), select(twice)] == [1, 2]
+
+
+def test_the_number_of_a_card_travels_as_a_number(write: Write) -> None:
+    card = TimeCard(Request(7))
+    assert type(pickle.loads(pickle.dumps(card.id))) is int
+
+
+def test_what_else_upstreams_code_imports_is_found() -> None:
+    import_class("rnb.pipeline.batcher.Batcher")
+    control = importlib.import_module("control")
+    assert [control.TerminationFlag(number).name for number in (-1, 0, 1, 2)] == [
+        "UNSET", "TARGET_NUM_VIDEOS_REACHED", "FILENAME_QUEUE_FULL", "FRAME_QUEUE_FULL",
+    ]  # fmt: skip
+    load_class = importlib.import_module("utils.class_utils").load_class
+    assert load_class("runner_model.RunnerModel").__name__ == "RunnerModel"
