@@ -284,13 +284,16 @@ class _Playing:
             self._supervisor.wait_until_over(lambda: None)
             self.end_ns = self.fabric.clock.now_ns()
             return
-        self._supervisor.wait_until_over(self._look)
-        num_done = self._table.count(FINISHED) + self._table.count(FAILED)
-        is_complete = num_done == self._table.num_requests
+        self._supervisor.wait_until_over(self._look, self._is_complete)
+        is_complete = self._is_complete()
         if is_complete:
             self.fabric.stop.raise_flag(Termination.TARGET_NUM_VIDEOS_REACHED)
         self.end_ns = int(self._table.times.max()) if is_complete else self.fabric.clock.now_ns()
         self.seen = [observer.stop(self._end(observer, is_complete)) for observer in self.observers]
+
+    def _is_complete(self) -> bool:
+        """Whether every request has its outcome."""
+        return self._table.count(FINISHED) + self._table.count(FAILED) == self._table.num_requests
 
     def _look(self) -> None:
         for observer in self.observers:

@@ -175,7 +175,7 @@ def _add_load_group(parser: argparse.ArgumentParser) -> None:
         help="a run folder whose load is played again: the same times, videos, warm-up and seed",
     )  # fmt: skip
     load.add_argument(
-        "--clients", type=whole_number(1), default=1, metavar="N",
+        "--clients", type=whole_number(1, 1000), default=1, metavar="N",
         help="client processes, which send in turn (default %(default)s)",
     )  # fmt: skip
     load.add_argument(
@@ -183,7 +183,7 @@ def _add_load_group(parser: argparse.ArgumentParser) -> None:
         help=f"videos ({', '.join(sorted(EXTENSIONS))}) as FOLDER/label/video or flat (default %(default)s)",
     )  # fmt: skip
     load.add_argument(
-        "--seed", type=whole_number(0), default=0, metavar="N",
+        "--seed", type=whole_number(0, 2**63 - 1), default=0, metavar="N",
         help="draws arrival times, sampled clips and random weights (default %(default)s)",
     )  # fmt: skip
 
@@ -309,13 +309,15 @@ def _page(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def whole_number(least: int) -> Callable[[str], int]:
-    """A type of argparse: a whole number of at least `least`."""
+def whole_number(least: int, most: int = 1_000_000_000) -> Callable[[str], int]:
+    """A type of argparse: a whole number from `least` to `most`."""
 
     def parse(text: str) -> int:
         value = int(text)
         if value < least:
             raise argparse.ArgumentTypeError(f"{value}: must be at least {least}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"{value}: must be at most {most}")
         return value
 
     parse.__name__ = "whole number"

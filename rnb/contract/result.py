@@ -55,7 +55,7 @@ def encode(result: Any) -> bytes:
     else:
         try:
             data = b"j" + json.dumps(result, allow_nan=False).encode()
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"the result is neither bytes nor JSON: {error}") from None
     if len(data) > MAX_RESULT_BYTES:
         raise ValueError(f"the result has {len(data)} bytes; it may have {MAX_RESULT_BYTES}")

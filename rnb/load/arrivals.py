@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 from rnb.contract.termination import UsageError
 
+MOST_REQUESTS = 100_000_000
+LONGEST_S = 100 * 365 * 86_400
+"""Of a schedule: 100 years, so that times of nanoseconds fit into 64 bits."""
+
 PROCESSES = ("poisson", "constant", "gamma", "trace")
 
 
@@ -76,13 +80,15 @@ class ArrivalProcess:
     def draw(self, num_requests: int) -> NDArray[np.int64]:
         """The first arrivals as nanoseconds from the start, ascending, shape (num_requests,).
 
-        The first request arrives after one gap.
+        The first request arrives after one gap. Raises ScheduleError for more than fit into a schedule.
         """
+        if num_requests > MOST_REQUESTS:
+            raise ScheduleError(f"{num_requests} requests: a run may have {MOST_REQUESTS}")
         if self.ramp is None:
             times_ms = self._times(num_requests, self.mean_interval_ms)
         else:
             times_ms = self.ramp.times_s(self._times(num_requests, 1)) * 1e3
-        return np.round(times_ms * 1e6).astype(np.int64)
+        return _to_ns(times_ms, 1e6)
 
     def draw_for(self, seconds: float, *, num_warmup: int = 0) -> NDArray[np.int64]:
         """The arrivals of the warm-up, and all within `seconds` after its last one, as `draw` gives them."""
@@ -127,7 +133,14 @@ def read_trace(path: str | os.PathLike[str]) -> NDArray[np.int64]:
         raise ScheduleError(f"--arrivals-file {path}: cannot be read: {reason}") from None
     if not times_s:
         raise ScheduleError(f"--arrivals-file {path}: no times in it; one a line, in seconds from the start")
-    return np.round(np.array(times_s) * 1e9).astype(np.int64)
+    return _to_ns(np.array(times_s), 1e9)
+
+
+def _to_ns(times: NDArray[np.float64], unit_ns: float) -> NDArray[np.int64]:
+    last_s = float(times.max(initial=0)) * (unit_ns / 1e9)
+    if not last_s <= LONGEST_S:
+        raise ScheduleError(f"the last request arrives after {last_s:.3g} s: the most is {LONGEST_S} s")
+    return np.round(times * unit_ns).astype(np.int64)
 
 
 def _is_header(text: str) -> bool:

@@ -65,6 +65,9 @@ def _payloads(payloads: Iterable[str], num_requests: int) -> list[str]:
         found = [str(payload) for payload in itertools.islice(payloads, num_requests)]
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
+    except (Exception, SystemExit) as error:  # of a class that the user wrote
+        problem = f"the list of videos: {type(error).__name__}: {error}".splitlines()[0]
+        raise UsageError(problem) from error
     if not found:
         raise UsageError(f"{type(payloads).__module__}.{type(payloads).__qualname__} gives no videos")
     # An iterator that goes round and round gives the first ones again.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
@@ -27,7 +28,7 @@ def describe_inputs(videos: Sequence[str], root: str) -> dict[str, Any]:
 class _File(NamedTuple):
     path: str
     size: int | None
-    """None: it cannot be found."""
+    """None: it cannot be found, or is no file: a FIFO, say, which would be read for ever."""
     changed_ns: int
 
 
@@ -35,6 +36,8 @@ def _stat(path: str) -> _File:
     try:
         found = os.stat(path)
     except OSError:
+        return _File(path, None, 0)
+    if not stat.S_ISREG(found.st_mode):
         return _File(path, None, 0)
     return _File(path, found.st_size, found.st_mtime_ns)
 
@@ -47,7 +50,7 @@ def _describe(files: tuple[_File, ...], root: str) -> dict[str, Any]:
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.path.removeprefix(root)}\0{file.size}\0".encode(errors="surrogateescape"))
-        for part in _parts(file.path, edge_bytes):
+        for part in _parts(file.path, edge_bytes) if file.size is not None else ():
             digest.update(part)
     return {
         "num_files": len(files),

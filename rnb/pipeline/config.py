@@ -21,9 +21,11 @@ from rnb.home import find
 DEFAULT_VIDEO_PATH_ITERATOR = "rnb.load.videos.VideoPathIterator"
 DEFAULT_SELECTOR = "rnb.pipeline.selectors.RoundRobinSelector"
 DEFAULT_NUM_SLOTS = 10
+MOST_SLOTS = 1_000_000
 
 Gpu = Annotated[StrictInt, Field(ge=-1)]
 Queue = Annotated[StrictInt, Field(ge=0)]
+Workers = Annotated[Count, Field(le=1000)]
 
 
 class ConfigError(UsageError):
@@ -46,7 +48,7 @@ class QueueGroup(BaseModel):
     """Indices among the queues to the next step; none for the last step."""
     queue_selector: StrictStr = DEFAULT_SELECTOR
     """The class that picks the output queue of each result."""
-    workers: Count | None = None
+    workers: Workers | None = None
     """As the step's, for this group alone."""
 
     @property
@@ -62,13 +64,13 @@ class StepConfig(BaseModel):
     model: StrictStr
     """Import path of the step class."""
     queue_groups: Annotated[list[QueueGroup], Field(min_length=1)]
-    num_shared_tensors: Count = DEFAULT_NUM_SLOTS
+    num_shared_tensors: Annotated[Count, Field(le=MOST_SLOTS)] = DEFAULT_NUM_SLOTS
     """Slots of each replica."""
     num_segments: Count = 1
     """How many parts each request is split into for the next step."""
     max_clips: Count | None = None
     """Pack the clips of the waiting requests up to this many into one call, whatever -b says."""
-    workers: Count | None = None
+    workers: Workers | None = None
     """Threads in each replica's process, each with a step instance and a CUDA stream of its own."""
 
     @property

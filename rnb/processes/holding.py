@@ -29,6 +29,8 @@ class Holding:
             self._segments.setdefault(request.id, set()).add(request.segment)
         batches = [] if output is None else [output] if isinstance(output, Batch) else list(output)
         for batch in batches:
+            if not batch.requests:
+                raise OutputError("the step gave a batch of no requests")
             for request in batch.checked().requests:
                 self._give_out(request)
         return batches

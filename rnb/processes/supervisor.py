@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ TICK_S = 0.05
 START_TIMEOUT_S = 900.0
 """Loading and warming up the largest networks takes minutes; a start-up that takes longer hangs."""
 FINISH_GRACE_S = 4.0
+END_GRACE_S = 30.0
+"""How long children may take to end once every request has its outcome."""
 EXIT_GRACE_S = 1.5
 
 
@@ -83,16 +86,30 @@ class Supervisor:
                 self._fail(f"{late}: not {kind} within {timeout_s:g} s")
         return True
 
-    def wait_until_over(self, on_tick: Callable[[], None]) -> None:
-        """Wait until all children have ended their work; after a stop, for at most FINISH_GRACE_S."""
+    def wait_until_over(
+        self, on_tick: Callable[[], None], is_complete: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Wait until all children have ended their work; after a stop, for at most FINISH_GRACE_S.
+
+        `is_complete`: whether nothing is left to do. It is asked every second, and END_GRACE_S after it said
+        so the run is stopped.
+        """
         deadline: float | None = None
+        complete_since, next_look = math.inf, time.monotonic()
         while not all(child.is_over for child in self.children):
             self.tick()
             on_tick()
+            now = time.monotonic()
             if self._stop.reason is not Termination.UNSET:
-                deadline = deadline or time.monotonic() + FINISH_GRACE_S
-                if time.monotonic() > deadline:
+                deadline = deadline or now + FINISH_GRACE_S
+                if now > deadline:
                     return
+            elif now > complete_since + END_GRACE_S:
+                late = ", ".join(child.name for child in self.children if not child.is_over)
+                self._fail(f"{late}: not ended {END_GRACE_S:g} s after the last request was done")
+            elif now > next_look:
+                next_look = now + 1
+                complete_since = min(complete_since, now if is_complete() else math.inf)
 
     def tick(self) -> None:
         """Take what the children tell for up to TICK_S, and notice those that died."""

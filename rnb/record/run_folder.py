@@ -49,6 +49,7 @@ META, REQUESTS, RESULTS, SCHEDULE, SUMMARY = (
 )  # fmt: skip
 OWN_NAMES = (META, REQUESTS, RESULTS, SCHEDULE, SUMMARY, seed_format.META_NAME)
 TABLE_SUFFIX = ".parquet"
+LONGEST_NAME_BYTES = 200
 
 Writer = Callable[[Path], object]
 
@@ -144,8 +145,9 @@ def _storable(values: Any) -> Any:
 
 
 def _config_copy_name(name: str) -> str:
-    """The config keeps its name unless a file of the run has it."""
-    return f"config-{name}" if name in OWN_NAMES or name.endswith(TABLE_SUFFIX) else name
+    """The config keeps its name unless a file of the run could have it; of a very long one, the end."""
+    name = os.fsdecode(os.fsencode(name)[-LONGEST_NAME_BYTES:])
+    return name if name.endswith(".json") and name not in OWN_NAMES else f"config-{name}"
 
 
 def _write_whole(path: Path, writer: Writer) -> None:
@@ -200,11 +202,13 @@ def read_schedule(folder: Path) -> tuple[dict[str, Any], NDArray[np.int64], list
         with (folder / SCHEDULE).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         arrivals_ns = np.array([int(row["arrival_ns"]) for row in rows], dtype=np.int64)
+        if (np.diff(arrivals_ns, prepend=0) < 0).any():
+            raise ValueError(f"the times of {SCHEDULE} do not ascend from 0")
         return args, arrivals_ns, [row["video"] for row in rows]
     except FileNotFoundError as error:
         name = Path(error.filename).name
         raise RunFolderError(f"{folder}: no run to replay: it has no {name}") from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise RunFolderError(f"{folder}: a damaged run folder: {_reason(error)}") from None
 
 

@@ -177,7 +177,7 @@ def _output(tensors: Any, values: Any, card: Any) -> Batch | None:
     cards = cards_of(card)
     if not cards:
         return None
-    payloads = _payloads(values, len(cards))
+    payloads = _payloads(values, len(cards), of_several=hasattr(card, "time_cards"))
     requests = tuple(map(request_of, cards, payloads))
     if tensors is None:
         return Batch(requests)
@@ -185,9 +185,9 @@ def _output(tensors: Any, values: Any, card: Any) -> Batch | None:
     return Batch(requests, tuple(tensors), tuple(zip(*counts, strict=True)))
 
 
-def _payloads(values: Any, num_requests: int) -> list[Any]:
-    """A list has a value for each request; anything else is each one's."""
-    if num_requests == 1:
+def _payloads(values: Any, num_requests: int, *, of_several: bool) -> list[Any]:
+    """A list beside a list of cards has a value for each request; anything else is each one's."""
+    if num_requests == 1 and not (of_several and isinstance(values, list) and len(values) == 1):
         return [values]
     if not isinstance(values, list):
         return [values] * num_requests
@@ -209,8 +209,10 @@ def _rows_of(total: int, cards: Sequence[Any]) -> list[int]:
 
 
 def _told(value: Any) -> ClassAndScore | None:
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], numbers.Integral):
-        return ClassAndScore(int(value[0]), float(value[1]))
+    if isinstance(value, tuple) and len(value) == 2:
+        label, score = value
+        is_told = isinstance(label, numbers.Integral) and isinstance(score, numbers.Real)
+        return ClassAndScore(int(label), float(score)) if is_told else None
     if isinstance(value, numbers.Integral):
         return ClassAndScore(int(value), math.nan)
     return None

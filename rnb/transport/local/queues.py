@@ -22,8 +22,9 @@ from rnb.transport.fabric import EndOfStream, QueueFull
 from rnb.transport.local.journal import Journal
 from rnb.transport.local.shared_memory import SharedMemory
 
-BYTES_PER_MESSAGE = 1024
-"""Room in the ring for each message of the capacity; a larger message uses the room of several."""
+BYTES_PER_MESSAGE = 16_384
+"""Room in the ring for each message of the capacity, the longest paths among them; a larger message uses the
+room of several. Memory is taken when it is first written to."""
 
 LOCK_TIMEOUT_S = 5.0
 """The lock is held for microseconds, so waiting this long means that its holder was killed."""

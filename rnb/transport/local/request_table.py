@@ -95,7 +95,10 @@ class RequestTable:
         """Keep the result of a request. Raises ValueError for one that cannot be kept."""
         outcome = self.outcomes[request_id]
         if isinstance(result, ClassAndScore):
-            outcome["label"], outcome["score"] = result
+            try:
+                outcome["label"], outcome["score"] = result
+            except (OverflowError, TypeError, ValueError) as error:
+                raise ValueError(f"{result} is no class of 32 bits and its score: {error}") from None
         elif result is not None:
             self._results.append(request_id, encode(result))
         outcome["status"] = FINISHED

@@ -9,6 +9,10 @@ import pytest
 
 from rnb.contract.result import MAX_RESULT_BYTES, ClassAndScore, ClassResult, JsonResult, decode, encode
 
+NESTED: list[Any] = []
+for _ in range(100_000):
+    NESTED = [NESTED]
+
 
 @pytest.mark.parametrize("result", [b"", b"\x00\xff", "j", "é", 3, [1, None, {"boxes": [0.5]}], {}, False])
 def test_a_result_is_kept_as_it_is(result: Any) -> None:
@@ -16,7 +20,7 @@ def test_a_result_is_kept_as_it_is(result: Any) -> None:
     assert (type(kept), kept) == (type(result), result)
 
 
-@pytest.mark.parametrize("result", [{1, 2}, object(), math.nan, [math.inf], b"x".join])
+@pytest.mark.parametrize("result", [{1, 2}, object(), math.nan, [math.inf], b"x".join, NESTED])
 def test_what_is_neither_bytes_nor_json_is_refused(result: Any) -> None:
     with pytest.raises(ValueError, match=r"^the result is neither bytes nor JSON: "):
         encode(result)

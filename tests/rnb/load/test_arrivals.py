@@ -166,3 +166,18 @@ def test_a_bad_trace_is_one_line(tmp_path: Path, text: str, message: str) -> Non
 def test_a_trace_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ScheduleError, match="cannot be read: No such file or directory"):
         read_trace(tmp_path / "none.csv")
+
+
+def test_a_schedule_whose_times_are_no_64_bit_nanoseconds_is_refused(tmp_path: Path) -> None:
+    for mean_interval_ms in (9e12, 1e300):
+        with pytest.raises(
+            ScheduleError, match=r"the last request arrives after .* s: the most is 3153600000"
+        ):
+            ArrivalProcess(process="constant", mean_interval_ms=mean_interval_ms).draw(2)
+    with pytest.raises(ScheduleError, match="the last request arrives after 1e\\+11 s"):
+        read_trace(write(tmp_path, "0\n1e11\n"))
+
+
+def test_more_requests_than_a_run_may_have() -> None:
+    with pytest.raises(ScheduleError, match=r"^100000001 requests: a run may have 100000000$"):
+        ArrivalProcess(mean_interval_ms=1).draw(100_000_001)

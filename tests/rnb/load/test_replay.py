@@ -59,6 +59,9 @@ def test_what_cannot_be_replayed(tmp_path: Path) -> None:
         ["request_id,arrival_ns,video", "0,soon,a.mp4"],
         ["request_id,video", "0,a.mp4"],
         ["a", "1,2"],
+        ["request_id,arrival_ns,video", f"0,{10**20},a.mp4"],
+        ["request_id,arrival_ns,video", "0,-5,a.mp4"],
+        ["request_id,arrival_ns,video", "0,7,a.mp4", "1,6,a.mp4"],
     ):
         schedule.write_text("\n".join(damaged))
         assert "a damaged run folder: " in refusal(folder)
@@ -66,3 +69,16 @@ def test_what_cannot_be_replayed(tmp_path: Path) -> None:
     assert "nothing to replay: it has 0 requests" in refusal(folder)
     schedule.unlink()
     assert "no run to replay: it has no schedule.csv" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"warmup": "x"}, "a damaged run folder: run.json: args.warmup: input should be a valid integer"),
+        ({"ramp": 7}, "a damaged run folder: run.json: args.ramp: input should be a valid string"),
+        ({"warmup": -1}, "nothing to replay: it has 4 requests, -1 of them warm-up"),
+        ({"warmup": 4}, "nothing to replay: it has 4 requests, 4 of them warm-up"),
+    ],
+)
+def test_arguments_that_someone_has_edited(tmp_path: Path, flags: dict[str, Any], message: str) -> None:
+    assert message in refusal(write_run(tmp_path, num_requests=4, flags=flags))

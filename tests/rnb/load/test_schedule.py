@@ -115,6 +115,20 @@ def test_no_payload_is_one_line() -> None:
         make_schedule(Load(videos=2), [])
 
 
+def test_an_iterator_that_fails_in_its_own_way_is_one_line() -> None:
+    def videos() -> Iterator[str]:
+        raise LookupError("No video available.\nAt all.")
+        yield ""
+
+    with pytest.raises(UsageError, match=r"^the list of videos: LookupError: No video available\.$"):
+        make_schedule(Load(videos=5, mean_interval_ms=0), videos())
+
+
+def test_paths_of_another_type_are_texts() -> None:
+    _, schedule = make_schedule(Load(videos=1, mean_interval_ms=0), [Path("a.mp4")])  # type: ignore[list-item]
+    assert schedule.payloads == ["a.mp4"]
+
+
 def test_a_failing_iterator_is_one_line() -> None:
     class Broken:
         def __iter__(self) -> Iterator[str]:

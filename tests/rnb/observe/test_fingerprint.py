@@ -79,3 +79,10 @@ def test_of_a_large_set_less_is_read_and_the_key_says_so(
     }
     assert {part for part, value in changed.items() if value != original} == sees
     assert describe(tmp_path / "d", x=b"longer head tail")[key] != original
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    paths = [str(tmp_path / name) for name in ("fifo", "zeros")]
+    assert describe_inputs(paths, str(tmp_path))["num_missing_files"] == 2

@@ -219,3 +219,9 @@ def test_a_step_class_may_suggest_its_workers() -> None:
     assert workers("cpu") == [1, 1, 1]
     pipeline[0]["workers"] = 2
     assert workers("cuda") == [2, 2, 1]
+
+
+@pytest.mark.parametrize(("key", "value"), [("num_shared_tensors", 10**12), ("workers", 10**6)])
+def test_numbers_that_no_machine_has_room_for(key: str, value: int) -> None:
+    with pytest.raises(ConfigError, match=rf"pipeline\[0\]\.{key}: {value}: .*less than or equal to"):
+        plan_of([step("Load", **{key: value}), step("Classify")])

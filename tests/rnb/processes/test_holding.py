@@ -85,3 +85,9 @@ def test_a_joined_request_stands_for_all_its_segments() -> None:
 def test_an_output_whose_rows_do_not_add_up_is_refused() -> None:
     with pytest.raises(OutputError, match="rows are given, but no tensor"):
         Holding(joins=False).outputs(Batch(requests(4), rows=((1,),)), requests(4))
+
+
+def test_a_batch_of_no_requests_is_refused() -> None:
+    holding = Holding(joins=False)
+    with pytest.raises(OutputError, match=r"^the step gave a batch of no requests$"):
+        holding.outputs(batch_of(), requests(4))

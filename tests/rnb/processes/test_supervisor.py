@@ -223,3 +223,15 @@ def test_only_the_shared_files_of_these_processes_are_removed() -> None:
     finally:
         for path in (*mine, other):
             path.unlink(missing_ok=True)
+
+
+def test_a_child_that_does_not_end_though_all_is_done_is_named(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("EXIT_GRACE_S", 0.2), ("FINISH_GRACE_S", 0.1), ("END_GRACE_S", 0.3)):
+        monkeypatch.setattr(supervisor_module, name, seconds)
+    spawn(supervisor, "step 0.0", hang)
+    assert supervisor.wait_for("prepared")
+    looks = iter([False, True])
+    supervisor.wait_until_over(lambda: None, lambda: next(looks))
+    assert supervisor.failure == "step 0.0: not ended 0.3 s after the last request was done"

@@ -163,11 +163,20 @@ def test_names_that_are_not_utf8_are_kept_readable(tmp_path: Path) -> None:
     assert run.requests["video"].tolist() == ["caf\\udce9.mp4", "videos/1.mp4"]
 
 
-@pytest.mark.parametrize("name", [*run_folder.OWN_NAMES, "telemetry.parquet"])
+@pytest.mark.parametrize(
+    "name", [*run_folder.OWN_NAMES, "telemetry.parquet", "g-1-r0.txt", "report.html", "trace.json.gz"]
+)
 def test_a_config_named_like_a_file_of_the_run_replaces_none(tmp_path: Path, name: str) -> None:
     folder = write_run(tmp_path, flags={"config_file_path": f"config/{name}"})
     assert json.loads((folder / f"config-{name}").read_text()) == CONFIG
     assert not read(folder).meta.is_seed_format
+
+
+def test_of_a_config_with_a_very_long_name_the_end_is_kept(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, flags={"config_file_path": f"{'é' * 121}.json"})
+    (copy,) = (path for path in folder.glob("*.json") if path.name not in run_folder.OWN_NAMES)
+    assert json.loads(copy.read_text()) == CONFIG
+    assert len(os.fsencode(copy.name)) == 200
 
 
 @contextlib.contextmanager

@@ -328,8 +328,7 @@ def test_a_step_holds_back_and_gives_out_on_flush(write: Write) -> None:
     flushed = step.flush()
     assert isinstance(flushed, list)
     assert (flushed[0].ids, flushed[0].num_rows()) == ([2], [3])
-    # One request of a list has the list of its values, as before.
-    assert flushed[0].payloads == [["c"]]
+    assert flushed[0].payloads == ["c"]
 
 
 RETURNS = """
@@ -409,6 +408,12 @@ def test_the_results_of_rows_of_logits(write: Write) -> None:
     results = step.results(output)
     assert [label for label, _ in results] == [1, 0, 4]
     assert isinstance(results[0], ClassAndScore)
+
+
+@pytest.mark.parametrize("value", ["cat", ("cat", "dog"), (3, "dog"), (1, 2, 3), {"label": 3}])
+def test_a_value_that_is_no_class(write: Write, value: Any) -> None:
+    step, output = returned(write, None, value, 1)
+    assert step.results(output) == [NO_CLASS]
 
 
 @pytest.mark.parametrize("rows", [None, torch.zeros(0, 5), torch.zeros(1, 3, 8)])

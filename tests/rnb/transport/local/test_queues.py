@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from rnb.contract.request import Request
 from rnb.transport.fabric import EndOfStream, QueueFull
 from rnb.transport.local.journal import Journal
 from rnb.transport.local.queues import MessageQueue
+from rnb.transport.message import Message
 from tests.support.underway import CONTEXT, make_queue
 
 
@@ -48,8 +50,8 @@ def test_messages_wrap_around_the_ring() -> None:
 
 
 def test_a_ring_without_room_is_full_before_its_capacity() -> None:
-    queue = make_queue(capacity=1000)
-    for _ in range(10):
+    queue = make_queue(capacity=100)
+    for _ in range(16):
         queue.put(bytes(100_000))
     with pytest.raises(QueueFull):
         queue.put(bytes(100_000))
@@ -340,3 +342,10 @@ def test_a_writer_in_another_process_comes_and_goes() -> None:
     queue.close()
     with pytest.raises(EndOfStream):
         queue.take(0)
+
+
+def test_a_queue_holds_as_many_of_the_longest_paths_as_its_capacity() -> None:
+    queue = make_queue(capacity=500)
+    for _ in range(500):
+        queue.put(Message(None, (Request(0, "d" * 4095),), ((),)))
+    assert queue.depth() == 500

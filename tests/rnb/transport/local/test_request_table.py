@@ -154,3 +154,11 @@ def test_segments_are_taken_one_by_one() -> None:
         "replica1-0": [-1], "worker1-0": [-1],
         "replica1-1": [3], "worker1-1": [1],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("result", [ClassAndScore(2**31), ClassAndScore(3, "cat")])  # type: ignore[arg-type]
+def test_a_class_that_is_no_number_of_32_bits_is_refused(result: ClassAndScore) -> None:
+    table = make_table(1)
+    with pytest.raises(ValueError, match="is no class of 32 bits and its score"):
+        table.finish(0, result)
+    assert table.count(UNFINISHED) == 1
