@@ -10,6 +10,11 @@ import sys
 
 gc.disable()  # until all is imported; see rnb.processes.child.resume_garbage_collection
 
+from rnb.command_line.early import end_on_interrupt  # noqa: E402
+
+if __name__ == "__main__":
+    end_on_interrupt()
+
 from rnb.command_line.alone import client  # noqa: E402
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.contract.step import Context
-from rnb.contract.termination import Termination
+from rnb.contract.termination import Termination, UsageError
 from rnb.load.schedule import Schedule
 from rnb.load.source import ScheduleSource
 from rnb.observe.machine import MachineObserver
@@ -87,21 +87,22 @@ def play(
         what went wrong, and `run.traceback` where.
 
     Raises:
-        UsageError: it cannot start as asked; nothing was started.
+        UsageError: it cannot start as asked, or not on this machine; nothing runs.
     """
     plan = plan or plan_of(spec, num_requests=len(schedule))
     watching = [MachineObserver(), *spec.observers(), *observers]
     with shared_gpus(plan, spec.placement.mps) as sharing, _ending(watching):
-        playing = _Playing(
-            spec=spec,
-            schedule=schedule,
-            plan=plan,
-            sharing=sharing,
-            fabric=fabric or LocalFabric(),
-            observers=watching,
-            interruption=interruption or Interruption(),
-            warn=warn,
-        )
+        with _starting():
+            playing = _Playing(
+                spec=spec,
+                schedule=schedule,
+                plan=plan,
+                sharing=sharing,
+                fabric=fabric or LocalFabric(),
+                observers=watching,
+                interruption=interruption or Interruption(),
+                warn=warn,
+            )
         run = playing.play()
     run.folder = folder
     if folder is not None:
@@ -109,6 +110,16 @@ def play(
         for observer in watching:
             observer.conclude(run)
     return run
+
+
+@contextlib.contextmanager
+def _starting() -> Iterator[None]:
+    """What the machine refuses to a run is one line: memory, files, processes, semaphores."""
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not enough memory"
+        raise UsageError(f"this machine cannot start the run: {reason or error}") from error
 
 
 @contextlib.contextmanager
@@ -168,7 +179,8 @@ class _Playing:
 
     def play(self) -> Run:
         try:
-            self.start_ns = self._start()
+            with _starting():
+                self.start_ns = self._start()
             self._wait()
         finally:
             self._supervisor.end()

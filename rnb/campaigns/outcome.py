@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from rnb.analysis.reasons import Reason
 from rnb.analysis.summary import Summary, summarize
 from rnb.analysis.verdict import Verdict, judge
+from rnb.contract.termination import UsageError
 from rnb.observe.observer import Observer
 from rnb.pipeline.plan import Plan
 from rnb.play import Interruption, play
@@ -63,9 +65,20 @@ def play_and_judge(
     plan = plan_of(spec, num_requests=len(schedule))
     folder = create(logs, spec.flags())
     announce(spec, plan)
-    run = play(
-        spec, schedule, plan=plan, folder=folder, observers=observers, interruption=interruption, warn=warn
-    )
+    try:
+        run = play(
+            spec,
+            schedule,
+            plan=plan,
+            folder=folder,
+            observers=observers,
+            interruption=interruption,
+            warn=warn,
+        )
+    except UsageError:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise
     summary = summarize(run)
     verdict = judge(run, summary.steady_state)
     problem = run.meta.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -25,6 +26,7 @@ def run(program: str, argv: Sequence[str] | None, add: Adder = lambda parser: No
     from rnb.processes.child import resume_garbage_collection
 
     resume_garbage_collection()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return command_of(args)()
     except UsageError as error:

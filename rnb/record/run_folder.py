@@ -177,11 +177,16 @@ def _write_requests(times: Mapping[Event, Times], requests: Table, path: Path) -
     columns: dict[str, Any] = {name: pa.array(values) for name, values in requests.items()}
     for event, column in times.items():
         columns[EVENT_PREFIX + event.name] = pa.array(column, mask=column == 0)
-    pq.write_table(pa.table(columns), path)
+    _write_columns(columns, path)
 
 
 def _write_table(table: Table, path: Path) -> None:
-    pq.write_table(pa.table({name: pa.array(values) for name, values in table.items()}), path)
+    _write_columns({name: pa.array(values) for name, values in table.items()}, path)
+
+
+def _write_columns(columns: Mapping[str, Any], path: Path) -> None:
+    with path.open("wb") as file:  # Arrow would take a path for a URI
+        pq.write_table(pa.table(columns), file)
 
 
 def _write_schedule(requests: Table, path: Path) -> None:
@@ -270,7 +275,8 @@ def _table(path: Path) -> Table:
 
 
 def _columns(path: Path) -> dict[str, Any]:
-    table = pq.read_table(path)
+    with path.open("rb") as file:
+        table = pq.read_table(file)
     return {name: table[name] for name in table.column_names}
 
 

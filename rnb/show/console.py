@@ -91,6 +91,6 @@ def _write(text: str, stream: TextIO) -> None:
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
+    except OSError:  # nobody reads, or the disk is full
         # What is buffered is flushed again at exit, which must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -220,8 +220,8 @@ def test_what_a_step_prints_leaves_the_json_object_alone(bench: Bench) -> None:
     assert finished.err.count("I have something to say") == 3
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_streams(closed: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"])
+def test_closed_and_full_streams(closed: str, tmp_path: Path) -> None:
     flags = ["-c", "config/empty.json", "--device", "cpu", "-v", "20", "-mi", "0", "--logs", str(tmp_path)]
     shell = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "benchmark.py", *flags]
     status = subprocess.run(shell, timeout=60, check=False, capture_output=True).returncode

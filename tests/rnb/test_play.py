@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable
@@ -13,13 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnb.contract.termination import Termination
+from rnb.contract.termination import Termination, UsageError
 from rnb.observe.observer import Observer, Start
 from rnb.pipeline.config import ConfigError
 from rnb.play import Interruption, play
 from rnb.record.run import Run
 from rnb.record.run_folder import read
 from rnb.spec import schedule_of
+from rnb.transport.local.fabric import LocalFabric
 from tests.support.played import NOTHING, played, spec_for
 from tests.support.running import tiny
 from tests.support.tiny_steps import NUM_CLASSES, clips_of, expected_label
@@ -252,3 +254,23 @@ def test_the_arguments_are_those_of_the_run(tmp_path: Path) -> None:
     assert run.args == spec.flags()
     assert (run.args["seed"], run.args["clients"], run.args["telemetry"]) == (5, 2, False)
     assert run.meta.args_line.startswith("Namespace(arrivals='poisson', ")
+
+
+class NoProcesses(LocalFabric):
+    def process(self, **_: Any) -> Any:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+
+class NoMemory(LocalFabric):
+    def queue(self, *_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("fabric", "reason"),
+    [(NoProcesses, "Resource temporarily unavailable"), (NoMemory, "not enough memory")],
+)
+def test_what_the_machine_refuses_is_one_line(tmp_path: Path, fabric: type[LocalFabric], reason: str) -> None:
+    spec, schedule = schedule_of(spec_for(tmp_path, [NOTHING]))
+    with pytest.raises(UsageError, match=f"^this machine cannot start the run: {reason}$"):
+        play(spec, schedule, fabric=fabric())

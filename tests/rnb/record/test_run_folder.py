@@ -172,6 +172,15 @@ def test_a_config_named_like_a_file_of_the_run_replaces_none(tmp_path: Path, nam
     assert not read(folder).meta.is_seed_format
 
 
+@pytest.mark.parametrize("name", ["lo:gs", "file:x", "s3:", os.fsdecode(b"lo\xffgs")])
+def test_a_folder_named_like_an_address_is_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = read(write_run(Path(name), num_requests=3))
+    assert run.requests["request_id"].tolist() == [0, 1, 2]
+
+
 def test_of_a_config_with_a_very_long_name_the_end_is_kept(tmp_path: Path) -> None:
     folder = write_run(tmp_path, flags={"config_file_path": f"{'é' * 121}.json"})
     (copy,) = (path for path in folder.glob("*.json") if path.name not in run_folder.OWN_NAMES)
