@@ -68,7 +68,11 @@ def report_end(line: ControlLine, error: BaseException, *, full: Termination) ->
 
 
 def _depend_on_the_driver() -> None:
-    """Be killed when the driver is, even in the middle of a call; and leave stdout to it alone."""
+    """Be killed when the driver is, even in the middle of a call; and leave stdout to it alone.
+
+    What a step starts is in this process's group, which the driver's guard ends.
+    """
+    os.setpgid(0, 0)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.dup2(2, 1)  # what a step prints goes to stderr
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from rnb.contract.termination import Termination
 from rnb.processes.child import interrupts_held_back
+from rnb.processes.guard import Guard
 from rnb.transport.fabric import ControlLine, Fabric
 
 TICK_S = 0.05
@@ -51,6 +52,7 @@ class Supervisor:
 
     def __init__(self, fabric: Fabric, is_interrupted: Callable[[], bool] = lambda: False) -> None:
         self._fabric, self._stop, self._is_interrupted = fabric, fabric.stop, is_interrupted
+        self._guard: Guard | None = None
         self.children: list[Child] = []
         self.failure: str | None = None
         self.traceback = ""
@@ -68,6 +70,8 @@ class Supervisor:
         process = self._fabric.process(name=name, target=target, args=(make_task(theirs),))
         with interrupts_held_back():
             process.start()
+        self._guard = self._guard or Guard()
+        self._guard.add(process.pid or 0)
         theirs.close()
         child = Child(name=name, rank=rank, process=process, connection=ours)
         self.children.append(child)
@@ -172,6 +176,8 @@ class Supervisor:
             for child in alive:
                 force(child.process)
             _join(alive)
+        if self._guard is not None:
+            self._guard.end()
         remove_shared_files([child.process.pid for child in self.children])
 
     def _note_late_deaths(self) -> None:

@@ -228,3 +228,15 @@ def test_closed_and_full_streams(closed: str, tmp_path: Path) -> None:
     (folder,) = tmp_path.iterdir()
     assert read(folder).requests["status"].tolist() == ["finished"] * 20
     assert status == 0
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_what_a_step_starts_ends_with_the_run(bench: Bench, tmp_path: Path, is_killed: bool) -> None:
+    step = tiny("StartsProcess", pid_file=str(tmp_path / "pid"))
+    run = bench.start([step], "-v", "30", "-mi", "20")
+    if is_killed:
+        run.wait_for_line("START!")
+        run.signal(signal.SIGKILL)
+        time.sleep(0.5)
+    assert run.finish().status == (-signal.SIGKILL if is_killed else 0)  # finish() finds what is left
+    assert int((tmp_path / "pid").read_text()) > 0

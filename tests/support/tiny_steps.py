@@ -6,8 +6,10 @@ import hashlib
 import itertools
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -307,3 +309,16 @@ class HugePaths:
 
     def __iter__(self) -> Iterator[str]:
         return itertools.repeat("x" * 2_000_000)
+
+
+class StartsProcess(Nothing):
+    """Starts a process of its own that outlives it, and notes its id."""
+
+    class Options(AnyOptions):
+        pid_file: str
+
+    def __init__(self, options: Any, context: Context) -> None:
+        super().__init__(options, context)
+        process = subprocess.Popen(["sleep", "600"])
+        Path(options.pid_file).write_text(str(process.pid))
+        process.returncode = 0  # nobody waits for it
