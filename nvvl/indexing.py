@@ -261,9 +261,9 @@ def _index_by_timestamps(
 def _num_sure(scan: _Scan, shown: Sequence[int]) -> int:
     """The frames up to the first that may be missing: behind a gap, where the clock leaves out a frame."""
     gaps = scan.gaps()
-    if not gaps:
+    if not gaps or len(shown) < 2:
         return len(shown)
-    first = min(place for place, packet in enumerate(shown) if packet >= gaps[0])
+    first = next((place for place, packet in enumerate(shown) if packet >= gaps[0]), len(shown))
     times = [scan.pts[packet] for packet in shown]
     steps = [_difference(late, early) or 0 for early, late in itertools.pairwise(times)]
     usual = statistics.mode(steps)

@@ -115,6 +115,24 @@ def test_a_truncated_avi_says_so(folder: Path) -> None:
     assert " ".join(loader.loader.notes) == f"has {count} of the {NUM_FRAMES} frames that its header declares"
 
 
+@pytest.mark.parametrize(
+    ("clock", "gaps", "cut_off", "num_sure"),
+    [
+        ([0], [0], set(), 1),
+        ([0, 1, 2, 3, 4, 5], [2], set(), 6),
+        ([0, 1, 2, 3, 5, 6], [2], set(), 4),
+        ([0, 1, 2, 3, 4, 5], [5], {5}, 5),
+    ],
+)
+def test_where_a_frame_may_be_missing(
+    clock: list[int | None], gaps: list[int], cut_off: set[int], num_sure: int
+) -> None:
+    """A piece was missed at packet `gaps`; only where the clock leaves out a frame, one is gone."""
+    scan = indexing._Scan(None, pts=clock, dts=clock, sizes=[1] * len(clock), incomplete=gaps, starts=[0])
+    shown = [packet for packet in range(len(clock)) if packet not in cut_off]
+    assert indexing._num_sure(scan, shown) == num_sure
+
+
 def test_indexes_are_kept_up_to_a_number_of_bytes(folder: Path) -> None:
     paths = [make(folder) for make in list(INTACT.values())[:4]]
     indexes = []
