@@ -93,7 +93,7 @@ def _member(found: FoundRun, run: Run, first: Run | None) -> Member:
 
 def _reservation(run: Run) -> str:
     verdict = judge(run)
-    return "" if verdict.is_valid else verdict.headline
+    return verdict.headline if verdict.findings else ""
 
 
 def _against(first: Run, other: Run) -> tuple[Overlap, Effects | None]:

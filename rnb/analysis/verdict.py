@@ -1,11 +1,12 @@
-"""VALID or INVALID: whether a run's figures can be trusted, why not, and what to do about it."""
+"""VALID, INVALID or NOT JUDGED: whether a run's figures can be trusted, why not, and what to do about it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
-from rnb.analysis.checks import CHECKS, NOTES
+from rnb.analysis.checks import CAUSES, CHECKS, CUT_SHORT_NOTES, MISSING, NOTES
 from rnb.analysis.checks.facts import Facts
 from rnb.analysis.early_stopping import TailBound
 from rnb.analysis.reasons import Finding
@@ -13,42 +14,69 @@ from rnb.analysis.steady_state import SteadyState, find_steady_state
 from rnb.record.run import Run
 
 
+class Judgement(Enum):
+    """What can be said of a run's figures."""
+
+    VALID = "VALID"
+    INVALID = "INVALID"
+    NOT_JUDGED = "NOT JUDGED"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     findings: tuple[Finding, ...]
-    """Why the run is INVALID; none when it is VALID."""
+    """Why the run is INVALID; none when it is not."""
     notes: tuple[str, ...]
     """What to know, though it makes nothing INVALID."""
     tail_bound: TailBound | None
     """The outcome of LoadGen's test, where a bound was asked for."""
+    missing: tuple[Finding, ...] = ()
+    """What could not be looked at; without findings, the run is NOT JUDGED for it."""
 
     @property
-    def is_valid(self) -> bool:
-        return not self.findings
+    def judgement(self) -> Judgement:
+        if self.findings:
+            return Judgement.INVALID
+        return Judgement.NOT_JUDGED if self.missing else Judgement.VALID
+
+    @property
+    def is_valid(self) -> bool | None:
+        """None: NOT JUDGED."""
+        return None if self.judgement is Judgement.NOT_JUDGED else self.judgement is Judgement.VALID
+
+    @property
+    def grounds(self) -> tuple[Finding, ...]:
+        """All that keeps it from being VALID."""
+        return self.findings + self.missing
 
     @property
     def headline(self) -> str:
-        reasons = ", ".join(finding.reason.value for finding in self.findings)
-        return f"INVALID: {reasons}" if reasons else "VALID"
+        reasons = ", ".join(finding.reason.value for finding in self.findings or self.missing)
+        return f"{self.judgement.value}: {reasons}" if reasons else self.judgement.value
 
     def to_json(self) -> dict[str, Any]:
         return {
+            "judgement": self.judgement.value,
             "is_valid": self.is_valid,
-            "reasons": [
-                {"reason": finding.reason.value, "seen": finding.seen, "advice": finding.advice}
-                for finding in self.findings
-            ],
+            "reasons": [finding.to_json() for finding in self.findings],
+            "missing": [finding.to_json() for finding in self.missing],
             "notes": list(self.notes),
         }
 
 
 def judge(run: Run, steady: SteadyState | None = None) -> Verdict:
-    """The verdict on a run that passed its start barrier; `steady`: its steady state, where that is known."""
+    """The verdict on a run that passed its start barrier; `steady`: its steady state, where that is known.
+
+    Of a run that was cut short only the cause is told: what else it shows follows from that.
+    """
     facts = Facts(run, steady or find_steady_state(run))
-    findings = [check(facts) for check in CHECKS]
-    notes = [note(facts) for note in NOTES]
+    cause = next(filter(None, (check(facts) for check in CAUSES)), None)
+    findings = [cause] if cause else [check(facts) for check in CHECKS]
+    missing = [] if cause else [check(facts) for check in MISSING]
+    notes = [note(facts) for note in (CUT_SHORT_NOTES if cause else NOTES)]
     return Verdict(
         findings=tuple(finding for finding in findings if finding is not None),
+        missing=tuple(finding for finding in missing if finding is not None),
         notes=tuple(note for note in notes if note is not None),
         tail_bound=facts.tail_bound,
     )

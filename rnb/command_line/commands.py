@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from rnb.analysis.verdict import Judgement
 from rnb.campaigns.campaign import RunFailed
 from rnb.campaigns.outcome import Outcome, play_and_judge
 from rnb.campaigns.self_check import SelfCheckError
@@ -81,7 +82,7 @@ def _play(args: argparse.Namespace) -> int:
     console.emit({**outcome.to_json(), "is_success": not problem, "message": problem})
     if problem:
         return EXIT_FAILED
-    return EXIT_OK if outcome.verdict.is_valid else EXIT_INVALID
+    return EXIT_INVALID if outcome.verdict.judgement is Judgement.INVALID else EXIT_OK
 
 
 def _announce(spec: RunSpec, plan: Plan) -> None:

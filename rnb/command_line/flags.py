@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind")
 DESCRIPTION = "Play a load of videos through a pipeline of replicated steps on GPUs, and measure it."
 EPILOG = (
-    "Exit status: 0 VALID; 1 the run failed; 2 a wrong flag or config; 3 the run ended well, but is INVALID."
+    "Exit status: 0 VALID or NOT JUDGED; 1 the run failed; 2 a wrong flag or config; 3 the run ended well,"
+    " but is INVALID."
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rnb.analysis.estimate import of_runs
 from rnb.analysis.figures import FIGURES, MAIN_FIGURES, Figure, figures_of
+from rnb.analysis.verdict import Judgement
 from rnb.campaigns.campaign import Campaign, Player
 from rnb.campaigns.outcome import Outcome
 from rnb.campaigns.repeat import repeat as play_all
@@ -42,7 +43,8 @@ def _status(outcomes: Sequence[Outcome]) -> int:
     if not all(outcome.is_success for outcome in outcomes):
         console.complain(outcomes[-1].problem)
         return EXIT_FAILED
-    return EXIT_OK if all(outcome.verdict.is_valid for outcome in outcomes) else EXIT_INVALID
+    is_invalid = any(outcome.verdict.judgement is Judgement.INVALID for outcome in outcomes)
+    return EXIT_INVALID if is_invalid else EXIT_OK
 
 
 def _line(outcome: Outcome, number: int, num_runs: int) -> str:

@@ -20,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.observe import nvml
+from rnb.observe.cpu_time import cpu_time_s
 from rnb.observe.nvml import Gpu
 from rnb.observe.observer import End, Observer, Seen, Start, Watched
+from rnb.observe.other_processes import OtherProcesses
 from rnb.transport.clock import now_ns
 
 INTERVAL_S = 0.2
@@ -29,8 +31,6 @@ INTERVAL_S = 0.2
 
 MAX_SAMPLES = 10_000
 """At so many, every second one is dropped and the interval doubles, so that memory stays flat."""
-
-_CPUCLOCK_SCHED = 2
 
 STOP_TIMEOUT_S = 2.0
 """A reading may hang in the driver of a GPU that has failed; the run ends without the thread then."""
@@ -151,20 +151,29 @@ def _gpu(index: int, gpu: Gpu | None) -> _Source:
 def _cpus() -> _Source:
     """All CPUs that the run may use, together."""
     cpus = os.sched_getaffinity(0)
-    return _Source(names=["cpu.percent"], read=lambda: [_busy_s(cpus) / len(cpus)], most_percent=100)
+    return _Source(
+        names=["cpu.percent", "cpu.steal_percent"],
+        read=lambda: [seconds / len(cpus) for seconds in _busy_and_stolen_s(cpus)],
+        most_percent=100,
+    )
 
 
-def _busy_s(cpus: set[int]) -> float:
-    """Seconds in which these CPUs worked, for whomever. Source: proc(5), /proc/stat."""
+def _busy_and_stolen_s(cpus: set[int]) -> tuple[float, float]:
+    """Seconds in which these CPUs worked, for whomever, and which the host of a virtual machine took.
+
+    Source: proc(5), /proc/stat.
+    """
     wanted = {f"cpu{cpu}" for cpu in cpus}
-    num_ticks = 0
+    busy = stolen = 0
     with open("/proc/stat", encoding="ascii") as file:
         for line in takewhile(lambda line: line.startswith("cpu"), file):
             name, *counters = line.split()
             if name in wanted:
-                user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, counters)
-                num_ticks += user + nice + system + irq + softirq
-    return num_ticks / os.sysconf("SC_CLK_TCK")
+                user, nice, system, _idle, _iowait, irq, softirq, steal, *_ = map(int, counters)
+                busy += user + nice + system + irq + softirq
+                stolen += steal
+    ticks_per_s = os.sysconf("SC_CLK_TCK")
+    return busy / ticks_per_s, stolen / ticks_per_s
 
 
 def _processes(gpus: Mapping[int, Gpu | None], pids: Mapping[str, int]) -> list[_Source]:
@@ -179,7 +188,7 @@ def _processes(gpus: Mapping[int, Gpu | None], pids: Mapping[str, int]) -> list[
         return lambda: [read(pid) for pid in pids.values()]
 
     return [
-        _Source(names=names("cpu_percent"), read=for_each(_cpu_time_s), most_percent=math.inf),
+        _Source(names=names("cpu_percent"), read=for_each(cpu_time_s), most_percent=math.inf),
         _Source(names=names("memory_bytes"), read=for_each(_resident_bytes)),
         _Source(names=names("gpu_memory_bytes"), read=gpu_memory_bytes),
     ]
@@ -187,17 +196,6 @@ def _processes(gpus: Mapping[int, Gpu | None], pids: Mapping[str, int]) -> list[
 
 def _total(values: Sequence[float]) -> float:
     return sum(values) if values else math.nan
-
-
-def _cpu_time_s(pid: int) -> float:
-    """CPU time of all threads of a process, to the nanosecond: /proc/<pid>/stat has ticks of 10 ms.
-
-    Source: clock_getcpuclockid(3); the id is what the kernel's MAKE_PROCESS_CPUCLOCK makes of the pid.
-    """
-    try:
-        return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
-    except OSError:  # it has ended
-        return math.nan
 
 
 def _resident_bytes(pid: int) -> float:
@@ -209,13 +207,14 @@ def _resident_bytes(pid: int) -> float:
 
 
 class TelemetryObserver(Observer):
-    """Telemetry beside a run: the table `telemetry`."""
+    """Telemetry beside a run: the table `telemetry`, and who else computed."""
 
     name = "telemetry"
 
     def __init__(self) -> None:
         self._telemetry: Telemetry | None = None
         self._watched: Watched | None = None
+        self._others: OtherProcesses | None = None
 
     def prepare(self, watched: Watched) -> None:
         self._watched = watched
@@ -224,11 +223,21 @@ class TelemetryObserver(Observer):
     def start(self, start: Start) -> None:
         assert self._watched is not None
         gpus = nvml.gpus_by_cuda_index(self._watched.plan.gpus)
-        self._telemetry = Telemetry(gpus=gpus, pids={"driver": os.getpid(), **start.pids})
+        pids = {"driver": os.getpid(), **start.pids}
+        self._others = OtherProcesses(pids.values(), os.sched_getaffinity(0))
+        self._telemetry = Telemetry(gpus=gpus, pids=pids)
         self._telemetry.start()
+
+    def look(self) -> None:
+        assert self._others is not None
+        self._others.look()
 
     def stop(self, end: End) -> Seen:
         assert self._watched is not None
         assert self._telemetry is not None
+        assert self._others is not None
         self._telemetry.stop()
-        return Seen(tables={self.name: self._telemetry.columns(self._watched.clock.epoch_offset_ns())})
+        return Seen(
+            tables={self.name: self._telemetry.columns(self._watched.clock.epoch_offset_ns())},
+            facts={"other_processes": self._others.busiest()},
+        )

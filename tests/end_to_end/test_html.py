@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import ROOT, Bench, tiny
+from tests.support.running import ENDED_WELL, ROOT, Bench, tiny
 from tests.support.sample_runs import write_run
 
 PIPELINE = [tiny("Load"), tiny("Classify")]
@@ -17,7 +17,7 @@ PIPELINE = [tiny("Load"), tiny("Classify")]
 
 def test_a_run_leaves_a_page_in_its_folder(bench: Bench) -> None:
     run = bench.run(PIPELINE, "-mi", "0", "-v", "30", "--html")
-    assert (run.status, run.err) == (0, "")
+    assert run.status in ENDED_WELL, run.err
     assert run.folder is not None
     page = (run.folder / "report.html").read_text()
     assert f"page: {run.folder / 'report.html'}" in run.out.splitlines()

@@ -8,7 +8,7 @@ import pytest
 from rnb.contract.events import DUE
 from rnb.load.arrivals import ArrivalProcess
 from rnb.record.run_folder import read
-from tests.support.running import Bench, tiny
+from tests.support.running import ENDED_WELL, Bench, tiny
 from tests.support.tiny_steps import clips_of, expected_label
 
 NUM_VIDEOS = 203
@@ -97,7 +97,6 @@ PLACEMENTS: dict[str, tuple[Any, list[str]]] = {
 }
 
 
-EXIT_INVALID = 3
 AT_INTERVALS = ("many replicas", "segments in batches", "small and large")
 """Also with requests that come one after the other, so that batches stay incomplete and queues empty."""
 
@@ -109,8 +108,7 @@ AT_INTERVALS = ("many replicas", "segments in batches", "small and large")
 def test_every_request_is_served_once_and_right(bench: Bench, placement: str, mean_interval_ms: str) -> None:
     config, flags = PLACEMENTS[placement]
     finished = bench.run(config, "-v", str(NUM_VIDEOS), "-mi", mean_interval_ms, *flags)
-    # Where the machine has other work so short a run may be INVALID; what it gives is the same.
-    assert finished.status in (0, EXIT_INVALID), finished.err
+    assert finished.status in ENDED_WELL, finished.err
     assert f"Finished processing {NUM_VIDEOS} videos" in finished.out
     assert finished.folder is not None
     requests = read(finished.folder).requests
@@ -135,7 +133,7 @@ def test_requests_arrive_as_the_seed_draws_and_their_events_are_in_order(bench: 
 def test_as_many_requests_may_fail_as_allowed(bench: Bench) -> None:
     config = [tiny("Load", fail_every=10), tiny("Classify")]
     finished = bench.run(config, "-v", "100", "-mi", "0", "--max-failures", "10")
-    assert finished.status == 0, finished.err
+    assert finished.status in ENDED_WELL, finished.err
     assert "10 failed, 90 finished" in finished.out
     assert finished.folder is not None
     requests = read(finished.folder).requests

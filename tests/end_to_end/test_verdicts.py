@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 
+from rnb.record.run_folder import read
+from tests.support.hogs import hogs
 from tests.support.running import Bench, tiny
 
 
@@ -25,7 +28,30 @@ def test_an_invalid_run_ends_well_but_has_a_status_of_its_own(bench: Bench) -> N
     assert verdict["reasons"][0]["reason"] == "too short"
 
 
-def test_a_small_demonstration_is_valid(bench: Bench) -> None:
-    run = bench.run([tiny("Load"), tiny("Classify")], "-v", "24", "-mi", "0", "--quiet")
+def test_a_small_demonstration_is_not_judged(bench: Bench) -> None:
+    run = bench.run([tiny("Load"), tiny("Classify")], "-v", "24", "-mi", "0", "--quiet", "--no-telemetry")
     assert (run.status, run.err) == (0, "")
-    assert "\nVALID\n" in run.out
+    _, *lines, _ = run.out.splitlines()
+    assert lines[0] == "NOT JUDGED: steady state not tested, other load not looked at"
+    assert lines[1].endswith(" requests finished while it could be steady, the test needs 200")
+    assert lines[2] == "    to do: -v 221"
+    assert lines[4] == "    to do: a run without --no-telemetry"
+    assert run.folder is not None
+    verdict = json.loads((run.folder / "summary.json").read_text())["verdict"]
+    assert (verdict["judgement"], verdict["is_valid"], verdict["reasons"]) == ("NOT JUDGED", None, [])
+
+
+def test_other_load_is_seen_and_named(bench: Bench) -> None:
+    """Hogs for all CPUs that the run may use, thrice over, beside a run that hardly uses them."""
+    with hogs(3 * len(os.sched_getaffinity(0))) as pids:
+        run = bench.run([tiny("Load"), tiny("Classify")], "-v", "150", "-mi", "20", "--json")
+    assert (run.status, run.err) == (3, "")
+    verdict = json.loads(run.out)["verdict"]
+    assert (verdict["judgement"], verdict["is_valid"]) == ("INVALID", False)
+    (found,) = [one for one in verdict["reasons"] if one["reason"] == "other load"]
+    assert found["seen"].startswith("others took up to ")
+    assert run.folder is not None
+    others = read(run.folder).meta.provenance["other_processes"]
+    assert {one["pid"] for one in others}.intersection(pids)
+    assert all(f"{one['name']} (pid {one['pid']})" in found["seen"] for one in others)
+    assert not {one["advice"] for one in verdict["reasons"] if "--clients" in one["advice"]}

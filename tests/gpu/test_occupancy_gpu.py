@@ -15,7 +15,7 @@ from rnb.analysis.calls import calls_of, visits_of
 from rnb.analysis.occupancy import occupancy_of
 from rnb.record.run import Run
 from rnb.record.run_folder import read
-from tests.support.running import ROOT, Bench, Finished
+from tests.support.running import ENDED_WELL, ROOT, Bench, Finished
 from tests.support.trace_json import Trace
 from utils.cupti.gpu_sampler import GpuSampler
 
@@ -30,7 +30,6 @@ RUN: dict[str, Any] = {
     "cuda_graphs": True,
     "row_buckets": [15],
 }
-EXIT_INVALID = 3
 FEWEST_KERNELS = 30
 """Of one call of the network: of its graph, the launch is one and the copies around it are a few."""
 
@@ -44,7 +43,7 @@ def bridge() -> None:
 def play(bench: Bench, *flags: str, num_videos: int = 250) -> tuple[Finished, Run]:
     load = ("--data", str(ROOT / "data" / "videos"), "-v", str(num_videos), "-mi", "0")
     finished = bench.start([LOAD, RUN], "--device", "cuda", *load, "--occupancy", *flags).finish(300)
-    assert finished.status in (0, EXIT_INVALID), finished.err
+    assert finished.status in ENDED_WELL, finished.err
     assert finished.folder is not None
     return finished, read(finished.folder)
 

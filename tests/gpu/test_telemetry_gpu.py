@@ -15,7 +15,7 @@ from nvvl import video_engine
 from rnb.observe import nvml
 from rnb.record.run import Run
 from rnb.record.run_folder import read
-from tests.support.running import ROOT, Bench
+from tests.support.running import ENDED_WELL, ROOT, Bench
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(400)]
 
@@ -41,7 +41,7 @@ def test_a_run_on_a_gpu(bench: Bench, mps: str) -> None:
     videos = ROOT / "data" / "videos"
     flags = ("-v", "300", "-mi", "0", "--device", "cuda", "--data", str(videos), "--mps", mps)
     finished = bench.start(PIPELINE, *flags).finish(timeout_s=300)
-    assert finished.status == 0, finished.err
+    assert finished.status in ENDED_WELL, finished.err
     assert finished.folder
     run = read(finished.folder)
     _check_readings(run)

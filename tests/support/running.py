@@ -19,6 +19,8 @@ from typing import Any
 from tests.support.leftovers import SharedMemoryWatch, pids_with, read
 
 ROOT = Path(__file__).parents[2]
+ENDED_WELL = (0, 3)
+"""The exit statuses of a run that served all requests: where the machine has other work it may be INVALID."""
 MARK = "RNB_TEST_MARK"
 """An environment variable that every process of one run inherits, so that the test finds those left over."""
 

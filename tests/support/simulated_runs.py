@@ -172,7 +172,7 @@ def _telemetry(random: np.random.Generator, seconds: float) -> dict[str, Any]:
         "gpu0.power_w": around(310, 25),
         "gpu0.temperature_c": around(48, 1),
         "gpu0.throttle_reasons": np.zeros(count),
-        "cpu.percent": np.clip(around(38, 5), 0, 100),
+        "cpu.percent": np.clip(around(11, 0.2), 0, 100),
     }
     for name, mean in (("driver", 2.0), ("client", 6.0), ("step 0.0", 95.0), ("step 1.0", 60.0)):
         columns[f"process.{name}.cpu_percent"] = around(mean, mean / 10)

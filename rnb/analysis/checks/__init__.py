@@ -7,25 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rnb.analysis.checks import amount, client, machine, outcomes, steadiness
+from rnb.analysis.checks import amount, client, clocks, ends, missing, other_load, outcomes, steadiness
 from rnb.analysis.checks.facts import Facts
 from rnb.analysis.reasons import Finding
 
-CHECKS: tuple[Callable[[Facts], Finding | None], ...] = (
-    outcomes.requests_lost,
+Check = Callable[[Facts], Finding | None]
+Note = Callable[[Facts], str | None]
+
+CAUSES: tuple[Check, ...] = (ends.queue_full, ends.process_failed, ends.interrupted, ends.requests_lost)
+"""Why a run was cut short. The first one that is found is told alone."""
+CHECKS: tuple[Check, ...] = (
     outcomes.requests_failed,
-    outcomes.queue_full,
     amount.too_short,
     amount.too_few,
     amount.bound_missed,
+    other_load.other_load,
     client.client_late,
-    machine.clocks_throttled,
+    clocks.clocks_throttled,
+    clocks.clocks_dropped,
     steadiness.not_steady,
     steadiness.littles_law_broken,
 )
-NOTES: tuple[Callable[[Facts], str | None], ...] = (
+MISSING: tuple[Check, ...] = (missing.steadiness_untested, missing.machine_unwatched)
+NOTES: tuple[Note, ...] = (
     amount.bound_note,
     steadiness.steady_note,
-    machine.power_note,
+    other_load.load_note,
+    clocks.clock_note,
+    clocks.power_note,
     outcomes.odd_requests,
 )
+CUT_SHORT_NOTES: tuple[Note, ...] = (outcomes.odd_requests,)

@@ -1,15 +1,20 @@
-"""Whether the client sent the requests when they were due."""
+"""Whether the client sent the requests when they were due, and why it did not."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from rnb.analysis.checks.facts import Facts
+from rnb.analysis.checks.other_load import is_loaded
+from rnb.analysis.machine_use import CpuUse, mean_use
 from rnb.analysis.reasons import Finding, Reason
 from rnb.contract.events import SENT
 
 LATE_MS, MAX_LATE_SHARE = 1.0, 0.01
 """As Triton Perf Analyzer warns: more than 1 % of the requests more than 1 ms late."""
+BUSY_CLIENT = 0.5
+"""Of a CPU: a client that uses more of it is late for its own work."""
+BUSY_CPUS = 0.9
 
 
 def client_late(facts: Facts) -> Finding | None:
@@ -26,5 +31,24 @@ def client_late(facts: Facts) -> Finding | None:
             f"{share:.1%} of the requests were sent more than {LATE_MS:g} ms late, {late_ms.max():.1f} ms at"
             f" worst; {MAX_LATE_SHARE:.0%} may be"
         ),
-        advice=f"--clients {2 * facts.flag('clients', 1)}, or fewer processes on the client's CPUs",
+        advice=_advice(facts),
     )
+
+
+def _advice(facts: Facts) -> str:
+    use, more_clients = facts.cpu_use, f"--clients {2 * facts.flag('clients', 1)}"
+    if use is None:
+        return f"{more_clients}, or fewer processes on the client's CPUs"
+    if is_loaded(facts):
+        return "see to what else the machine does; with its CPUs for itself the client may keep up"
+    if _of_clients(facts, use) > BUSY_CLIENT:
+        return more_clients
+    if mean_use(facts.run, use.times_ns, use.total) > BUSY_CPUS:
+        return f"{facts.slower()}, or more CPUs: the run's own processes use all that there are"
+    return "a machine that wakes a process within 1 ms: see its CPUs' power saving and virtualization"
+
+
+def _of_clients(facts: Facts, use: CpuUse) -> float:
+    """How much of a CPU the busiest client used, on average."""
+    clients = [values for name, values in use.by_process.items() if name.startswith("client")]
+    return max((mean_use(facts.run, use.times_ns, values) for values in clients), default=0.0)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.analysis.early_stopping import TailBound, judge_bound
+from rnb.analysis.machine_use import CpuUse, OtherUse, cpu_use, others_use
 from rnb.analysis.steady_state import SteadyState, is_bulk
 from rnb.record.run import Run
 from rnb.record.tables import TELEMETRY
@@ -57,6 +58,14 @@ class Facts:
             percentile=self.flag("percentile", DEFAULT_PERCENTILE),
             bound_ms=bound_ms,
         )
+
+    @cached_property
+    def cpu_use(self) -> CpuUse | None:
+        return cpu_use(self.run)
+
+    @cached_property
+    def others_use(self) -> list[OtherUse]:
+        return others_use(self.run)
 
     @cached_property
     def throttle_masks(self) -> dict[str, NDArray[np.int64]]:

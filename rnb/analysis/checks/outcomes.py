@@ -1,4 +1,4 @@
-"""What became of the requests: lost, failed, refused, or served with a remark."""
+"""What became of the requests of a run that came to its end: failed, or served with a remark."""
 
 from __future__ import annotations
 
@@ -6,18 +6,6 @@ import numpy as np
 
 from rnb.analysis.checks.facts import Facts
 from rnb.analysis.reasons import Finding, Reason
-from rnb.contract.termination import Termination
-
-
-def requests_lost(facts: Facts) -> Finding | None:
-    num_lost = facts.count("unfinished")
-    if not num_lost:
-        return None
-    return Finding(
-        reason=Reason.REQUESTS_LOST,
-        seen=f"{num_lost} of {facts.num_requests} requests have no outcome",
-        advice="run it again, to its end",
-    )
 
 
 def requests_failed(facts: Facts) -> Finding | None:
@@ -28,18 +16,6 @@ def requests_failed(facts: Facts) -> Finding | None:
         reason=Reason.REQUESTS_FAILED,
         seen=f"{num_failed} of {facts.num_requests} requests failed, at most {accepted} may",
         advice=f"see 'reason' in requests.parquet; --max-failures {num_failed} accepts them",
-    )
-
-
-def queue_full(facts: Facts) -> Finding | None:
-    full = (Termination.FILENAME_QUEUE_FULL, Termination.FRAME_QUEUE_FULL)
-    num_refused = facts.count("refused")
-    if not num_refused and facts.run.meta.termination_flag not in full:
-        return None
-    return Finding(
-        reason=Reason.QUEUE_FULL,
-        seen=f"a queue was full after {facts.count('finished')} of {facts.num_requests} requests",
-        advice=f"{facts.slower()}, or more replicas of the step behind that queue",
     )
 
 

@@ -54,8 +54,6 @@ def littles_law_broken(facts: Facts) -> Finding | None:
 
 
 def steady_note(facts: Facts) -> str | None:
-    if facts.steady.is_steady is None:
-        return f"not tested for a steady state: {facts.steady.reason}"
     if facts.steady.is_steady and facts.steady.start_s and not facts.is_bulk:
         num_before = _num_due_before(facts, facts.steady.start_s)
         return (

@@ -89,6 +89,7 @@ def test_without_a_gpu_there_are_the_cpus_only() -> None:
     assert list(sample(pids={"client": os.getpid()})) == [
         "time_ns",
         "cpu.percent",
+        "cpu.steal_percent",
         "process.client.cpu_percent",
         "process.client.memory_bytes",
         "process.client.gpu_memory_bytes",

@@ -10,7 +10,7 @@ from rnb.analysis.summary import Goodput, Summary
 from rnb.show.page.markup import Content, Markup, tag
 from rnb.show.page.subject import Findings, Subject, differing_flags, short_setting
 from rnb.show.page.tables import facts, table
-from rnb.show.page.wording import NONE, duration, number, share
+from rnb.show.page.wording import JUDGEMENT_CLASSES, NONE, duration, number, share
 
 PERCENTILES = ("p50", "p90", "p99", "p99.9")
 MAX_SETTINGS = 4
@@ -108,7 +108,7 @@ def _row(run: Subject, keys: Sequence[str]) -> list[Content]:
     finished = findings.summary.num_finished / max(1, findings.summary.num_scheduled)
     return [
         switch,
-        tag("span", "VALID" if verdict.is_valid else "INVALID", class_="good" if verdict.is_valid else "bad"),
+        tag("span", verdict.judgement.value, class_=JUDGEMENT_CLASSES[verdict.judgement]),
         *(short_setting(findings.settings.get(key, UNKNOWN)) for key in keys),
         _offered(findings).replace(" offered", "") or NONE,
         f"{number(findings.summary.videos_per_s)}/s",

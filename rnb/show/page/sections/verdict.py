@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from rnb.analysis.verdict import Judgement
 from rnb.show.page.markup import Content, Markup, tag
 from rnb.show.page.subject import Subject
 from rnb.show.page.tables import details, table
+from rnb.show.page.wording import JUDGEMENT_CLASSES
 
 MAX_SPELLED_OUT = 4
 """Runs with a verdict each; of more, the reasons come first."""
+WORST_FIRST = (Judgement.INVALID, Judgement.NOT_JUDGED, Judgement.VALID)
 
 
 def section(runs: Sequence[Subject]) -> Markup:
@@ -20,14 +23,15 @@ def section(runs: Sequence[Subject]) -> Markup:
 
 
 def _overall(runs: Sequence[Subject]) -> Content:
-    invalid = [run for run in runs if not run.findings.verdict.is_valid]
-    word = f"INVALID: {len(invalid)} of {len(runs)} runs" if invalid else f"VALID: all {len(runs)} runs"
+    counts = Counter(run.findings.verdict.judgement for run in runs)
+    words = [f"{one.value}: {counts[one]} of {len(runs)} runs" for one in WORST_FIRST if counts[one]]
     by_reason: dict[str, list[Subject]] = defaultdict(list)
-    for run in invalid:
-        for finding in run.findings.verdict.findings:
+    for run in runs:
+        for finding in run.findings.verdict.grounds:
             by_reason[finding.reason.value].append(run)
     rows = [[tag("b", reason), _badges(named)] for reason, named in by_reason.items()]
-    box = tag("div", tag("b", word), class_=f"verdict {'bad' if invalid else 'good'}")
+    worst = next(one for one in WORST_FIRST if counts[one])
+    box = tag("div", tag("b", ", ".join(words)), class_=f"verdict {JUDGEMENT_CLASSES[worst]}")
     return [box, table(["reason", "runs"], rows, num_text_columns=2) if rows else None]
 
 
@@ -37,10 +41,10 @@ def _badges(runs: Sequence[Subject]) -> Content:
 
 def _verdict(run: Subject, *, is_alone: bool) -> Markup:
     verdict, meta = run.findings.verdict, run.findings.meta
-    heading = tag("b", "VALID" if verdict.is_valid else "INVALID")
+    heading = tag("b", verdict.judgement.value)
     grounds: list[Content] = [
         [tag("b", finding.reason.value), f": {finding.seen}. To do: {finding.advice}"]
-        for finding in verdict.findings
+        for finding in verdict.grounds
     ]
     grounds += [f"Note: {note}" for note in verdict.notes]
     if not meta.is_success:
@@ -49,6 +53,6 @@ def _verdict(run: Subject, *, is_alone: bool) -> Markup:
         "div",
         heading if is_alone else [heading, " ", run.badge, f" {run.name}"],
         tag("ul", [tag("li", ground) for ground in grounds]) if grounds else None,
-        class_=f"verdict {'good' if verdict.is_valid else 'bad'}",
+        class_=f"verdict {JUDGEMENT_CLASSES[verdict.judgement]}",
         data_run=None if is_alone else run.letter,
     )

@@ -1,0 +1,56 @@
+"""What cut a run short: before all of its requests had an outcome."""
+
+from __future__ import annotations
+
+from rnb.analysis.checks.facts import Facts
+from rnb.analysis.reasons import Finding, Reason
+from rnb.contract.termination import Termination
+
+
+def queue_full(facts: Facts) -> Finding | None:
+    full = (Termination.FILENAME_QUEUE_FULL, Termination.FRAME_QUEUE_FULL)
+    if not facts.count("refused") and facts.run.meta.termination_flag not in full:
+        return None
+    return Finding(
+        reason=Reason.QUEUE_FULL,
+        seen=f"{facts.run.meta.full_queue or 'a queue'} was full {_when(facts)}",
+        advice=f"{facts.slower()}, or more replicas of the step behind that queue",
+    )
+
+
+def process_failed(facts: Facts) -> Finding | None:
+    if facts.run.meta.termination_flag != Termination.PROCESS_FAILED:
+        return None
+    message = facts.run.meta.message
+    return Finding(
+        reason=Reason.PROCESS_FAILED, seen=f"{message}, {_when(facts)}", advice=_after_failure(message)
+    )
+
+
+def _after_failure(message: str) -> str:
+    if "was killed by SIGKILL" in message:
+        return "see who killed it: the kernel does where memory runs out (journalctl -k)"
+    return "see what it wrote to stderr, and mend that"
+
+
+def interrupted(facts: Facts) -> Finding | None:
+    if facts.run.meta.termination_flag != Termination.INTERRUPTED:
+        return None
+    return Finding(
+        reason=Reason.INTERRUPTED, seen=f"a signal ended it {_when(facts)}", advice="let it play to its end"
+    )
+
+
+def requests_lost(facts: Facts) -> Finding | None:
+    num_lost = facts.count("unfinished")
+    if not num_lost:
+        return None
+    return Finding(
+        reason=Reason.REQUESTS_LOST,
+        seen=f"{num_lost} of {facts.num_requests} requests have no outcome, though no process failed",
+        advice="see the last time that each has in requests.parquet: the step after that lost it",
+    )
+
+
+def _when(facts: Facts) -> str:
+    return f"after {facts.count('finished')} of {facts.num_requests} requests"

@@ -1,0 +1,20 @@
+"""Processes that do nothing but compute."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def hogs(number: int) -> Iterator[list[int]]:
+    """The pids of so many processes, each of which takes all of a CPU that it gets."""
+    processes = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(number)]
+    try:
+        yield [process.pid for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
