@@ -13,6 +13,7 @@ from rnb.record.run import Run, Table, Times
 from rnb.record.tables import TELEMETRY
 
 Shares = NDArray[np.float64]
+CPUS = "the CPUs"
 _PROCESS = re.compile(r"process\.(?P<name>.+)\.cpu_percent")
 _GPU_OTHERS = re.compile(r"(?P<gpu>gpu\d+)\.others_percent")
 
@@ -50,7 +51,7 @@ class OtherUse:
     """What others took of a device, as shares of what the run's processes may use."""
 
     device: str
-    """'the CPUs', or a GPU as 'gpu0'."""
+    """CPUS, or a GPU as 'gpu0'."""
     highest: float
     """Over any stretch of the measured phase."""
     mean: float
@@ -59,11 +60,16 @@ class OtherUse:
 def others_use(run: Run) -> list[OtherUse]:
     """Of the CPUs and of each GPU, where the telemetry tells."""
     telemetry, cpus = run.tables.get(TELEMETRY, {}), cpu_use(run)
-    series = {"the CPUs": cpus.others} if cpus else {}
+    series = {CPUS: cpus.others} if cpus else {}
     for column, values in telemetry.items():
         if match := _GPU_OTHERS.fullmatch(column):
             series[match["gpu"]] = values / 100
     return [use for name, values in series.items() if (use := _other_use(run, name, telemetry, values))]
+
+
+def gpu_name(index: int) -> str:
+    """How a GPU of the plan is called in the telemetry."""
+    return f"gpu{index}"
 
 
 def _other_use(run: Run, device: str, telemetry: Table, values: Shares) -> OtherUse | None:

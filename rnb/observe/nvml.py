@@ -43,6 +43,8 @@ THROTTLE_REASONS = {
 """The bits of `throttle_reasons`: why the clocks are lower than they could be (nvml.h)."""
 
 _PROCESS_LISTS = ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetMPSComputeRunningProcesses")
+NVML_NOT_FOUND = 6
+"""What it says where nobody has used the GPU."""
 LIBRARIES = ("pynvml", "py3nvml.py3nvml")
 
 
@@ -70,6 +72,20 @@ class Gpu:
     def process_memory_bytes(self) -> dict[int, float]:
         """The memory of each process that computes on the GPU, clients of MPS too, by its pid."""
         return {pid: used for name in _PROCESS_LISTS for pid, used in self._processes(name).items()}
+
+    def process_percent(self, *, since_us: int) -> dict[int, float] | None:
+        """The latest use of the multiprocessors by each process, by its pid; None: it is not told.
+
+        Of those that used them since `since_us` of the epoch.
+        """
+        try:
+            samples = self._library.nvmlDeviceGetProcessUtilization(self._handle, since_us)
+        except AttributeError:  # py3nvml does not know it
+            return None
+        except self._library.NVMLError as error:
+            return {} if getattr(error, "value", None) == NVML_NOT_FOUND else None
+        in_order = sorted(samples, key=lambda sample: int(sample.timeStamp))
+        return {sample.pid: float(sample.smUtil) for sample in in_order}
 
     def _processes(self, name: str) -> dict[int, float]:
         function = getattr(self._library, name, None)  # py3nvml does not know the list of MPS's clients

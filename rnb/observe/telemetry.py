@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from rnb.observe import nvml
 from rnb.observe.cpu_time import cpu_time_s
+from rnb.observe.gpu_others import GpuOthers
 from rnb.observe.nvml import Gpu
 from rnb.observe.observer import End, Observer, Seen, Start, Watched
 from rnb.observe.other_processes import OtherProcesses
@@ -82,7 +83,14 @@ class Telemetry:
         max_samples: int = MAX_SAMPLES,
     ) -> None:
         # Reading a GPU can take milliseconds: the CPU's counters are read first, close to the sample's time.
-        self._sources = [_cpus(), *_processes(gpus, pids), *starmap(_gpu, gpus.items())]
+        own = frozenset(pids.values())
+        self.gpu_others = {i: GpuOthers(gpu, own) for i, gpu in gpus.items() if gpu is not None}
+        self._sources = [
+            _cpus(),
+            *_processes(gpus, pids),
+            *starmap(_gpu, gpus.items()),
+            *starmap(_others, self.gpu_others.items()),
+        ]
         self._interval_s = interval_s
         num_columns = sum(len(source.names) for source in self._sources)
         self._times_ns: NDArray[np.int64] = np.zeros(max_samples, np.int64)
@@ -146,6 +154,10 @@ def _gpu(index: int, gpu: Gpu | None) -> _Source:
     if gpu is None:
         return _Source(names=names, read=lambda: [math.nan] * len(GPU_READINGS))
     return _Source(names=names, read=lambda: [gpu.read(reading) for reading in GPU_READINGS])
+
+
+def _others(index: int, others: GpuOthers) -> _Source:
+    return _Source(names=[f"gpu{index}.others_percent"], read=lambda: [others.percent()])
 
 
 def _cpus() -> _Source:
@@ -239,5 +251,12 @@ class TelemetryObserver(Observer):
         self._telemetry.stop()
         return Seen(
             tables={self.name: self._telemetry.columns(self._watched.clock.epoch_offset_ns())},
-            facts={"other_processes": self._others.busiest()},
+            facts={
+                "other_processes": self._others.busiest(),
+                "other_gpu_processes": [
+                    {"gpu": index, **one}
+                    for index, others in self._telemetry.gpu_others.items()
+                    for one in others.seen()
+                ],
+            },
         )

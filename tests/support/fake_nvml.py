@@ -16,6 +16,10 @@ from rnb.observe import nvml
 class FakeNVMLError(Exception):
     """As both raise for a reading that a GPU lacks."""
 
+    def __init__(self, text: str, value: int = 3) -> None:
+        super().__init__(text)
+        self.value = value
+
 
 @dataclass
 class FakeGpu:
@@ -27,6 +31,8 @@ class FakeGpu:
     processes: Mapping[int, int | None] = field(default_factory=dict)
     """Bytes by pid; None: the driver does not say."""
     mps_clients: Mapping[int, int | None] = field(default_factory=dict)
+    percent: Sequence[tuple[int, int, int]] = ()
+    """Pid, use and time in us; none: nobody has used it."""
 
 
 PYNVML, PY3NVML = nvml.LIBRARIES
@@ -72,6 +78,7 @@ def make_library(gpus: Sequence[FakeGpu]) -> ModuleType:
         "nvmlDeviceGetCurrentClocksThrottleReasons": lambda gpu: 0x4 | 0x20,
         "nvmlDeviceGetEnforcedPowerLimit": lambda gpu: 700_000,
         "nvmlDeviceGetComputeRunningProcesses": lambda gpu: _listed(gpu.processes),
+        "nvmlDeviceGetProcessUtilization": _process_utilization,
         "nvmlDeviceGetMPSComputeRunningProcesses": lambda gpu: _listed(gpu.mps_clients),
     }
     library.__dict__.update(
@@ -99,6 +106,13 @@ def _unless_lacking(name: str, reading: Callable[..., Any]) -> Callable[..., Any
         return reading(gpu, *arguments)
 
     return read
+
+
+def _process_utilization(gpu: FakeGpu, since_us: int) -> list[Any]:
+    recent = [_struct(pid=pid, smUtil=use, timeStamp=at) for pid, use, at in gpu.percent if at > since_us]
+    if not recent:
+        raise FakeNVMLError("Not Found", nvml.NVML_NOT_FOUND)
+    return recent
 
 
 def _listed(processes: Mapping[int, int | None]) -> list[Any]:

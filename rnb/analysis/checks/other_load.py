@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnb.analysis.checks.facts import Facts
-from rnb.analysis.machine_use import OtherUse
+from rnb.analysis.machine_use import CPUS, OtherUse, gpu_name
 from rnb.analysis.reasons import Finding, Reason
 from rnb.analysis.sustained import stretch_ns
 
@@ -17,14 +17,14 @@ def other_load(facts: Facts) -> Finding | None:
         return None
     return Finding(
         reason=Reason.OTHER_LOAD,
-        seen=f"{_taken(facts, found)}; {MAX_SHARE:.0%} may be{_by_whom(facts)}",
+        seen=f"{_taken(facts, found)}; {MAX_SHARE:.0%} may be{_by_whom(facts, found)}",
         advice="end it, or wait until the machine is free, or give the run CPUs and GPUs of its own",
     )
 
 
 def load_note(facts: Facts) -> str | None:
     found = [use for use in facts.others_use if NOTED_SHARE < use.highest <= MAX_SHARE]
-    return f"{_taken(facts, found)}{_by_whom(facts)}" if found else None
+    return f"{_taken(facts, found)}{_by_whom(facts, found)}" if found else None
 
 
 def is_loaded(facts: Facts) -> bool:
@@ -38,8 +38,11 @@ def _taken(facts: Facts, found: list[OtherUse]) -> str:
     return f"others took {', '.join(shown)} for {seconds:.1f} s"
 
 
-def _by_whom(facts: Facts) -> str:
-    """The busiest of the others, where they could be seen."""
-    known = facts.run.meta.provenance.get("other_processes", [])
-    names = ", ".join(f"{one['name']} (pid {one['pid']})" for one in known)
-    return f": {names}" if names else ""
+def _by_whom(facts: Facts, found: list[OtherUse]) -> str:
+    """Who they were, where they could be seen: the busiest on the CPUs, and all on the GPUs."""
+    devices, provenance = {use.device for use in found}, facts.run.meta.provenance
+    known = provenance.get("other_processes", []) if CPUS in devices else []
+    on_gpus = provenance.get("other_gpu_processes", [])
+    known = [*known, *(one for one in on_gpus if gpu_name(one["gpu"]) in devices)]
+    names = dict.fromkeys(f"{one['name']} (pid {one['pid']})" for one in known)
+    return f": {', '.join(names)}" if names else ""

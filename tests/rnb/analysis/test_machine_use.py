@@ -109,12 +109,14 @@ def test_without_telemetry_it_is_not_known() -> None:
 
 
 def test_a_gpu_that_others_use() -> None:
-    run = run_of(other_processes=[])
+    on_gpus = [{"gpu": gpu, "name": f"train{gpu}", "pid": 40 + gpu} for gpu in (0, 1)]
+    hog = {"name": "stress", "pid": 7, "cpu_s": 3.0}
+    run = run_of(other_gpu_processes=on_gpus, other_processes=[hog])
     telemetry = run.tables["telemetry"]
     telemetry["gpu1.others_percent"] = np.full(len(telemetry["time_ns"]), 55.0)
     telemetry["gpu0.others_percent"] = np.full(len(telemetry["time_ns"]), np.nan)
     seen = only_finding(run, Reason.OTHER_LOAD).seen
-    assert seen == "others took up to 55% of gpu1 (55% on average) for 1.0 s; 25% may be"
+    assert seen == "others took up to 55% of gpu1 (55% on average) for 1.0 s; 25% may be: train1 (pid 41)"
 
 
 def with_clocks(clock_mhz: Sequence[float], *, sm_percent: float = 90.0, mask: int = 0) -> Run:
