@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 from rnb.contract.step import Context
 from rnb.contract.termination import Termination, UsageError
+from rnb.faults.plan import plan_faults
+from rnb.faults.player import FaultPlayer
 from rnb.load.schedule import Schedule
 from rnb.load.source import ScheduleSource
 from rnb.observe.machine import MachineObserver
@@ -90,7 +92,8 @@ def play(
         UsageError: it cannot start as asked, or not on this machine; nothing runs.
     """
     plan = plan or plan_of(spec, num_requests=len(schedule))
-    watching = [MachineObserver(), *spec.observers(), *observers]
+    faults = FaultPlayer(plan_faults(spec.faults, plan, schedule))
+    watching = [MachineObserver(), *spec.observers(), *observers, faults]
     with shared_gpus(plan, spec.placement.mps) as sharing, _ending(watching):
         with _starting():
             playing = _Playing(
@@ -100,6 +103,7 @@ def play(
                 sharing=sharing,
                 fabric=fabric or LocalFabric(),
                 observers=watching,
+                faults=faults,
                 interruption=interruption or Interruption(),
                 warn=warn,
             )
@@ -150,6 +154,7 @@ class _Playing:
     sharing: Sharing
     fabric: Fabric
     observers: Sequence[Observer]
+    faults: FaultPlayer
     interruption: Interruption
     warn: Callable[[str], None]
     start_ns: int | None = None
@@ -267,6 +272,7 @@ class _Playing:
             poll_s=self._poll_s,
             num_threads=_threads_per_worker(self.plan),
             context=self._context(replica),
+            slowdowns=self.faults.slowdowns_of(replica),
         )
         environment = self.sharing.environment
         return RunnerTask(line=line, around=around, probes=self._probes, environment=environment)
@@ -355,6 +361,7 @@ class _Playing:
             provenance=self._provenance(),
             notes=[note for seen in self.seen for note in seen.notes],
             result_kind=f"{kind.__module__}.{kind.__qualname__}",
+            faults=self.faults.played(offset_ns),
             full_queue=self._full_queue(),
         )
 

@@ -54,13 +54,16 @@ class RunSpec:
     limits: Limits = field(default_factory=Limits)
     observe: Sequence[str] = ("telemetry",)
     """Names or import paths of observers."""
+    faults: Sequence[str] = ()
+    """What is done to it on purpose; see rnb/contract/fault.py."""
 
     def flags(self) -> dict[str, Any]:
         """All of it as the flags that ask for it, by name, sorted."""
         flat = {**asdict(self.load), **asdict(self.placement), **asdict(self.limits)}
         others = [name for name in self.observe if name not in OBSERVERS]
         observed = {name: name in self.observe for name in OBSERVERS} | {"observe": others or None}
-        return dict(sorted({"config_file_path": self.config.path, **flat, **observed}.items()))
+        told = {"config_file_path": self.config.path, "fault": list(self.faults) or None}
+        return dict(sorted({**told, **flat, **observed}.items()))
 
     def with_load(self, **changes: Any) -> RunSpec:
         """The same run with some fields of its load changed."""

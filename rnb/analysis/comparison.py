@@ -59,6 +59,10 @@ class Member:
     """Against the first run alone; None for that run itself, and where nothing finished."""
 
 
+NO_FAULT = "None"
+"""Of the flag --fault, as settings show it; runs of before it lack it."""
+
+
 def letter(index: int) -> str:
     """The name of a group, wherever it is shown."""
     return chr(ord("A") + index) if index < 26 else f"#{index + 1}"
@@ -216,6 +220,8 @@ def _obstacle(reference: Group, other: Group, overlaps: Sequence[Overlap]) -> st
     members = (*reference.members, *other.members)
     if reference.failure or other.failure:
         return "a run failed"
+    if len({member.settings.get("fault", NO_FAULT) for member in members}) > 1:
+        return "they were played with different faults"
     if len({member.is_bulk for member in members}) > 1:
         return "in one all requests come at once, in the other they do not"
     compared = sum(overlap.num_compared for overlap in overlaps)

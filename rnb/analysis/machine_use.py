@@ -13,7 +13,7 @@ from rnb.record.run import Run, Table, Times
 from rnb.record.tables import TELEMETRY
 
 Shares = NDArray[np.float64]
-CPUS = "the CPUs"
+CPUS, CHILDREN = "the CPUs", "children"
 _PROCESS = re.compile(r"process\.(?P<name>.+)\.cpu_percent")
 _GPU_OTHERS = re.compile(r"(?P<gpu>gpu\d+)\.others_percent")
 
@@ -36,6 +36,8 @@ def cpu_use(run: Run) -> CpuUse | None:
     if "cpu.percent" not in telemetry or not num_cpus:
         return None
     own = {
+        CHILDREN: np.nan_to_num(telemetry.get("children.cpu_percent", np.zeros(1))) / 100,
+    } | {
         match["name"]: np.nan_to_num(values) / 100
         for column, values in telemetry.items()
         if (match := _PROCESS.fullmatch(column))

@@ -33,6 +33,9 @@ class Verdict:
     missing: tuple[Finding, ...] = ()
     """What could not be looked at; without findings, the run is NOT JUDGED for it."""
 
+    has_faults: bool = False
+    """Whether it was played with --fault: not to be compared with runs without."""
+
     @property
     def judgement(self) -> Judgement:
         if self.findings:
@@ -51,13 +54,15 @@ class Verdict:
 
     @property
     def headline(self) -> str:
+        word = f"{self.judgement.value}, with faults" if self.has_faults else self.judgement.value
         reasons = ", ".join(finding.reason.value for finding in self.findings or self.missing)
-        return f"{self.judgement.value}: {reasons}" if reasons else self.judgement.value
+        return f"{word}: {reasons}" if reasons else word
 
     def to_json(self) -> dict[str, Any]:
         return {
             "judgement": self.judgement.value,
             "is_valid": self.is_valid,
+            "has_faults": self.has_faults,
             "reasons": [finding.to_json() for finding in self.findings],
             "missing": [finding.to_json() for finding in self.missing],
             "notes": list(self.notes),
@@ -79,4 +84,5 @@ def judge(run: Run, steady: SteadyState | None = None) -> Verdict:
         missing=tuple(finding for finding in missing if finding is not None),
         notes=tuple(note for note in notes if note is not None),
         tail_bound=facts.tail_bound,
+        has_faults=bool(run.meta.faults),
     )

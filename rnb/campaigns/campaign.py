@@ -9,6 +9,7 @@ from pathlib import Path
 from rnb.analysis.reasons import Reason
 from rnb.campaigns.outcome import Outcome
 from rnb.contract.termination import UsageError
+from rnb.faults.plan import plan_faults
 from rnb.spec import RunSpec, plan_of, schedule_of
 
 Player = Callable[[RunSpec, Path], Outcome]
@@ -26,7 +27,7 @@ class Campaign:
         """Check the run, then make the folder. Raises UsageError."""
         self.spec, self._player = spec, player
         settled, schedule = schedule_of(spec)
-        plan_of(settled, num_requests=len(schedule))
+        plan_faults(spec.faults, plan_of(settled, num_requests=len(schedule)), schedule)
         self.folder = _create(logs, kind)
 
     def run(self, spec: RunSpec | None = None) -> Outcome:

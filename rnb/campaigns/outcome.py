@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rnb.analysis.fault_effects import FaultEffect, fault_effects
 from rnb.analysis.reasons import Reason
 from rnb.analysis.summary import Summary, summarize
 from rnb.analysis.verdict import Verdict, judge
 from rnb.contract.termination import UsageError
+from rnb.faults.plan import plan_faults
 from rnb.observe.observer import Observer
 from rnb.pipeline.plan import Plan
 from rnb.play import Interruption, play
@@ -27,6 +29,8 @@ class Outcome:
     run: Run
     summary: Summary
     verdict: Verdict
+    fault_effects: Sequence[FaultEffect] = ()
+    """Of --fault."""
     problem: str
     """What went wrong, in one line; empty when nothing did."""
 
@@ -45,7 +49,13 @@ class Outcome:
     def to_json(self) -> dict[str, Any]:
         """What --json prints: summary.json, and where the rest is."""
         outcome = {"folder": str(self.run.folder), "is_success": self.is_success, "message": self.problem}
-        return {**self.summary.to_json(), "verdict": self.verdict.to_json(), **outcome}
+        return {**_kept(self.summary, self.verdict, self.fault_effects), **outcome}
+
+
+def _kept(summary: Summary, verdict: Verdict, effects: Sequence[FaultEffect]) -> dict[str, Any]:
+    """summary.json."""
+    faults = [effect.to_json() for effect in effects]
+    return {**summary.to_json(), "verdict": verdict.to_json(), "faults": faults}
 
 
 def play_and_judge(
@@ -63,6 +73,7 @@ def play_and_judge(
     """
     spec, schedule = schedule_of(spec)
     plan = plan_of(spec, num_requests=len(schedule))
+    plan_faults(spec.faults, plan, schedule)
     folder = create(logs, spec.flags())
     announce(spec, plan)
     try:
@@ -81,9 +92,10 @@ def play_and_judge(
         raise
     summary = summarize(run)
     verdict = judge(run, summary.steady_state)
+    effects = fault_effects(run)
     problem = run.meta.message
     try:
-        write_summary(folder, {**summary.to_json(), "verdict": verdict.to_json()})
+        write_summary(folder, _kept(summary, verdict, effects))
     except RunFolderError as error:
         problem = problem or f"the run folder is not complete: {error}"
-    return Outcome(run=run, summary=summary, verdict=verdict, problem=problem)
+    return Outcome(run=run, summary=summary, verdict=verdict, fault_effects=effects, problem=problem)

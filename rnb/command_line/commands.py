@@ -18,6 +18,7 @@ from rnb.command_line.repeat_command import repeat
 from rnb.command_line.report import report
 from rnb.command_line.self_check_command import self_check
 from rnb.command_line.signals import stop_on_signals
+from rnb.faults.plan import describe_faults, plan_faults
 from rnb.load.schedule import make_schedule
 from rnb.observe.observer import Observer
 from rnb.pipeline.description import describe
@@ -63,9 +64,11 @@ def _check(args: argparse.Namespace) -> int:
     """Resolve all that can be checked without the videos, and print the plan."""
     spec = spec_of(args)
     load, schedule = make_schedule(spec.load, ["not looked for"])
-    plan = describe(plan_of(spec.with_load(**vars(load)), num_requests=len(schedule)))
-    console.conclude(plan)
-    console.emit({"plan": plan.splitlines()})
+    plan = plan_of(spec.with_load(**vars(load)), num_requests=len(schedule))
+    lines = [describe(plan), *describe_faults(plan_faults(spec.faults, plan, schedule))]
+    text = "\n".join(lines)
+    console.conclude(text)
+    console.emit({"plan": text.splitlines()})
     return EXIT_OK
 
 

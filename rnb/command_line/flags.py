@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rnb import home
 from rnb.command_line.parser import Parser
+from rnb.contract.fault import Fault
 from rnb.load.arrivals import PROCESSES, Ramp
 from rnb.load.load import REPLAYED, Load
 from rnb.load.videos import DEFAULT_FOLDER, EXTENSIONS
@@ -63,6 +64,7 @@ def spec_of(args: argparse.Namespace) -> RunSpec:
         placement=_some(args, Placement),
         limits=_some(args, Limits),
         observe=(*(name for name, is_asked in observed.items() if is_asked), *args.observe),
+        faults=tuple(args.fault),
     )
     if args.alone is None:
         return spec
@@ -287,6 +289,11 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
         help="have an observer of your own watch the run, by import path (docs/architecture.md)",
     )  # fmt: skip
     run.add_argument(
+        "--fault", action="append", type=_fault, default=[], metavar="FAULT",
+        help="do something to the run on purpose, and report what that did: kill:step1@10s,"
+        " stall:step1*2s@10s, slow:step0*1.3@50%%, cpu:3@50%%, gpu-memory:8GB@5s (docs/faults.md)",
+    )  # fmt: skip
+    run.add_argument(
         "--trace", type=whole_number(1), nargs="?", const=MOST_REQUESTS, metavar="N",
         help="write trace.json.gz for https://ui.perfetto.dev; of more than N requests (default %(const)s) it"
         " shows the first ones and the slowest ones, half of N each",
@@ -354,6 +361,14 @@ def _percentile(text: str) -> float:
 
 
 _percentile.__name__ = "number"
+
+
+def _fault(text: str) -> str:
+    try:
+        Fault.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+    return text
 
 
 def _ramp(text: str) -> str:

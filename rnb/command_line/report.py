@@ -10,6 +10,7 @@ from rnb.show.console import complain, conclude, is_quiet, say, warn
 from rnb.show.page.destination import FILE_NAME
 from rnb.show.page.page import PageError, write_page
 from rnb.show.page.subject import findings_of, subject_alone
+from rnb.show.text.fault_text import fault_text
 from rnb.show.text.occupancy_text import occupancy_text
 from rnb.show.text.seed_text import average_lines
 from rnb.show.text.summary_text import table
@@ -48,6 +49,8 @@ def _print_figures(outcome: Outcome) -> None:
     say("\n".join([*average_lines(run), "", table(summary)]))
     if tail := attribute_tail(run):
         say("\n" + tail_table(tail, run.step_names) + "\n")
+    if outcome.fault_effects:
+        say("\n" + fault_text(outcome.fault_effects) + "\n")
     if summary.occupancy:
         say(occupancy_text(summary.occupancy, summary.step_names) + "\n")
 

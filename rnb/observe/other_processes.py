@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from rnb.observe.children import Children
 from rnb.observe.cpu_time import cpu_time_s
 
 INTERVAL_S = 5.0
@@ -22,6 +23,7 @@ class OtherProcesses:
 
     def __init__(self, own: Collection[int], cpus: Collection[int]) -> None:
         self._own, self._cpus = frozenset(own), frozenset(cpus)
+        self._children = Children(self._own - {os.getpid()})
         self._began_s = time.monotonic()
         self._due_s = self._began_s + INTERVAL_S
         self._before_s = self._used_s()
@@ -49,6 +51,7 @@ class OtherProcesses:
     def _used_s(self) -> dict[int, float]:
         """CPU time of each process so far."""
         pids = {int(name) for name in os.listdir("/proc") if name.isdecimal()} - self._own
+        pids -= self._children.alive()
         used_s = {pid: cpu_time_s(pid) for pid in pids}
         return {pid: seconds for pid, seconds in used_s.items() if seconds == seconds}
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.observe import nvml
+from rnb.observe.children import Children
 from rnb.observe.cpu_time import cpu_time_s
 from rnb.observe.gpu_others import GpuOthers
 from rnb.observe.nvml import Gpu
@@ -83,11 +84,12 @@ class Telemetry:
         max_samples: int = MAX_SAMPLES,
     ) -> None:
         # Reading a GPU can take milliseconds: the CPU's counters are read first, close to the sample's time.
-        own = frozenset(pids.values())
+        own, children = frozenset(pids.values()), Children(set(pids.values()) - {os.getpid()})
         self.gpu_others = {i: GpuOthers(gpu, own) for i, gpu in gpus.items() if gpu is not None}
         self._sources = [
             _cpus(),
             *_processes(gpus, pids),
+            _children(children),
             *starmap(_gpu, gpus.items()),
             *starmap(_others, self.gpu_others.items()),
         ]
@@ -204,6 +206,10 @@ def _processes(gpus: Mapping[int, Gpu | None], pids: Mapping[str, int]) -> list[
         _Source(names=names("memory_bytes"), read=for_each(_resident_bytes)),
         _Source(names=names("gpu_memory_bytes"), read=gpu_memory_bytes),
     ]
+
+
+def _children(children: Children) -> _Source:
+    return _Source(names=["children.cpu_percent"], read=lambda: [children.cpu_s()], most_percent=math.inf)
 
 
 def _total(values: Sequence[float]) -> float:

@@ -68,7 +68,7 @@ def _run(task: RunnerTask) -> None:
         for probe in task.probes:
             probe.start(start_ns)
         try:
-            each([worker.run for worker in workers])
+            each([partial(worker.run, start_ns) for worker in workers])
         finally:
             for probe in task.probes:
                 probe.stop()

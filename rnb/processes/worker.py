@@ -23,6 +23,7 @@ from rnb.processes.delivery import Delivery, ResultDelivery, SlotDelivery
 from rnb.processes.gpu_memory import describe, explain, explained
 from rnb.processes.holding import Holding
 from rnb.processes.intake import Gathering, Intake, Piece
+from rnb.processes.slowness import Slowdown, Slowness
 from rnb.transport.clock import now_ns, sleep_precisely
 from rnb.transport.fabric import FAILED, EndOfStream, Pool, Queue, Stamp, Stop, Table
 
@@ -47,6 +48,8 @@ class Surroundings:
     num_threads: int
     """Of torch, for each worker."""
     context: Context
+    slowdowns: tuple[Slowdown, ...] = ()
+    """Of --fault slow."""
 
 
 class Worker:
@@ -80,6 +83,7 @@ class Worker:
         self._waits_for_slot = self._stamp(EventKind.WAITS_FOR_SLOT)
         self._delivery = self._make_delivery()
         self._held_until_ns: int | None = None
+        self._slowness = Slowness((), 0)
 
     def _stamp(self, kind: EventKind) -> Stamp | None:
         return self._around.table.stamp(Event(kind, self._plan.step))
@@ -118,8 +122,9 @@ class Worker:
         with self._computing.current():
             return self._step.facts()
 
-    def run(self) -> None:
-        """Serve requests until the stream ends."""
+    def run(self, start_ns: int = 0) -> None:
+        """Serve requests until the stream ends; the timed part begins at `start_ns`."""
+        self._slowness = Slowness(self._around.slowdowns, start_ns)
         with self._computing.current():
             with contextlib.suppress(EndOfStream):
                 while True:
@@ -189,6 +194,7 @@ class Worker:
                     self._started(request, started_ns)
                 output = self._step(batch, **out)
                 self._computing.synchronize()
+                self._slowness.hold(started_ns)
                 return output, now_ns()
         except RuntimeError as error:
             place = f"out of GPU memory in a call with {describe(batch.tensors)}"

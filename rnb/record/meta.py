@@ -53,7 +53,21 @@ class _Gpu(_Open):
     name: str | None = None
 
 
+class _Other(_Open):
+    """Of other_processes; of other_gpu_processes also where it was."""
+
+    name: str
+    pid: int
+
+
+class _OtherOnGpu(_Other):
+    gpu: int
+
+
 class _Provenance(_Open):
+    num_cpus: int | None = None
+    other_processes: list[_Other] = []
+    other_gpu_processes: list[_OtherOnGpu] = []
     commit: str | None = None
     inputs: _Inputs | None = None
     gpus: list[_Gpu] | None = None
@@ -67,6 +81,20 @@ def _like(kind: type[_Open]) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+class PlayedFault(BaseModel):
+    """A fault of --fault, as it was played."""
+
+    fault: str
+    what: str
+    """In words."""
+    start_epoch_ns: int | None
+    """None: the run was over before its time."""
+    end_epoch_ns: int | None
+    """That of the run, where it lasted until then."""
+    problem: str = ""
+    """Why it could not be played; empty when it could."""
 
 
 class RunMeta(BaseModel):
@@ -100,6 +128,8 @@ class RunMeta(BaseModel):
     """What was asked for and could not be had, a line each."""
     result_kind: str | None = None
     """Where to import the ResultKind of the last step from; None: it is not told, and results are classes."""
+    faults: list[PlayedFault] = []
+    """What was done to it on purpose."""
     full_queue: str | None = None
     """The queue that could take no more, when that ended the run."""
     is_seed_format: bool = Field(default=False, exclude=True)

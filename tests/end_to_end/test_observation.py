@@ -52,7 +52,7 @@ def _check_telemetry(telemetry: dict[str, np.ndarray], start_ns: int, end_ns: in
     processes = ("driver", "client", "step 0.0", "step 1.0", "step 1.1")
     readings = ("cpu_percent", "memory_bytes", "gpu_memory_bytes")
     columns = {f"process.{name}.{reading}" for name in processes for reading in readings}
-    assert set(telemetry) == {"time_ns", "cpu.percent", "cpu.steal_percent", *columns}
+    assert set(telemetry) == {"time_ns", "cpu.percent", "cpu.steal_percent", "children.cpu_percent", *columns}
     times_ns = telemetry["time_ns"]
     assert abs(times_ns[0] - start_ns) < 2e9
     assert times_ns[-1] >= end_ns

@@ -10,6 +10,7 @@ WITH_PROCESSES = (
     "tests/rnb/command_line/test_peak_command.py::test_a_real_search",
     "tests/rnb/command_line/test_repeat_command.py::test_real_runs",
     "tests/rnb/command_line/test_self_check_command.py::test_real_runs",
+    "tests/rnb/faults/test_player.py::test",
     "tests/rnb/observe/test_observer.py::test",
     "tests/rnb/processes/test_sender.py::test_a_client_of_several",
     "tests/rnb/processes/test_supervisor.py::test_a_child",

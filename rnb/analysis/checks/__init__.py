@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rnb.analysis.checks import amount, client, clocks, ends, missing, other_load, outcomes, steadiness
+from rnb.analysis.checks import (
+    amount,
+    client,
+    clocks,
+    ends,
+    faults,
+    missing,
+    other_load,
+    outcomes,
+    steadiness,
+)
 from rnb.analysis.checks.facts import Facts
 from rnb.analysis.reasons import Finding
 
@@ -30,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
 )
 MISSING: tuple[Check, ...] = (missing.steadiness_untested, missing.machine_unwatched)
 NOTES: tuple[Note, ...] = (
+    faults.fault_note,
     amount.bound_note,
     steadiness.steady_note,
     other_load.load_note,
@@ -37,4 +48,4 @@ NOTES: tuple[Note, ...] = (
     clocks.power_note,
     outcomes.odd_requests,
 )
-CUT_SHORT_NOTES: tuple[Note, ...] = (outcomes.odd_requests,)
+CUT_SHORT_NOTES: tuple[Note, ...] = (faults.fault_note, outcomes.odd_requests)

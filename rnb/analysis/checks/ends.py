@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rnb.analysis.checks.facts import Facts
 from rnb.analysis.reasons import Finding, Reason
+from rnb.contract.fault import FaultKind
 from rnb.contract.termination import Termination
 
 
@@ -21,13 +22,18 @@ def queue_full(facts: Facts) -> Finding | None:
 def process_failed(facts: Facts) -> Finding | None:
     if facts.run.meta.termination_flag != Termination.PROCESS_FAILED:
         return None
-    message = facts.run.meta.message
     return Finding(
-        reason=Reason.PROCESS_FAILED, seen=f"{message}, {_when(facts)}", advice=_after_failure(message)
+        reason=Reason.PROCESS_FAILED,
+        seen=f"{facts.run.meta.message}, {_when(facts)}",
+        advice=_after_failure(facts),
     )
 
 
-def _after_failure(message: str) -> str:
+def _after_failure(facts: Facts) -> str:
+    message = facts.run.meta.message
+    played = [one.fault for one in facts.run.meta.faults if one.start_epoch_ns is not None]
+    if kills := [fault for fault in played if fault.startswith(f"{FaultKind.KILL.value}:")]:
+        return f"nothing, where --fault {kills[0]} was to do that"
     if "was killed by SIGKILL" in message:
         return "see who killed it: the kernel does where memory runs out (journalctl -k)"
     return "see what it wrote to stderr, and mend that"

@@ -101,6 +101,13 @@ def test_a_process_that_has_ended_uses_nothing() -> None:
     np.testing.assert_allclose(found.others, 0.0, atol=1e-9)
 
 
+def test_what_the_runs_processes_have_started_is_not_others() -> None:
+    run = run_of((70.0,))
+    telemetry = run.tables["telemetry"]
+    telemetry["children.cpu_percent"] = np.full(len(telemetry["time_ns"]), 70.0 * NUM_CPUS)
+    assert judge(run).judgement is Judgement.VALID
+
+
 def test_without_telemetry_it_is_not_known() -> None:
     run = run_of()
     del run.tables["telemetry"]

@@ -33,7 +33,8 @@ def test_it_is_kept_in_a_folder_of_its_own(tmp_path: Path) -> None:
     assert announced[0].load.videos == run.num_requests, "what is announced is settled"
     assert observer.calls[-1] == "conclude"
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary == {**outcome.summary.to_json(), "verdict": outcome.verdict.to_json()}
+    kept = {**outcome.summary.to_json(), "verdict": outcome.verdict.to_json(), "faults": []}
+    assert summary == kept
     assert outcome.to_json() == {**summary, "folder": str(folder), "is_success": True, "message": ""}
 
 
@@ -56,7 +57,7 @@ def test_a_run_that_fails_is_judged_all_the_same(tmp_path: Path) -> None:
     outcome = play_and_judge(spec, tmp_path / "logs")
     assert outcome.problem == "step 0.0 failed: ArithmeticError: this step fails on purpose"
     assert outcome.has_started
-    assert outcome.has_reason(Reason.REQUESTS_LOST)
+    assert outcome.has_reason(Reason.PROCESS_FAILED)
     assert not outcome.has_reason(Reason.QUEUE_FULL)
     assert outcome.run.folder
     assert (outcome.run.folder / "summary.json").exists()

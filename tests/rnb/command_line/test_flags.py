@@ -75,6 +75,7 @@ def test_it_prints_as_the_seed_prints_it() -> None:
         (["--find-peak", "--slo", "9", "--repeat", "2"], "--find-peak: it sets the rate; leave out --repeat"),
         (["--find-peak", "--slo", "9", "--ramp", "1:2:3"], "--find-peak: it sets the rate; leave out --ramp"),
         (["--repeat", "0"], "argument --repeat: 0: must be at least 1"),
+        (["--fault", "cpu:x@1s"], "argument --fault: cpu:x@1s: 'x' must look like '3': cpu:3@1s"),
     ],
 )
 def test_what_is_refused(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,6 +93,7 @@ def test_without_a_gpu_there_are_the_cpus_only() -> None:
         "process.client.cpu_percent",
         "process.client.memory_bytes",
         "process.client.gpu_memory_bytes",
+        "children.cpu_percent",
     ]
 
 

@@ -1,0 +1,1 @@
+"""Faults that are played on purpose (--fault): which, when, by whom."""
