@@ -18,6 +18,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.spec-file-installed
 HAS_GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo yes)
 SPECS := spec-file.txt $(if $(HAS_GPU),spec-file-gpu.txt)
+DEMO_VIDEOS ?= $(if $(HAS_GPU),1000,24)
 DEMO_CONFIG ?= config/$(if $(HAS_GPU),r2p1d-whole,r2p1d-cpu).json
 
 # How many tests run side by side. Those on a GPU need it for themselves and follow, one after the other.
@@ -31,7 +32,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: demo quick test test-all check torture coverage setup data clean
 
 demo: setup data
-	$(BIN)/python benchmark.py -c $(DEMO_CONFIG) -mi 0 -v 24 --data data/videos
+	$(BIN)/python benchmark.py -c $(DEMO_CONFIG) -mi 0 -v $(DEMO_VIDEOS) --data data/videos
 
 quick: check
 	$(SIDE_BY_SIDE) "not processes and not slow and not gpu"

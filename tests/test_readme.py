@@ -129,6 +129,7 @@ def test_the_table_of_flags_has_the_defaults() -> None:
     args = vars(parse_args([]))
     assert args.pop("telemetry") is True
     assert (table.pop("observe"), args.pop("observe")) == ("", [])
+    assert (table.pop("fault"), args.pop("fault")) == ("", [])
     assert args.pop("alone") is None, "that is of the other programs"
     assert sorted(table) == sorted(args)
     told = {

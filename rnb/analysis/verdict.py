@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 from rnb.analysis.checks import CAUSES, CHECKS, CUT_SHORT_NOTES, MISSING, NOTES
 from rnb.analysis.checks.facts import Facts
 from rnb.analysis.early_stopping import TailBound
-from rnb.analysis.reasons import Finding
+from rnb.analysis.reasons import Finding, Reason
 from rnb.analysis.steady_state import SteadyState, find_steady_state
 from rnb.record.run import Run
+
+
+MAY_FOLLOW_FROM_LOAD = {Reason.BOUND_MISSED, Reason.CLIENT_LATE, Reason.NOT_STEADY, Reason.LITTLES_LAW}
+LOAD_FIRST = "see to the other load first: this may follow from it"
 
 
 class Judgement(Enum):
@@ -76,7 +81,7 @@ def judge(run: Run, steady: SteadyState | None = None) -> Verdict:
     """
     facts = Facts(run, steady or find_steady_state(run))
     cause = next(filter(None, (check(facts) for check in CAUSES)), None)
-    findings = [cause] if cause else [check(facts) for check in CHECKS]
+    findings = [cause] if cause else _with_advice([check(facts) for check in CHECKS])
     missing = [] if cause else [check(facts) for check in MISSING]
     notes = [note(facts) for note in (CUT_SHORT_NOTES if cause else NOTES)]
     return Verdict(
@@ -86,3 +91,12 @@ def judge(run: Run, steady: SteadyState | None = None) -> Verdict:
         tail_bound=facts.tail_bound,
         has_faults=bool(run.meta.faults),
     )
+
+
+def _with_advice(found: Sequence[Finding | None]) -> list[Finding | None]:
+    """Where others took the machine, what may follow from that is no reason to change the run."""
+    is_loaded = any(one is not None and one.reason is Reason.OTHER_LOAD for one in found)
+    return [
+        replace(one, advice=LOAD_FIRST) if is_loaded and one and one.reason in MAY_FOLLOW_FROM_LOAD else one
+        for one in found
+    ]

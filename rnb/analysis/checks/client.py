@@ -40,7 +40,7 @@ def _advice(facts: Facts) -> str:
     if use is None:
         return f"{more_clients}, or fewer processes on the client's CPUs"
     if is_loaded(facts):
-        return "see to what else the machine does; with its CPUs for itself the client may keep up"
+        return "see to what else the machine does first; with its CPUs for itself the client may keep up"
     if _of_clients(facts, use) > BUSY_CLIENT:
         return more_clients
     if mean_use(facts.run, use.times_ns, use.total) > BUSY_CPUS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnb.analysis.checks.facts import Facts
+from rnb.analysis.checks.other_load import is_loaded
 from rnb.analysis.reasons import Finding, Reason
 from rnb.contract.fault import FaultKind
 from rnb.contract.termination import Termination
@@ -12,10 +13,11 @@ def queue_full(facts: Facts) -> Finding | None:
     full = (Termination.FILENAME_QUEUE_FULL, Termination.FRAME_QUEUE_FULL)
     if not facts.count("refused") and facts.run.meta.termination_flag not in full:
         return None
+    load = "see to what else the machine does first; else " if is_loaded(facts) else ""
     return Finding(
         reason=Reason.QUEUE_FULL,
         seen=f"{facts.run.meta.full_queue or 'a queue'} was full {_when(facts)}",
-        advice=f"{facts.slower()}, or more replicas of the step behind that queue",
+        advice=f"{load}{facts.slower()}, or more replicas of the step behind that queue",
     )
 
 

@@ -180,7 +180,7 @@ def test_what_to_do_about_a_late_client_follows_from_its_cause() -> None:
     assert advice.startswith("see to what else the machine does")
     busy = judge(late_run(client=80.0, others=60.0))
     assert reasons(busy) == [Reason.OTHER_LOAD, Reason.CLIENT_LATE]
-    assert "--clients" not in busy.findings[1].advice
+    assert busy.findings[1].advice == "see to the other load first: this may follow from it"
     unknown = late_run()
     del unknown.tables["telemetry"]
     assert judge(unknown).findings[0].advice.startswith("--clients 6, or fewer processes")
@@ -350,6 +350,18 @@ def test_growing_queues_are_no_steady_state() -> None:
     steady = next(finding for finding in verdict.findings if finding.reason is Reason.NOT_STEADY)
     assert "requests in the system: trend of" in steady.seen
     assert steady.advice == "-mi 16.5, since the queues grow"
+
+
+def test_queues_that_grow_under_other_load_are_no_reason_to_send_less() -> None:
+    run = overloaded()
+    run.tables["telemetry"] = quiet_cpus(run.end_ns, (0.0, 80.0))
+    load, *others = judge(run).findings
+    assert load.reason is Reason.OTHER_LOAD
+    assert {one.reason for one in others} == {Reason.NOT_STEADY, Reason.LITTLES_LAW}
+    assert {one.advice for one in others} == {"see to the other load first: this may follow from it"}
+    run.meta.termination_flag = Termination.FILENAME_QUEUE_FULL
+    (full,) = judge(run).findings
+    assert full.advice.startswith("see to what else the machine does first; else -mi ")
 
 
 def test_a_rate_that_changes_is_no_steady_state() -> None:
