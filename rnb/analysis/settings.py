@@ -11,7 +11,7 @@ from rnb.analysis.run_search import FoundRun
 from rnb.record.run import Run
 
 IRRELEVANT_FLAGS = frozenset(
-    ("logs", "check", "quiet", "json", "html", "find_peak", "repeat", "replay", "self_check")
+    ("logs", "check", "quiet", "verbose", "json", "html", "find_peak", "repeat", "replay", "self_check")
 )
 """Flags that say where the output goes or which runs to make, not how a run runs."""
 FACTS = ("commit", "is_dirty", "hostname", "cpu", "num_cpus", "driver", "python", "packages")

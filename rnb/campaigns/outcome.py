@@ -18,7 +18,8 @@ from rnb.observe.observer import Observer
 from rnb.pipeline.plan import Plan
 from rnb.play import Interruption, play
 from rnb.record.run import Run
-from rnb.record.run_folder import RunFolderError, create, write_summary
+from rnb.record.run_folder import RunFolderError, create, write_averages, write_summary
+from rnb.show.text.seed_text import average_lines
 from rnb.spec import RunSpec, plan_of, schedule_of
 
 
@@ -96,6 +97,7 @@ def play_and_judge(
     problem = run.meta.message
     try:
         write_summary(folder, _kept(summary, verdict, effects))
+        write_averages(folder, average_lines(run))
     except RunFolderError as error:
         problem = problem or f"the run folder is not complete: {error}"
     return Outcome(run=run, summary=summary, verdict=verdict, fault_effects=effects, problem=problem)

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(program: str, argv: Sequence[str] | None, add: Adder = lambda parser: None) -> int:
     """The same for a program with flags of its own, which `add` adds."""
     args = parse_args(argv, program=program, add=add)
-    console.configure(program=program, quiet=args.quiet, json=args.json)
+    console.configure(program=program, quiet=args.quiet, json=args.json, verbose=args.verbose)
     # Imported here because every spawned process imports this file, and needs none of it.
     from rnb.command_line.commands import command_of
     from rnb.contract.termination import UsageError

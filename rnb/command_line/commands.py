@@ -89,7 +89,7 @@ def _play(args: argparse.Namespace) -> int:
 
 
 def _announce(spec: RunSpec, plan: Plan) -> None:
-    console.say(f"Args: {namespace_text(spec.flags())}")
+    console.detail(f"Args: {namespace_text(spec.flags())}")
     asked = [replica.options["checkpoint"] for replica in plan.replicas if "checkpoint" in replica.options]
     if not all(asked):
         console.say(f"No --checkpoint: the network's weights are random, drawn from seed {spec.load.seed}")

@@ -279,6 +279,10 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--quiet", action="store_true", help="print only the result's essentials, and errors; no progress"
     )
+    run.add_argument(
+        "--verbose", action="store_true",
+        help="print the arguments, the lines that snuspl/rnb prints, and every stage, too",
+    )  # fmt: skip
     run.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
     run.add_argument(
         "--occupancy", action="store_true",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rnb.analysis.steady_state import is_bulk
 from rnb.analysis.tail import attribute_tail
 from rnb.campaigns.outcome import Outcome
-from rnb.show.console import complain, conclude, is_quiet, say, warn
+from rnb.show.console import complain, conclude, detail, is_verbose, say, warn
+from rnb.show.judgement import look_of
 from rnb.show.page.destination import FILE_NAME
 from rnb.show.page.page import PageError, write_page
 from rnb.show.page.subject import findings_of, subject_alone
 from rnb.show.text.fault_text import fault_text
+from rnb.show.text.headline_text import headline
 from rnb.show.text.occupancy_text import occupancy_text
 from rnb.show.text.seed_text import average_lines
 from rnb.show.text.summary_text import table
@@ -20,17 +23,16 @@ from rnb.show.trace.observer import TraceObserver
 
 
 def report(outcome: Outcome, *, trace: TraceObserver | None, page: str | None) -> str:
-    """Print the figures, write the page, say what went wrong; returns that, empty when nothing did.
+    """Print verdict and figures, write the page, say what went wrong; returns that, empty when nothing did.
 
     `page`: where to, '' for the run's folder, None for none.
     """
     folder, problem = outcome.run.folder, outcome.problem
     assert folder is not None
     if outcome.has_started:
+        conclude(verdict_text(outcome.verdict), sgr=look_of(outcome.verdict).sgr)
+        conclude(headline(outcome.summary, is_bulk=is_bulk(outcome.run)))
         _print_figures(outcome)
-        if is_quiet():  # else the table says so
-            conclude(f"{outcome.summary.videos_per_s:.2f} videos/s over {outcome.summary.seconds:.2f} s")
-        conclude(verdict_text(outcome.verdict))
         if trace is not None:
             say(trace.line)
             problem = trace.problem or problem
@@ -46,11 +48,12 @@ def report(outcome: Outcome, *, trace: TraceObserver | None, page: str | None) -
 
 def _print_figures(outcome: Outcome) -> None:
     run, summary = outcome.run, outcome.summary
-    say("\n".join([*average_lines(run), "", table(summary)]))
+    detail("\n".join(["", *average_lines(run)]))
+    say("\n" + table(summary, has_all_stages=is_verbose()) + "\n")
     if tail := attribute_tail(run):
-        say("\n" + tail_table(tail, run.step_names) + "\n")
+        say(tail_table(tail, run.step_names, has_all_stages=is_verbose()) + "\n")
     if outcome.fault_effects:
-        say("\n" + fault_text(outcome.fault_effects) + "\n")
+        say(fault_text(outcome.fault_effects) + "\n")
     if summary.occupancy:
         say(occupancy_text(summary.occupancy, summary.step_names) + "\n")
 

@@ -20,7 +20,7 @@ import contextlib
 import csv
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -95,6 +95,19 @@ def write(run: Run, folder: Path) -> None:
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Raises RunFolderError."""
     _write_whole(folder / SUMMARY, partial(_write_text, _json(summary)))
+
+
+def write_averages(folder: Path, lines: Sequence[str]) -> None:
+    """Add the averages that snuspl/rnb prints to its file, behind what its readers look at.
+
+    Raises RunFolderError.
+    """
+    path = folder / seed_format.META_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot be read: {error.strerror}") from None
+    _write_whole(path, partial(_write_text, "\n".join([text.rstrip("\n"), *lines, ""])))
 
 
 def _failures(folder: Path, writers: Mapping[str, Writer]) -> list[str]:

@@ -1,6 +1,7 @@
 """The files that snuspl/rnb leaves, which RnB writes too: log-meta.txt and g<gpu>-r<replica>.txt.
 
-log-meta.txt          arguments, start and end in epoch seconds, termination flag
+log-meta.txt          arguments, start and end in epoch seconds, termination flag; then the averages
+                      that it prints
 g<gpu>-r<replica>.txt timestamps of each request, per replica of the last step;
                       later snuspl/rnb calls it g<gpu>-group<group>-<replica>.txt
 <config>.json         a copy of the pipeline's config

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rnb.observe.observer import End, Observer, Seen, Start, Watched
-from rnb.show.console import say
+from rnb.show.console import detail, say
 
 
 class Announcer(Observer):
-    """Prints the seed's lines about the timed part."""
+    """Prints the seed's lines about the timed part; but for the start, only where they are asked for."""
 
     name = "announcer"
 
@@ -29,10 +29,10 @@ class Announcer(Observer):
     def stop(self, end: End) -> Seen:
         assert self._watched is not None
         if end.is_complete:
-            say(f"Finished processing {self._watched.table.num_requests} videos")
-        say(f"FINISH! {(end.time_ns + self._watched.clock.epoch_offset_ns()) / 1e9:f}")
-        say(f"That took {(end.time_ns - end.start_ns) / 1e9:f} seconds")
-        say("Waiting for child processes to return...")
+            detail(f"Finished processing {self._watched.table.num_requests} videos")
+        detail(f"FINISH! {(end.time_ns + self._watched.clock.epoch_offset_ns()) / 1e9:f}")
+        detail(f"That took {(end.time_ns - end.start_ns) / 1e9:f} seconds")
+        detail("Waiting for child processes to return...")
         return Seen()
 
 

@@ -18,15 +18,18 @@ class _Settings:
     program: str = "benchmark.py"
     quiet: bool = False
     json: bool = False
+    verbose: bool = False
 
 
 _settings = _Settings()
 
 
-def configure(*, program: str = "benchmark.py", quiet: bool = False, json: bool = False) -> None:
-    """What --quiet and --json ask for, and whose output this is; holds for this process."""
+def configure(
+    *, program: str = "benchmark.py", quiet: bool = False, json: bool = False, verbose: bool = False
+) -> None:
+    """What --quiet, --json and --verbose ask for, and whose output this is; holds for this process."""
     _settings.program = program
-    _settings.quiet, _settings.json = quiet, json
+    _settings.quiet, _settings.json, _settings.verbose = quiet, json, verbose
     _replace_closed_streams()
 
 
@@ -36,10 +39,27 @@ def say(line: str = "") -> None:
         _write(_harmless(line) + "\n", sys.stdout)
 
 
-def conclude(line: str) -> None:
-    """Print one of the few lines that --quiet leaves: the verdict, the throughput, the folder."""
+def detail(line: str) -> None:
+    """Print a line that only --verbose asks for."""
+    if _settings.verbose:
+        say(line)
+
+
+def conclude(text: str, *, sgr: str = "") -> None:
+    """Print some of the few lines that --quiet leaves: the verdict, the headline, the folder.
+
+    `sgr`: the colour of the first line, on a terminal that takes colours.
+    """
     if not _settings.json:
-        _write(_harmless(line) + "\n", sys.stdout)
+        first, *others = _harmless(text).split("\n")
+        _write("\n".join([_painted(first, sgr), *others, ""]), sys.stdout)
+
+
+def _painted(line: str, sgr: str) -> str:
+    """As it is where NO_COLOR is set (https://no-color.org), or where no terminal is."""
+    if not sgr or os.environ.get("NO_COLOR") or not sys.stdout.isatty():
+        return line
+    return f"\x1b[1;{sgr}m{line}\x1b[0m"
 
 
 def emit(result: Mapping[str, Any]) -> None:
@@ -61,6 +81,11 @@ def complain(line: str) -> None:
 def is_quiet() -> bool:
     """Whether --quiet asked for no progress."""
     return _settings.quiet
+
+
+def is_verbose() -> bool:
+    """Whether --verbose asked for all there is."""
+    return _settings.verbose
 
 
 def draw(text: str) -> None:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rnb.analysis.verdict import Judgement
-
 NONE = "-"
-JUDGEMENT_CLASSES = {Judgement.VALID: "good", Judgement.INVALID: "bad", Judgement.NOT_JUDGED: "open"}
-"""The style of each."""
 _DURATIONS = ((1e-3, "ns", 1e6), (1.0, "µs", 1e3), (1e3, "ms", 1.0), (math.inf, "s", 1e-3))
 """Below how many ms, the unit, and how many of it a ms has."""
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")

@@ -8,17 +8,22 @@ from rnb.analysis.intervals import MIN_COUNT
 from rnb.analysis.statistics import MIN_COUNTS, PERCENTILES, Durations, percentile_name
 from rnb.analysis.summary import Goodput, Summary
 from rnb.analysis.utilization import SHARES, Utilization, mean_shares
+from rnb.contract.events import LATENESS, SERVICE
 from rnb.show.text.table import align
 
 MOST_REPLICAS = 8
 """With more of them, steps are shown and not replicas."""
 
 
-def table(summary: Summary) -> str:
+LEAST_SHARE = 0.01
+"""Of the mean latency: a stage that takes less is shown only where all are asked for."""
+
+
+def table(summary: Summary, *, has_all_stages: bool = False) -> str:
     """The summary as text: latencies, rates, and what the replicas did."""
     return "\n".join(
         [
-            *_durations(summary),
+            *_durations(summary, summary.durations if has_all_stages else _long_ones(summary)),
             "",
             *_rates(summary),
             *_replicas(summary),
@@ -29,9 +34,19 @@ def table(summary: Summary) -> str:
     )
 
 
-def _durations(summary: Summary) -> list[str]:
+def _long_ones(summary: Summary) -> list[Durations]:
+    """Without the stages that hardly add to the latency, and the service time where it hardly differs."""
+    if not summary.durations or not summary.end_to_end.mean_ms:
+        return summary.durations
+    least_ms = LEAST_SHARE * summary.end_to_end.mean_ms
+    parts = {entry.stage for entry in summary.durations if (entry.mean_ms or 0.0) >= least_ms}
+    shown = parts if LATENESS in parts else parts - {SERVICE}
+    return [entry for entry in summary.durations if entry.stage in shown]
+
+
+def _durations(summary: Summary, shown: Sequence[Durations]) -> list[str]:
     rows = [["", "mean", *map(percentile_name, PERCENTILES), "max ms"]]
-    rows += [_distribution(entry.stage.title(summary.step_names), entry) for entry in summary.durations]
+    rows += [_distribution(entry.stage.title(summary.step_names), entry) for entry in shown]
     if summary.durations and summary.end_to_end.intervals_ms["mean"]:
         intervals = summary.end_to_end.intervals_ms.values()
         lows = [None if interval is None else interval.low for interval in intervals]
@@ -40,7 +55,18 @@ def _durations(summary: Summary) -> list[str]:
         rows.append(_row("                  to", [*highs, None], none=""))
     if summary.steady and summary.steady.end_to_end:
         rows.append(_distribution("  while steady", summary.steady.end_to_end))
-    return [line.rstrip() for line in align(rows)] + _footnotes(summary.durations)
+    hidden = hidden_stages(len(summary.durations) - len(shown), "latency")
+    return [line.rstrip() for line in align(rows)] + hidden + _footnotes(shown)
+
+
+def hidden_stages(number: int, whole: str) -> list[str]:
+    """The line that says how many there are, if any."""
+    rows = "1 row" if number == 1 else f"{number} rows"
+    return (
+        [f"{rows} not shown that make less than {LEAST_SHARE:.0%} of the {whole} (--verbose)"]
+        if number
+        else []
+    )
 
 
 def _distribution(name: str, entry: Durations) -> list[str]:
@@ -62,14 +88,21 @@ def _rates(summary: Summary) -> list[str]:
     seconds = f"over {summary.seconds:.2f} s"
     lines = [f"total: {_rate(summary.videos_per_s, summary.clips_per_s, summary.goodput)} {seconds}"]
     lines.append(f"steady: {_steady(summary)}")
-    law = summary.steady.littles_law if summary.steady else summary.littles_law
-    if law is not None:
-        expected = law.arrivals_per_s * law.mean_latency_ms / 1000
-        lines.append(
-            f"in the system: {law.num_in_system:.2f} requests on average; rate x latency = {expected:.2f}"
-            f" (Little's law: {abs(law.relative_deviation):.1%} apart)"
-        )
+    if law := in_the_system(summary):
+        lines.append(f"in the system: {law}")
     return lines
+
+
+def in_the_system(summary: Summary) -> str:
+    """How many requests there were, and what Little's law says of it; empty where that is not known."""
+    law = summary.steady.littles_law if summary.steady else summary.littles_law
+    if law is None:
+        return ""
+    expected = law.arrivals_per_s * law.mean_latency_ms / 1000
+    return (
+        f"{law.num_in_system:.2f} requests on average; rate x latency = {expected:.2f}"
+        f" (Little's law: {abs(law.relative_deviation):.1%} apart)"
+    )
 
 
 def _rate(videos_per_s: float, clips_per_s: float | None, goodput: Goodput | None) -> str:

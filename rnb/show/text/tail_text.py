@@ -6,22 +6,24 @@ from collections.abc import Sequence
 
 from rnb.analysis.tail import Tail
 from rnb.contract.events import END_TO_END
+from rnb.show.text.summary_text import LEAST_SHARE, hidden_stages
 from rnb.show.text.table import align
 
 
-def tail_table(tail: Tail, step_names: Sequence[str] = ()) -> str:
+def tail_table(tail: Tail, step_names: Sequence[str] = (), *, has_all_stages: bool = False) -> str:
     """The slowest requests against the median request, stage by stage."""
     header = ["", "median request ms", "slowest 1 % ms", "difference ms", "share"]
+    shown = [stage for stage in tail.stages if has_all_stages or abs(stage.share) >= LEAST_SHARE]
     rows = [
-        _row(stage.stage.title(step_names), stage.median_ms, stage.slowest_ms, stage.share)
-        for stage in tail.stages
+        _row(stage.stage.title(step_names), stage.median_ms, stage.slowest_ms, stage.share) for stage in shown
     ]
     total = _row(END_TO_END.title(), tail.median_ms, tail.slowest_ms, 1.0)
     title = (
         f"Who made the tail: the slowest 1 % ({tail.num_slowest} requests, from {tail.threshold_ms:.3f} ms)"
         f" against the {tail.num_median} around the median"
     )
-    return "\n".join([title, *align([header, *rows, total])])
+    hidden = hidden_stages(len(tail.stages) - len(shown), "difference")
+    return "\n".join([title, *align([header, *rows, total]), *hidden])
 
 
 def _row(name: str, median_ms: float, slowest_ms: float, share: float) -> list[str]:

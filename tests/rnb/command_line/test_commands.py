@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,45 @@ def test_an_unknown_observer_is_one_line(command: Any, flags: tuple[str, ...]) -
 def test_what_a_run_prints(command: Any) -> None:
     assert command("-v", "5", "-mi", "0", "--no-telemetry") == 0
     lines = command.lines
+    assert [line.split()[0] for line in lines[:3]] == ["START!", "VALID", "note:"]
+    assert re.fullmatch(r"[\d.]+ videos/s, 5 done in [\d.]+ s, step 0\.0 Nothing busy \d+%", lines[3])
+    assert lines[-1] == f"run folder: {command.campaign}"
+    assert not [line for line in lines if line.startswith(("Args: ", "Average time ", "FINISH! "))]
+
+
+def test_verbose_prints_what_the_seed_prints(command: Any) -> None:
+    assert command("-v", "5", "-mi", "0", "--no-telemetry", "--verbose") == 0
+    lines = command.lines
     assert lines[0].startswith("Args: Namespace(arrivals='poisson', arrivals_file=None, batch_size=1, ")
-    order = ["Args: ", "START! ", "Finished processing 5 videos", "FINISH! ", "That took ", "run folder: "]
+    order = [
+        "Args: ",
+        "START! ",
+        "Finished processing 5 videos",
+        "FINISH! ",
+        "That took ",
+        "VALID",
+        "Average time between ",
+        "run folder: ",
+    ]
     places = [next(i for i, line in enumerate(lines) if line.startswith(start)) for start in order]
     assert places == sorted(places)
-    assert lines[-1] == f"run folder: {command.campaign}"
+    assert not any("not shown" in line for line in lines)
+
+
+def test_the_averages_are_in_the_seeds_file_which_is_read_as_before(command: Any) -> None:
+    assert command("-v", "5", "-mi", "0", "--no-telemetry", "--verbose") == 0
+    printed = [line for line in command.lines if line.startswith(("Args: ", "Average time "))]
+    log = (command.campaign / "log-meta.txt").read_text()
+    assert [line for line in log.splitlines() if not re.match(r"\d|Termination", line)] == printed
+    assert len(printed) > 1
+    (command.campaign / "run.json").unlink()
+    seed = read(command.campaign)
+    assert seed.meta.is_seed_format
+    assert (seed.args["videos"], seed.meta.termination, seed.num_requests) == (
+        5,
+        "TARGET_NUM_VIDEOS_REACHED",
+        5,
+    )
 
 
 def test_of_several_runs_what_goes_wrong_is_shown_only_where_one_fails(

@@ -51,6 +51,7 @@ def ended(*, is_complete: bool) -> End:
 
 
 def test_the_seeds_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    console.configure(verbose=True)
     announcer = prepared()
     assert capsys.readouterr().out == ""
     announcer.start(started({}))
@@ -67,8 +68,14 @@ def test_the_seeds_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_run_that_was_cut_short_has_not_finished_its_videos(capsys: pytest.CaptureFixture[str]) -> None:
+    console.configure(verbose=True)
     prepared().stop(ended(is_complete=False))
     assert capsys.readouterr().out.startswith("FINISH! 3.750000\n")
+
+
+def test_of_the_end_only_verbose_tells(capsys: pytest.CaptureFixture[str]) -> None:
+    prepared().stop(ended(is_complete=True))
+    assert capsys.readouterr().out == ""
 
 
 def test_what_steps_tell_comes_once_for_replicas_that_tell_the_same(

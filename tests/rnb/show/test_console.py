@@ -39,7 +39,9 @@ def test_what_a_terminal_cannot_show_is_escaped(
 @pytest.mark.parametrize(
     ("flags", "shown"),
     [
-        ({}, "detail\nresult\n"),
+        ({}, "line\nresult\n"),
+        ({"verbose": True}, "line\ndetail\nresult\n"),
+        ({"verbose": True, "quiet": True}, "result\n"),
         ({"quiet": True}, "result\n"),
         ({"json": True}, '{"rate": 3}\n'),
         ({"quiet": True, "json": True}, '{"rate": 3}\n'),
@@ -49,11 +51,34 @@ def test_each_setting_leaves_its_own_lines(
     capsys: pytest.CaptureFixture[str], flags: dict[str, Any], shown: str
 ) -> None:
     console.configure(**flags)
-    say("detail")
+    say("line")
+    console.detail("detail")
     console.conclude("result")
     console.emit({"rate": 3})
     console.warn("problem")
     assert capsys.readouterr() == (shown, "problem\n")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "no_color", "shown"),
+    [
+        (Terminal(), "", "\x1b[1;32mVALID\x1b[0m\n  note: \\x1b\n"),
+        (Terminal(), "1", "VALID\n  note: \\x1b\n"),
+        (io.StringIO(), "", "VALID\n  note: \\x1b\n"),
+    ],
+)
+def test_the_first_line_is_coloured_on_a_terminal_that_takes_it(
+    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, no_color: str, shown: str
+) -> None:
+    monkeypatch.setattr("sys.stdout", stream)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    console.conclude("VALID\n  note: \x1b", sgr="32")
+    assert stream.getvalue() == shown
 
 
 def test_an_object_may_hold_more_than_json_knows(capsys: pytest.CaptureFixture[str]) -> None:

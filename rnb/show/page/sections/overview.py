@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from rnb.analysis.intervals import Interval
 from rnb.analysis.settings import UNKNOWN
 from rnb.analysis.summary import Goodput, Summary
+from rnb.show.judgement import look_of
 from rnb.show.page.markup import Content, Markup, tag
 from rnb.show.page.subject import Findings, Subject, differing_flags, short_setting
 from rnb.show.page.tables import facts, table
-from rnb.show.page.wording import JUDGEMENT_CLASSES, NONE, duration, number, share
+from rnb.show.page.wording import NONE, duration, number, share
+from rnb.show.text.summary_text import in_the_system
 
 PERCENTILES = ("p50", "p90", "p99", "p99.9")
 MAX_SETTINGS = 4
@@ -72,10 +74,8 @@ def _losses(summary: Summary) -> str:
 def _stationarity(summary: Summary) -> list[tuple[str, Content]]:
     """What says whether the figures are those of a steady state."""
     entries: list[tuple[str, Content]] = [("steady state", _steady(summary))]
-    if law := summary.littles_law:
-        expected = law.arrivals_per_s * law.mean_latency_ms / 1e3
-        words = f"{number(law.num_in_system)} requests in the system, rate x latency = {number(expected)}"
-        entries.append(("Little's law", f"{words}: {share(abs(law.relative_deviation))} apart"))
+    if law := in_the_system(summary):
+        entries.append(("in the system", law))
     return entries
 
 
@@ -108,7 +108,7 @@ def _row(run: Subject, keys: Sequence[str]) -> list[Content]:
     finished = findings.summary.num_finished / max(1, findings.summary.num_scheduled)
     return [
         switch,
-        tag("span", verdict.judgement.value, class_=JUDGEMENT_CLASSES[verdict.judgement]),
+        tag("span", verdict.judgement.value, class_=look_of(verdict).css_class),
         *(short_setting(findings.settings.get(key, UNKNOWN)) for key in keys),
         _offered(findings).replace(" offered", "") or NONE,
         f"{number(findings.summary.videos_per_s)}/s",

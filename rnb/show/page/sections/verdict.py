@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from rnb.analysis.verdict import Judgement
+from rnb.show.judgement import LOOKS, look_of
 from rnb.show.page.markup import Content, Markup, tag
 from rnb.show.page.subject import Subject
 from rnb.show.page.tables import details, table
-from rnb.show.page.wording import JUDGEMENT_CLASSES
 
 MAX_SPELLED_OUT = 4
 """Runs with a verdict each; of more, the reasons come first."""
@@ -23,16 +23,21 @@ def section(runs: Sequence[Subject]) -> Markup:
 
 
 def _overall(runs: Sequence[Subject]) -> Content:
-    counts = Counter(run.findings.verdict.judgement for run in runs)
-    words = [f"{one.value}: {counts[one]} of {len(runs)} runs" for one in WORST_FIRST if counts[one]]
     by_reason: dict[str, list[Subject]] = defaultdict(list)
     for run in runs:
         for finding in run.findings.verdict.grounds:
             by_reason[finding.reason.value].append(run)
+    counts = Counter(run.findings.verdict.judgement for run in runs)
+    boxes = [_box(one, counts[one], len(runs)) for one in WORST_FIRST if counts[one]]
     rows = [[tag("b", reason), _badges(named)] for reason, named in by_reason.items()]
-    worst = next(one for one in WORST_FIRST if counts[one])
-    box = tag("div", tag("b", ", ".join(words)), class_=f"verdict {JUDGEMENT_CLASSES[worst]}")
-    return [box, table(["reason", "runs"], rows, num_text_columns=2) if rows else None]
+    return [boxes, table(["reason", "runs"], rows, num_text_columns=2) if rows else None]
+
+
+def _box(judgement: Judgement, number: int, num_runs: int) -> Markup:
+    of_runs = f"all {num_runs} runs" if number == num_runs else f"{number} of {num_runs} runs"
+    return tag(
+        "div", tag("b", f"{judgement.value}: {of_runs}"), class_=f"verdict {LOOKS[judgement].css_class}"
+    )
 
 
 def _badges(runs: Sequence[Subject]) -> Content:
@@ -53,6 +58,6 @@ def _verdict(run: Subject, *, is_alone: bool) -> Markup:
         "div",
         heading if is_alone else [heading, " ", run.badge, f" {run.name}"],
         tag("ul", [tag("li", ground) for ground in grounds]) if grounds else None,
-        class_=f"verdict {JUDGEMENT_CLASSES[verdict.judgement]}",
+        class_=f"verdict {look_of(verdict).css_class}",
         data_run=None if is_alone else run.letter,
     )

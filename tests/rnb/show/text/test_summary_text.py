@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnb.analysis.summary import summarize
-from rnb.contract.events import SENT
+from rnb.contract.events import DUE, SENT
 from rnb.record.run import Run
 from rnb.show.text.summary_text import table
 from tests.support.simulated_runs import simulate
@@ -17,6 +17,33 @@ from tests.support.single_server import single_server_run
 
 def lines_of(run: Run) -> list[str]:
     return table(summarize(run)).splitlines()
+
+
+def test_stages_below_a_hundredth_of_the_latency_are_hidden_and_counted() -> None:
+    summary = summarize(simulate(num_requests=7000, has_telemetry=False))
+    every, shown = (table(summary, has_all_stages=has_all).splitlines() for has_all in (True, False))
+    names = {line.split("  ")[0] for line in shown}
+    hidden = [line for line in every if line.split("  ")[0] not in names]
+    assert [line.split("  ")[0] for line in hidden] == [
+        "gather for step 0",
+        "slot for step 0",
+        "hand-off after step 0",
+        "gather for step 1",
+        "lateness of the client",
+        "service (from sending)",
+    ]
+    least_ms = 0.01 * (summary.end_to_end.mean_ms or 0)
+    means_ms = [float(line.split()[-7]) for line in hidden[:-1]]
+    assert max(means_ms) < least_ms
+    assert "6 rows not shown that make less than 1% of the latency (--verbose)" in shown
+    assert not any("not shown" in line for line in every)
+
+
+def test_the_service_is_shown_where_the_client_was_late() -> None:
+    run = simulate(num_requests=700, has_telemetry=False)
+    run.times[DUE] = run.times[DUE] - 5_000_000
+    assert line_with(run, "lateness of the client")
+    assert line_with(run, "service (from sending)")
 
 
 def line_with(run: Run, start: str) -> str:

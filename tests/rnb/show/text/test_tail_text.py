@@ -17,7 +17,7 @@ def test_the_table() -> None:
     stages["runner1_start"][-10:] += 60.0
     tail = attribute_tail(timed_run(stages))
     assert tail is not None
-    lines = tail_table(tail, ["A", "B"]).splitlines()
+    lines = tail_table(tail, ["A", "B"], has_all_stages=True).splitlines()
     assert lines[0].startswith("Who made the tail: the slowest 1 % (10 requests, from 75.8")
     assert re.split("  +", lines[1].strip()) == [
         "median request ms",
@@ -34,3 +34,7 @@ def test_the_table() -> None:
     assert lines[-1].startswith("end to end")
     assert lines[-1].endswith("100.0%")
     assert any(line.startswith("step 1 B ") for line in lines)
+    short = tail_table(tail, ["A", "B"]).splitlines()
+    num_hidden = len(lines) - len(short) + 1
+    assert short[-1] == f"{num_hidden} rows not shown that make less than 1% of the difference (--verbose)"
+    assert [line.split("  ")[0] for line in short[2:-1]] == ["wait for step 1", "end to end"]
