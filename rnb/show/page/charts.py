@@ -51,13 +51,53 @@ class Whisker:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bar:
+    """From the lower end of the chart up to y."""
+
+    low: float
+    high: float
+    """Of x."""
+    y: float
+    name: str
+    """What it says, in words."""
+    colour: str
+    run: str = ""
+
+
+SHAPES = {
+    "dot": "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0",
+    "cross": "M-4.5-4.5L4.5 4.5M-4.5 4.5L4.5-4.5",
+    "ring": "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0",
+}
+"""Of marks, in px around their place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A single value, which the keyboard reaches too."""
+
+    x: float
+    y: float
+    name: str
+    """What it says, in words."""
+    colour: str
+    shape: str = "dot"
+    """Of SHAPES."""
+    run: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A value of one axis that the lines are read against."""
+    """A value of one axis that the lines are read against, or a stretch of x."""
 
     axis: str
     """x or y."""
     value: float
     name: str
+    until: float | None = None
+    """The end of a stretch."""
+    row: int = 0
+    """How many names stand above its own, so that none hides another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +107,8 @@ class Chart:
     y: Scale
     x_name: str
     lines: Sequence[Line]
+    bars: Sequence[Bar] = ()
+    marks: Sequence[Mark] = ()
     whiskers: Sequence[Whisker] = ()
     references: Sequence[Reference] = ()
     labels: Sequence[tuple[float, float, str, str]] = field(default=())
@@ -80,13 +122,19 @@ class Chart:
     """In the place of the title, which only names the picture then."""
     run: str = ""
     """The letter of the run that all of the chart is about."""
+    linked: str = ""
+    """Charts of the same text show the same stretch of x when the reader chooses one."""
 
     def draw(self) -> Markup:
         named = any(line.run for line in self.lines)
-        marks = [*map(self._whisker, self.whiskers), *map(self._line, self.lines)]
+        shapes = [
+            *map(self._bar, self.bars),
+            *map(self._whisker, self.whiskers),
+            *map(self._line, self.lines),
+        ]
         canvas = tag(
             "svg",
-            marks,
+            shapes,
             class_="marks",
             viewBox=f"0 0 {GRID} {GRID}",
             preserveAspectRatio="none",
@@ -98,13 +146,19 @@ class Chart:
             self._axes(),
             canvas,
             [self._reference(reference) for reference in self.references if self._is_seen(reference)],
+            map(self._mark, self.marks),
             [self._label(*label) for label in self.labels],
             [self._end_name(*end) for end in self._ends()] if named else None,
-            role="img",
+            role="group",
             aria_label=f"{self.title}: {', '.join(line.name for line in self.lines if line.name)}",
         )
         plot = tag(
-            "div", drawing, class_="plot", style=f"height:{self.height_px}px", **_scales(self.x, self.y)
+            "div",
+            drawing,
+            class_="plot",
+            style=f"height:{self.height_px}px",
+            data_linked=self.linked or None,
+            **_scales(self.x, self.y),
         )
         title = tag("figcaption", self.title if self.caption is None else self.caption)
         axis_name = tag("div", self.x_name, class_="axis-name") if self.x_name else None
@@ -144,6 +198,7 @@ class Chart:
         x, y = thin_out(np.asarray(line.x, np.float64), np.asarray(line.y, np.float64), self.max_points)
         points = _grid_points(self.x, self.y, x, y)
         shape = {"class_": "line faint" if line.is_faint else "line", "stroke": line.colour}
+        spoken = self._spoken(line)
         path = (
             tag("path", d=_path(points, is_step=line.is_step), stroke_dasharray=line.dash or None, **shape)
             if line.is_joined
@@ -157,6 +212,55 @@ class Chart:
             data_name=line.name,
             data_run=line.run or None,
             data_step=line.is_step,
+            tabindex=0 if spoken else None,
+            role="img" if spoken else None,
+            aria_label=spoken or None,
+        )
+
+    def _spoken(self, line: Line) -> str:
+        """The line in words, for who cannot see it; empty of one that has no name."""
+        known = np.flatnonzero(np.isfinite(line.y))
+        if not line.name or not len(known):
+            return ""
+        highest = known[np.argmax(line.y[known])]
+        lowest = known[np.argmin(line.y[known])]
+        told = {"from": known[0], "to": known[-1], "lowest": lowest, "highest": highest}
+        places = (f"{word} {self._place(line.x[at], line.y[at])}" for word, at in told.items())
+        return f"{line.name}: {', '.join(places)}"
+
+    def _place(self, x: float, y: float) -> str:
+        return f"{self.y.label(float(y))} at {self.x.label(float(x))}"
+
+    def _bar(self, bar: Bar) -> Markup:
+        left, right = (round(GRID * self.x.position(end)) for end in (bar.low, bar.high))
+        top = round(GRID * (1 - self.y.position(bar.y)))
+        return tag(
+            "path",
+            tag("title", bar.name),
+            d=f"M{left} {GRID}V{top}H{right}V{GRID}z",
+            fill=bar.colour,
+            class_="column",
+            data_run=bar.run or None,
+            **_focusable(bar.name),
+        )
+
+    def _mark(self, mark: Mark) -> Markup:
+        path = tag(
+            "path",
+            d=SHAPES[mark.shape],
+            stroke=mark.colour,
+            fill=mark.colour if mark.shape == "dot" else "none",
+        )
+        return tag(
+            "svg",
+            tag("title", mark.name),
+            path,
+            x=per_cent(self.x.position(mark.x)),
+            y=per_cent(1 - self.y.position(mark.y)),
+            class_=f"mark {mark.shape}",
+            data_at="xy",
+            data_run=mark.run or None,
+            **_focusable(mark.name),
         )
 
     def _whisker(self, whisker: Whisker) -> Markup:
@@ -179,24 +283,29 @@ class Chart:
             place = per_cent(1 - self.y.position(reference.value))
             line = tag("line", x1=0, x2="100%", y1=place, y2=place)
             name = tag("text", reference.name, x="100%", y=place, dy=-4, style="text-anchor:end")
-            return tag("g", line, name, class_="reference")
+            return tag("g", line, name, class_="reference", data_at="y")
         position = self.x.position(reference.value)
         place, is_left = per_cent(position), position > 0.5
         line = tag("line", x1=place, x2=place, y1=0, y2="100%")
         anchor, aside_px = ("text-anchor:end", -4) if is_left else ("text-anchor:start", 4)
-        name = tag("text", reference.name, x=place, y=0, dx=aside_px, dy="1em", style=anchor)
-        return tag("g", line, name, class_="reference")
+        down = f"{1 + 1.2 * reference.row:g}em"
+        name = tag("text", reference.name, x=place, y=0, dx=aside_px, dy=down, style=anchor)
+        if reference.until is None:
+            return tag("g", line, name, class_="reference", data_at="x")
+        width = per_cent(self.x.position(reference.until) - position)
+        stretch = tag("rect", x=place, y=0, width=width, height="100%", class_="stretch")
+        return tag("g", stretch, line, name, class_="reference", data_at="x")
 
     def _label(self, x: float, y: float, text: str, run: str) -> Markup:
         place = {"x": per_cent(self.x.position(x)), "y": per_cent(1 - self.y.position(y))}
-        return tag("text", text, **place, dx=8, dy=-4, class_="label", data_run=run or None)
+        return tag("text", text, **place, dx=8, dy=-4, class_="label", data_at="xy", data_run=run or None)
 
     def _ends(self) -> list[tuple[Line, float]]:
         """Where the runs' letters stand beside the ends of their lines, in px from the top."""
         ends = [
             (line, self.height_px * (1 - self.y.position(float(line.y[-1]))))
             for line in self.lines
-            if line.run and line.is_joined and not line.is_faint and len(line.y)
+            if line.run and line.is_joined and not (line.is_faint or line.is_step) and len(line.y)
         ]
         return _spread(sorted(ends, key=lambda end: end[1]), least_px=13.0, height_px=float(self.height_px))
 
@@ -216,10 +325,15 @@ class Chart:
 
 def _scales(x: Scale, y: Scale) -> dict[str, Any]:
     """What the page's script needs to find the values under the pointer."""
-    return {
-        f"data_{axis}": f"{scale.kind} {scale.low:.9g} {scale.high:.9g} {scale.unit}"
-        for axis, scale in (("x", x), ("y", y))
-    }
+    return {"data_x": _scale(x), "data_y": _scale(y)}
+
+
+def _scale(scale: Scale) -> str:
+    return f"{'named' if scale.names else scale.kind} {scale.low:.9g} {scale.high:.9g} {scale.unit}"
+
+
+def _focusable(name: str) -> dict[str, Any]:
+    return {"tabindex": 0, "role": "img", "aria_label": name}
 
 
 def _grid_points(

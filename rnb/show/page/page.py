@@ -15,14 +15,18 @@ from rnb.show.page.sections import (
     classes,
     comparison,
     devices,
+    histogram,
     latency,
     load,
     occupancy,
     overview,
     provenance,
     queues,
+    repeats,
     replicas,
     tail,
+    timeline,
+    tradeoff,
     verdict,
 )
 from rnb.show.page.subject import Subject
@@ -38,8 +42,12 @@ SECTIONS: tuple[Section, ...] = (
     verdict.section,
     overview.section,
     comparison.section,
+    repeats.section,
+    timeline.section,
     latency.section,
+    histogram.section,
     load.section,
+    tradeoff.section,
     breakdown.section,
     tail.section,
     queues.section,
@@ -50,6 +58,8 @@ SECTIONS: tuple[Section, ...] = (
     provenance.section,
 )
 """From top to bottom. A section that returns None is left out."""
+
+SCRIPTS = ("scales.js", "reading.js", "zoom.js", "runs.js")
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 """The page asks nothing of the network, and a browser would not let it."""
@@ -72,7 +82,7 @@ def render(subjects: Sequence[Subject]) -> str:
         definitions(),
         tag("header", tag("h1", _title(subjects)), tag("p", _circumstances(subjects[0]))),
         tag("main", *sections),
-        tag("script", Markup(_own_file("script.js"))),
+        tag("script", Markup("".join(map(_own_file, SCRIPTS)))),
     )
     return join(Markup("<!doctype html>\n"), tag("html", head, body, lang="en"), "\n")
 

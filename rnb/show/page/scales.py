@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +24,8 @@ class Scale:
     unit: str
     """ms, s, %, or a suffix such as /s."""
     ticks: tuple[float, ...]
+    names: tuple[str, ...] = ()
+    """What stands at the ticks, where it is not their value."""
 
     def positions(self, values: Any) -> NDArray[np.float64]:
         """The place of each value; what is beyond an end is put on it."""
@@ -36,6 +39,8 @@ class Scale:
         return float(self.positions([value])[0])
 
     def label(self, tick: float) -> str:
+        if self.names:
+            return self.names[self.ticks.index(tick)]
         return f"p{100 * tick:.5g}" if self.kind == "percentile" else in_unit(tick, self.unit)
 
     def _warped(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -85,6 +90,12 @@ def percentiles(num_nines: int) -> Scale:
 def wide(low: float, high: float, unit: str) -> Scale:
     """From 0, or logarithmic where the largest value would hide the small ones."""
     return logarithmic(low, high, unit) if low > 0 and high / low > 30 else linear(high, unit)
+
+
+def categories(names: Sequence[str]) -> Scale:
+    """A place for each name, at 0, 1, … and half of one around it."""
+    ticks = tuple(map(float, range(len(names))))
+    return Scale(kind="linear", low=-0.5, high=len(names) - 0.5, unit="", ticks=ticks, names=tuple(names))
 
 
 def _nice_step(least: float) -> float:

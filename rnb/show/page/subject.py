@@ -12,16 +12,20 @@ from numpy.typing import NDArray
 
 from rnb.analysis.classes import ClassCount, class_counts
 from rnb.analysis.comparison import Contrast, Group, letter
+from rnb.analysis.histogram import Histogram, histogram
 from rnb.analysis.latency_curve import LatencyCurve, latency_curve
 from rnb.analysis.load_curve import LoadPoint, offered_per_s
 from rnb.analysis.occupancy import Occupancy, occupancy_of
+from rnb.analysis.pauses import Pause, pauses
 from rnb.analysis.queue_depth import curve, waiting_before_steps
 from rnb.analysis.run_search import FoundRun
 from rnb.analysis.settings import UNKNOWN, differing_keys, settings_of
 from rnb.analysis.statistics import Durations
+from rnb.analysis.steady_part import steady_part
 from rnb.analysis.steady_state import is_bulk
 from rnb.analysis.summary import Summary, summarize
 from rnb.analysis.tail import Tail, attribute_tail
+from rnb.analysis.timeline import Timeline, timeline
 from rnb.analysis.verdict import Verdict, judge
 from rnb.record.meta import RunMeta
 from rnb.record.run import Run, Table
@@ -30,6 +34,9 @@ from rnb.show.page.palette import run_colour, run_dash
 
 MAX_KEYS = 2
 """Settings in a label."""
+RATE = "mean_interval_ms"
+LABEL_ORDER = {RATE: 0, "config_file_path": 1, "batch_size": 2}
+"""The flags that tell most come first."""
 MAX_DIGITS = 7
 NUM_SPANS = 400
 """Of the measured phase, for which the mean queue depth is drawn."""
@@ -54,6 +61,12 @@ class Findings:
     load: LoadPoint | None
     """None where they did, or where it is not known when they were due."""
     tail: Tail | None
+    timeline: Timeline | None
+    histogram: Histogram | None
+    pauses: Sequence[Pause]
+    """Of replicas that had work."""
+    faults: Sequence[tuple[float, str]]
+    """What was done to the run on purpose: seconds from the start of the measured phase, and what."""
     depth_curves: Mapping[int, tuple[NDArray[np.float64], NDArray[np.float64]]]
     """By step: seconds from the start of the measured phase, and how many requests waited."""
     occupancy: Occupancy | None
@@ -84,7 +97,7 @@ class Findings:
 def findings_of(run: Run, summary: Summary | None = None, verdict: Verdict | None = None) -> Findings:
     """All that a page needs to know of a run; give its summary and verdict where they are known already."""
     summary = summary or summarize(run)
-    offered = offered_per_s(run)
+    offered, part = offered_per_s(run), steady_part(run, summary.steady_state)
     return Findings(
         folder=run.folder,
         meta=run.meta,
@@ -93,15 +106,24 @@ def findings_of(run: Run, summary: Summary | None = None, verdict: Verdict | Non
         window_ns=run.window_ns,
         summary=summary,
         verdict=verdict or judge(run, summary.steady_state),
-        latency=latency_curve(run),
+        latency=latency_curve(part),
         is_bulk=is_bulk(run),
         load=LoadPoint(offered_per_s=offered, served_per_s=summary.videos_per_s) if offered else None,
-        tail=attribute_tail(run),
+        tail=attribute_tail(part),
+        timeline=timeline(run),
+        histogram=histogram(part),
+        pauses=pauses(run),
+        faults=_faults(run),
         depth_curves=_depth_curves(run),
         occupancy=occupancy_of(run),
         classes=class_counts(run),
         over_time={name: table for name, table in run.tables.items() if "time_ns" in table},
     )
+
+
+def _faults(run: Run) -> list[tuple[float, str]]:
+    before_s = (run.window_ns[0] - run.start_ns) / 1e9
+    return [(fault["at_s"] - before_s, fault["text"]) for fault in getattr(run.meta, "faults", [])]
 
 
 def _depth_curves(run: Run) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -200,12 +222,24 @@ def subjects_compared(
 def differing_flags(all_findings: Sequence[Findings]) -> list[str]:
     """The flags in which runs differ: what their user changed on purpose."""
     flags = {flag for findings in all_findings for flag in findings.args}
-    return [key for key in differing_keys([one.settings for one in all_findings]) if key in flags]
+    found = [key for key in differing_keys([one.settings for one in all_findings]) if key in flags]
+    return sorted(found, key=lambda key: LABEL_ORDER.get(key, len(LABEL_ORDER)))
 
 
 def _label(findings: Findings, keys: Sequence[str]) -> str:
-    told = [f"{key} {short_setting(findings.settings.get(key, UNKNOWN))}" for key in keys]
+    told = [setting_in_words(key, findings.settings.get(key, UNKNOWN)) for key in keys]
     return ", ".join(told) or findings.name
+
+
+def setting_in_words(key: str, value: str) -> str:
+    """An interval as the rate that it asks for."""
+    try:
+        interval_ms = float(value) if key == RATE else None
+    except ValueError:
+        interval_ms = None
+    if interval_ms is None:
+        return f"{key} {short_setting(value)}"
+    return f"{1e3 / interval_ms:.4g}/s" if interval_ms else "all at once"
 
 
 def short_setting(value: str) -> str:

@@ -11,14 +11,21 @@ def table(
     header: Sequence[Content], rows: Sequence[Sequence[Content]], *, num_text_columns: int = 1
 ) -> Markup:
     """The first `num_text_columns` hold text, the others figures; too wide a table scrolls by itself."""
-    head = tag("tr", [_cell("th", index, cell, num_text_columns) for index, cell in enumerate(header)])
-    body = [tag("tr", [_cell("td", i, cell, num_text_columns) for i, cell in enumerate(row)]) for row in rows]
+    head = tag("tr", [_cell("th", i, cell, num_text_columns, "col") for i, cell in enumerate(header)])
+    body = [_row(row, num_text_columns) for row in rows]
     inner = tag("table", tag("thead", head), tag("tbody", body))
     return tag("div", inner, class_="scroll", tabindex=0)
 
 
-def _cell(name: str, index: int, content: Content, num_text_columns: int) -> Markup:
-    return tag(name, content, class_=None if index < num_text_columns else "figure")
+def _row(row: Sequence[Content], num_text_columns: int) -> Markup:
+    """Its first cell says what the others are about."""
+    first = _cell("th", 0, row[0], num_text_columns, "row")
+    others = [_cell("td", i, cell, num_text_columns) for i, cell in enumerate(row[1:], 1)]
+    return tag("tr", first, others)
+
+
+def _cell(name: str, index: int, content: Content, num_text_columns: int, scope: str | None = None) -> Markup:
+    return tag(name, content, class_=None if index < num_text_columns else "figure", scope=scope)
 
 
 def facts(entries: Sequence[tuple[str, Content]]) -> Markup:

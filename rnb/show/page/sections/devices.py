@@ -100,6 +100,7 @@ def _chart(run: Subject, telemetry: Telemetry, devices: Sequence[str], *, is_alo
         y=linear(100.0, "%"),
         x_name="since the start of the measured phase" if is_alone else "",
         is_thin=True,
+        linked=f"time-{run.letter}",
         lines=[
             Line(name=_name(reading), x=at_s[inside], y=values[inside], colour=colours[_name(reading)])
             for device in devices

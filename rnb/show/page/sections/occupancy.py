@@ -131,6 +131,7 @@ def _chart(run: Subject, gpu: str, *, is_alone: bool) -> Markup:
         x_name="since the start of the measured phase" if is_alone else "",
         lines=lines,
         is_thin=True,
+        linked=f"time-{run.letter}",
         height_px=180,
     ).draw()
 

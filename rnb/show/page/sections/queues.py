@@ -60,6 +60,7 @@ def _chart(run: Subject, top: float, num_charts: int) -> Markup:
         lines=lines,
         references=_steady(run),
         height_px=150 if num_charts > 2 else 220,
+        linked=f"time-{run.letter}",
     ).draw()
 
 

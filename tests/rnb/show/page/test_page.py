@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnb.contract.events import EventKind
+from rnb.contract.events import DUE, SENT, EventKind
 from rnb.observe.occupancy_tables import make_tables
+from rnb.record.run import Run
 from rnb.record.run_folder import read
 from rnb.show.page.destination import page_path
 from rnb.show.page.page import PageError, render, write_page
 from rnb.show.page.subject import Subject, findings_of, subject_alone
+from rnb.show.text.summary_text import in_the_system
 from tests.support.gpu_use import LOADER, NETWORK, samples, traced
 from tests.support.pages import alone, compared, sweep
 from tests.support.sample_runs import START_NS, write_run, write_seed_run
@@ -24,7 +28,9 @@ from tests.support.simulated_runs import simulate
 EVIL = "<img src=x onerror=alert(1)>'\"&"
 ALL_HEADINGS = [
     "Key figures",
+    "Latency over time",
     "Latency",
+    "Latency histogram",
     "Where the time goes",
     "Who made the tail",
     "Queues",
@@ -44,6 +50,8 @@ class Reader(HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.texts: dict[str, list[str]] = {}
         self.open: list[str] = []
+        self.cells: list[str] = []
+        """Of all tables, row by row."""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -60,6 +68,8 @@ class Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open and data.strip():
             self.texts.setdefault(self.open[-1], []).append(data)
+            if self.open[-1] in ("td", "th"):
+                self.cells.append(data)
 
     @property
     def words(self) -> str:
@@ -81,7 +91,11 @@ def test_one_run_has_all_sections_with_the_verdict_on_top() -> None:
 def test_several_runs_are_compared() -> None:
     runs = [simulate("logs/a"), simulate("logs/b", speed=1.2, flags={"batch_size": 4})]
     reader = Reader(render(compared(runs)))
-    assert reader.texts["h2"] == ["Key figures", "Comparison", *ALL_HEADINGS[1:]]
+    assert [heading for heading in reader.texts["h2"] if heading != "Throughput against p99"] == [
+        "Key figures",
+        "Comparison",
+        *ALL_HEADINGS[1:],
+    ]
     assert "faster" in reader.texts["b"]
     assert {"A", "B"} <= set(reader.texts["span"])
     assert "batch_size 4" in reader.words
@@ -110,7 +124,7 @@ def test_classes_are_shown_by_name_where_they_have_one() -> None:
     run.requests["score"] = np.full(4_000, 0.75)
     reader = Reader(render(alone(run)))
     assert reader.texts["h2"] == [*ALL_HEADINGS[:-1], "Classes", ALL_HEADINGS[-1]]
-    cells = reader.texts["td"]
+    cells = reader.cells
     assert cells[cells.index("yoga") :][:8] == [
         "yoga",
         "2,000",
@@ -122,6 +136,109 @@ def test_classes_are_shown_by_name_where_they_have_one() -> None:
         "75.0 %",
     ]
     assert Reader(render(compared([run, simulate("logs/b")]))).texts["h2"].count("Classes") == 1
+
+
+def test_cells_say_which_row_or_column_they_head() -> None:
+    reader = Reader(render(compared([simulate("logs/a"), simulate("logs/b", speed=1.2)])))
+    scopes = [attributes.get("scope") for tag, attributes in reader.elements if tag == "th"]
+    assert set(scopes) == {"col", "row"}
+    num_rows = sum(tag == "tr" for tag, _ in reader.elements)
+    num_tables = sum(tag == "table" for tag, _ in reader.elements)
+    assert scopes.count("row") == num_rows - num_tables
+
+
+def lines_named(reader: Reader, name: str) -> int:
+    return sum(attributes.get("data-name") == name for _, attributes in reader.elements)
+
+
+def labels(reader: Reader) -> list[str]:
+    """What marks and bars say."""
+    return [one.get("aria-label") or "" for _, one in reader.elements if one.get("tabindex") == "0"]
+
+
+def test_latency_over_time_has_points_of_few_requests_and_slices_of_many() -> None:
+    few = Reader(render(alone(simulate(num_requests=2_000))))
+    many = Reader(render(alone(simulate(num_requests=20_000, has_telemetry=False))))
+    names = ("a request", "p50", "p99", "slowest", "due", "finished")
+    assert [lines_named(few, name) for name in names] == [1, 0, 0, 0, 1, 1]
+    assert [lines_named(many, name) for name in names] == [0, 1, 1, 1, 1, 1]
+
+
+def test_events_are_marked_on_the_axis_of_time() -> None:
+    run = simulate(num_requests=3_000)
+    stall(run, at_s=8.0, for_s=2.0)
+    [subject] = alone(run)
+    findings = replace(subject.findings, faults=[(5.0, "stall of step <1>")])
+    words = Reader(render([subject_alone(findings)])).words
+    assert "stall of step <1>" in words
+    assert "step 0.0, step 1.0, step 1.1 served nothing for 2 s" in words
+
+
+def stall(run: Run, *, at_s: float, for_s: float) -> None:
+    """Put off all that the steps did in that time to its end, in its order."""
+    start_ns, length_ns = run.start_ns + int(1e9 * at_s), int(1e9 * for_s)
+    for event, times in run.times.items():
+        if event not in (DUE, SENT):
+            put_off = (times >= start_ns) & (times < start_ns + length_ns)
+            times[put_off] = start_ns + length_ns + (times[put_off] - start_ns) // 1000
+
+
+def test_the_histogram_says_how_many_are_in_each_bin() -> None:
+    bins = [label for label in labels(Reader(render(alone(simulate())))) if " requests, " in label]
+    counts = [int(label.split(": ")[1].split()[0].replace(",", "")) for label in bins]
+    assert len(bins) > 10
+    assert sum(counts) == 5_000
+
+
+def test_goodput_is_drawn_against_the_rate_with_the_bound() -> None:
+    words = Reader(render(compared(sweep(6)))).words
+    assert "Goodput: within 100 ms" in words
+    assert words.count("--slo 100 ms") >= 3
+
+
+def test_the_pareto_front_names_the_runs_that_none_beats() -> None:
+    runs = sweep(4)
+    slow = simulate("logs/slow", rate_per_s=85, speed=0.6, num_requests=2_000)
+    words = Reader(render(compared([*runs, slow]))).words
+    assert "Throughput against p99" in words
+    [front] = re.findall(r"On it: ([A-Z, ]+)\.", words)
+    assert "E" not in front
+    assert {"A", "B"} <= set(front.split(", "))
+
+
+def test_each_repeat_is_a_dot() -> None:
+    runs = [simulate(f"logs/{seed}", seed=seed, flags={"batch_size": 1 + seed // 3}) for seed in range(5)]
+    reader = Reader(render(compared(runs)))
+    assert "Repeats" in reader.texts["h2"]
+    for run, letter in zip(runs, ("A1", "A2", "A3", "B1", "B2"), strict=True):
+        rate = np.count_nonzero(run.finished) / run.seconds
+        assert f"{letter}: {rate:.0f}/s" in labels(reader)
+    assert "Repeats" not in Reader(render(compared(sweep(2)))).texts["h2"]
+
+
+def test_runs_go_by_the_rate_first() -> None:
+    runs = [
+        simulate(f"logs/{rate}", rate_per_s=rate, num_requests=700, flags={"batch_size": rate // 50})
+        for rate in (50, 100)
+    ]
+    assert [subject.label for subject in compared(runs)] == ["50/s, batch_size 1", "100/s, batch_size 2"]
+    bulk = simulate("logs/bulk", num_requests=700, flags={"mean_interval_ms": 0})
+    assert compared([runs[0], bulk])[1].label.startswith("all at once")
+
+
+def test_the_system_has_one_line_which_is_that_of_the_terminal() -> None:
+    [subject] = alone(simulate(rate_per_s=300))
+    words = Reader(render([subject])).words
+    assert words.count("rate x latency") == 1
+    assert in_the_system(subject.findings.summary) in words
+
+
+def test_a_million_requests_stay_small() -> None:
+    run = simulate(num_requests=1_000_000, has_telemetry=False)
+    start = time.process_time()
+    page = render(alone(run))
+    assert time.process_time() - start < 60  # 12 s where nothing else runs
+    assert len(page.encode()) < 1_000_000
 
 
 def test_rates_are_drawn_where_there_are_several() -> None:
@@ -266,9 +383,7 @@ def test_occupancy_is_shown_by_gpu_step_and_kernel() -> None:
     run.tables |= {name: table for name, table in vars(tables).items() if table is not None}
     reader = Reader(render(alone(run)))
     assert "GPU occupancy" in reader.texts["h2"]
-    assert {"GPU 0", "step 0 Loader, GPU 0", "step 1 Network, GPU 0", "20.0 %", "60.0 %"} <= set(
-        reader.texts["td"]
-    )
+    assert {"GPU 0", "step 0 Loader, GPU 0", "step 1 Network, GPU 0", "20.0 %", "60.0 %"} <= set(reader.cells)
     assert "convolution" in reader.words
 
 

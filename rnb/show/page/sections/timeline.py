@@ -1,0 +1,125 @@
+"""Latency over time and the throughput under it, with what happened meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rnb.analysis.timeline import MAX_POINTS, PER_TAIL_SLICE, Slices, Timeline
+from rnb.show.page.charts import Chart, Line, Reference, legend
+from rnb.show.page.markup import Content, Markup, tag
+from rnb.show.page.scales import Scale, exactly, linear, wide
+from rnb.show.page.subject import Subject
+from rnb.show.page.tables import details
+
+MAX_OPEN = 4
+"""Of more runs the pictures are folded up."""
+ROWS = 4
+"""The names of so many events stand below each other."""
+SLOWEST, P99, P50 = "var(--muted)", "var(--colour-1)", "var(--colour-0)"
+OFFERED, SERVED = "var(--muted)", "var(--colour-5)"
+
+
+def section(runs: Sequence[Subject]) -> Markup | None:
+    shown = [(run, run.findings.timeline) for run in runs if run.findings.timeline]
+    if not shown:
+        return None
+    explanation = (
+        "The latency of each request, or of slices of time with many of them the p50, the p99 and the "
+        "slowest one, at the time when it was due (when it ended, where all came at once); below it how many "
+        f"finished each second. A p99 stands where a slice of {PER_TAIL_SLICE:,} requests on average has "
+        "enough. Upright lines are what happened. Drag over any chart to look closer; with the keyboard it "
+        "is + and -, and ← and → move. Escape goes back."
+    )
+    pictures = [_pictures(run, line, len(shown)) for run, line in shown]
+    folded = pictures if len(shown) <= MAX_OPEN else details(f"{len(shown)} runs", pictures)
+    return tag("section", tag("h2", "Latency over time"), tag("p", explanation, class_="note"), folded)
+
+
+def _pictures(run: Subject, line: Timeline, num_runs: int) -> Content:
+    heading = tag("h3", run.badge, f" {run.label}") if num_runs > 1 else None
+    x, events = exactly(0.0, run.findings.seconds, "s"), _events(run)
+    has_points = line.at_s is not None and len(line.at_s) * num_runs <= MAX_POINTS
+    latencies = _points(line) if has_points else _slices(line)
+    linked = f"time-{run.letter}"
+    charts = [
+        _chart("Latency over time", run, x, _latency_scale(latencies), latencies, events, linked),
+        _chart("Throughput over time", run, x, _rate_scale(line), _rates(line), _unnamed(events), linked),
+    ]
+    return tag("div", heading, charts, data_run=run.letter if num_runs > 1 else None)
+
+
+def _chart(
+    title: str,
+    run: Subject,
+    x: Scale,
+    y: Scale,
+    lines: Sequence[Line],
+    events: Sequence[Reference],
+    linked: str,
+) -> Content:
+    chart = Chart(
+        title=f"{title}, {run.name}",
+        caption=title,
+        x=x,
+        y=y,
+        x_name="since the start of the measured phase",
+        lines=lines,
+        references=events,
+        is_thin=True,
+        height_px=260 if y.unit == "ms" else 120,
+        linked=linked,
+    )
+    return [legend([(line.name, line.colour, "", "") for line in lines]), chart.draw()]
+
+
+def _points(line: Timeline) -> list[Line]:
+    assert line.at_s is not None
+    assert line.latency_ms is not None
+    return [
+        Line(name="a request", x=line.at_s, y=line.latency_ms, colour=P50, has_dots=True, is_joined=False)
+    ]
+
+
+def _slices(line: Timeline) -> list[Line]:
+    known = [("slowest", line.slowest_ms, SLOWEST), ("p99", line.p99_ms, P99), ("p50", line.p50_ms, P50)]
+    return [_line(name, slices, colour) for name, slices, colour in known if slices]
+
+
+def _rates(line: Timeline) -> list[Line]:
+    known = [("due", line.offered_per_s, OFFERED), ("finished", line.served_per_s, SERVED)]
+    return [_line(name, slices, colour) for name, slices, colour in known if slices]
+
+
+def _line(name: str, slices: Slices, colour: str) -> Line:
+    return Line(name=name, x=slices.middles_s, y=slices.values, colour=colour)
+
+
+def _latency_scale(lines: Sequence[Line]) -> Scale:
+    return wide(
+        float(min(np.nanmin(line.y) for line in lines if np.isfinite(line.y).any())),
+        float(max(np.nanmax(line.y) for line in lines if np.isfinite(line.y).any())),
+        "ms",
+    )
+
+
+def _rate_scale(line: Timeline) -> Scale:
+    return linear(max(float(one.y.max()) for one in _rates(line)), "/s")
+
+
+def _events(run: Subject) -> list[Reference]:
+    """In order of time; the names of neighbours stand in different rows."""
+    steady = run.findings.summary.steady
+    cut = [(steady.start_s, None, "steady from here")] if steady and steady.start_s else []
+    pauses = [(pause.start_s, pause.end_s, pause.text) for pause in run.findings.pauses]
+    faults = [(at_s, None, text) for at_s, text in run.findings.faults]
+    found = sorted([*cut, *pauses, *faults], key=lambda event: event[0])
+    return [
+        Reference(axis="x", value=at_s, until=until_s, name=text, row=number % ROWS)
+        for number, (at_s, until_s, text) in enumerate(found)
+    ]
+
+
+def _unnamed(events: Sequence[Reference]) -> list[Reference]:
+    return [Reference(axis=one.axis, value=one.value, until=one.until, name="") for one in events]
