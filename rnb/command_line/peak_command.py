@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rnb.analysis.checks.amount import MIN_DURATION_S
 from rnb.analysis.checks.facts import DEFAULT_PERCENTILE
+from rnb.analysis.peak import PeakFinding, Probe
 from rnb.analysis.statistics import percentile_name
 from rnb.campaigns import find_peak as search
 from rnb.campaigns.bisection import RESOLUTION, Peak, ProbeResult
@@ -44,9 +45,31 @@ def find_peak(args: argparse.Namespace, player: Player) -> int:
     console.say("\n".join(["", *_table(probes, limits), ""]))
     console.conclude("\n".join(_conclusion(peak, limits, args.clients)))
     console.emit({"folder": campaign.folder, **asdict(peak), "probes": [asdict(one) for one in probes]})
-    if not draw(args.html, campaign.folder):
+    if not draw(args.html, campaign.folder, _finding(peak, probes, limits)):
         return EXIT_FAILED
     return EXIT_OK if peak.passing else EXIT_INVALID
+
+
+def _finding(peak: Peak, probes: Sequence[ProbeResult], limits: Limits) -> PeakFinding:
+    assert limits.percentile is not None
+    assert limits.slo is not None
+    return PeakFinding(
+        low_per_s=peak.passing.rate_per_s if peak.passing else None,
+        high_per_s=peak.failing.rate_per_s if peak.failing else None,
+        percentile=limits.percentile,
+        slo_ms=limits.slo,
+        probes=tuple(_probe(probe) for probe in probes),
+    )
+
+
+def _probe(probe: ProbeResult) -> Probe:
+    return Probe(
+        rate_per_s=probe.rate_per_s,
+        offered_per_s=probe.offered_per_s,
+        served_per_s=probe.served_per_s,
+        percentile_ms=probe.percentile_ms,
+        outcome="pass" if probe.passes else "fail",
+    )
 
 
 def _half_of_bulk(campaign: Campaign) -> float:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from rnb.analysis.peak import PeakFinding
 from rnb.show.page import palette
 from rnb.show.page.fills import definitions
-from rnb.show.page.markup import Markup, join, tag
+from rnb.show.page.markup import Content, Markup, join, tag
 from rnb.show.page.sections import (
     breakdown,
     classes,
@@ -20,6 +21,7 @@ from rnb.show.page.sections import (
     load,
     occupancy,
     overview,
+    peak,
     provenance,
     queues,
     repeats,
@@ -65,23 +67,41 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 """The page asks nothing of the network, and a browser would not let it."""
 
 
+PEAK_SECTIONS: tuple[Section, ...] = (
+    *(one for one in SECTIONS if one not in (verdict.section, comparison.section, tradeoff.section)),
+    verdict.section,
+)
+"""Of the probes of a search, below what it found. They are short and go beyond the limit on purpose, so the
+verdict on each comes last."""
+
+
 def render(subjects: Sequence[Subject]) -> str:
-    """The page as one text."""
+    """The page about one run, or about several, as one text."""
+    return _render(_title(subjects), subjects, [section(subjects) for section in SECTIONS])
+
+
+def render_peak(found: PeakFinding, probes: Sequence[Subject]) -> str:
+    """The page about a search, as one text."""
+    sections = [section(probes) for section in PEAK_SECTIONS] if probes else []
+    return _render(peak.title(found), probes, [peak.section(found), *sections])
+
+
+def _render(title: str, subjects: Sequence[Subject], sections: Content) -> str:
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         tag("link", rel="icon", href="data:,"),
-        tag("title", _title(subjects)),
+        tag("title", title),
         tag("style", Markup(_style())),
     )
-    sections = [section(subjects) for section in SECTIONS]
+    where = tag("p", _circumstances(subjects[0])) if subjects else None
     body = tag(
         "body",
         definitions(),
-        tag("header", tag("h1", _title(subjects)), tag("p", _circumstances(subjects[0]))),
-        tag("main", *sections),
+        tag("header", tag("h1", title), where),
+        tag("main", sections),
         tag("script", Markup("".join(map(_own_file, SCRIPTS)))),
     )
     return join(Markup("<!doctype html>\n"), tag("html", head, body, lang="en"), "\n")
@@ -89,8 +109,13 @@ def render(subjects: Sequence[Subject]) -> str:
 
 def write_page(path: Path, subjects: Sequence[Subject]) -> None:
     """Raises PageError."""
+    save(path, render(subjects))
+
+
+def save(path: Path, page: str) -> None:
+    """Raises PageError."""
     try:
-        path.write_text(render(subjects), encoding="utf-8", errors="backslashreplace")
+        path.write_text(page, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise PageError(f"{path}: cannot be written: {error.strerror}") from None
 
