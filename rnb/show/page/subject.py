@@ -35,7 +35,8 @@ from rnb.show.page.palette import run_colour, run_dash
 MAX_KEYS = 2
 """Settings in a label."""
 RATE = "mean_interval_ms"
-LABEL_ORDER = {RATE: 0, "config_file_path": 1, "batch_size": 2}
+CONFIG_FILE = "config_file_path"
+LABEL_ORDER = {RATE: 0, CONFIG_FILE: 1, "batch_size": 2}
 """The flags that tell most come first."""
 MAX_DIGITS = 7
 NUM_SPANS = 400
@@ -65,8 +66,8 @@ class Findings:
     histogram: Histogram | None
     pauses: Sequence[Pause]
     """Of replicas that had work."""
-    faults: Sequence[tuple[float, str]]
-    """What was done to the run on purpose: seconds from the start of the measured phase, and what."""
+    faults: Sequence[tuple[float, float, str]]
+    """What was done to the run on purpose: from and to, in seconds from the start of the measured phase."""
     depth_curves: Mapping[int, tuple[NDArray[np.float64], NDArray[np.float64]]]
     """By step: seconds from the start of the measured phase, and how many requests waited."""
     occupancy: Occupancy | None
@@ -121,9 +122,14 @@ def findings_of(run: Run, summary: Summary | None = None, verdict: Verdict | Non
     )
 
 
-def _faults(run: Run) -> list[tuple[float, str]]:
-    before_s = (run.window_ns[0] - run.start_ns) / 1e9
-    return [(fault["at_s"] - before_s, fault["text"]) for fault in getattr(run.meta, "faults", [])]
+def _faults(run: Run) -> list[tuple[float, float, str]]:
+    """Those that were played."""
+    zero_ns = run.window_ns[0]
+    return [
+        (max(0.0, (fault.start_epoch_ns - zero_ns) / 1e9), (fault.end_epoch_ns - zero_ns) / 1e9, fault.what)
+        for fault in getattr(run.meta, "faults", [])
+        if fault.start_epoch_ns is not None and fault.end_epoch_ns >= zero_ns
+    ]
 
 
 def _depth_curves(run: Run) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -232,7 +238,9 @@ def _label(findings: Findings, keys: Sequence[str]) -> str:
 
 
 def setting_in_words(key: str, value: str) -> str:
-    """An interval as the rate that it asks for."""
+    """An interval as the rate that it asks for, a config by its name."""
+    if key == CONFIG_FILE:
+        return Path(value).stem
     try:
         interval_ms = float(value) if key == RATE else None
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -122,12 +123,15 @@ def test_a_real_search(
     flags = (
         f"-c {config} --data {videos} --logs {tmp_path / 'logs'} --device cpu --no-telemetry -mi 16 -v 100"
     )
-    status = benchmark.main([*flags.split(), "--find-peak", "--slo", "100", "--percentile", "50"])
+    status = benchmark.main([*flags.split(), "--find-peak", "--slo", "100", "--percentile", "50", "--html"])
     out, err = capsys.readouterr()
     assert (status, err) == (0, "")
     [campaign] = (tmp_path / "logs").iterdir()
     assert campaign.name.endswith("-peak")
-    runs = [read(folder) for folder in campaign.iterdir()]
+    assert re.search(
+        r"<h1>Peak: [\d.]+ to [\d.]+/s with p50 within 100 ms</h1>", (campaign / "report.html").read_text()
+    )
+    runs = [read(folder) for folder in campaign.iterdir() if folder.is_dir()]
     assert len(runs) == out.count(" requests/s: p50 ") >= 2
     unit = [run.requests["arrival_ns"] / run.args["mean_interval_ms"] for run in runs]
     assert np.allclose(unit[0], unit, rtol=1e-6)

@@ -113,8 +113,7 @@ def _events(run: Subject) -> list[Reference]:
     steady = run.findings.summary.steady
     cut = [(steady.start_s, None, "steady from here")] if steady and steady.start_s else []
     pauses = [(pause.start_s, pause.end_s, pause.text) for pause in run.findings.pauses]
-    faults = [(at_s, None, text) for at_s, text in run.findings.faults]
-    found = sorted([*cut, *pauses, *faults], key=lambda event: event[0])
+    found = sorted([*cut, *pauses, *run.findings.faults], key=lambda event: event[0])
     return [
         Reference(axis="x", value=at_s, until=until_s, name=text, row=number % ROWS)
         for number, (at_s, until_s, text) in enumerate(found)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 
 from rnb.contract.events import DUE, SENT, EventKind
 from rnb.observe.occupancy_tables import make_tables
+from rnb.record.meta import RunMeta
 from rnb.record.run import Run
 from rnb.record.run_folder import read
 from rnb.show.page.destination import page_path
@@ -167,11 +168,23 @@ def test_latency_over_time_has_points_of_few_requests_and_slices_of_many() -> No
 def test_events_are_marked_on_the_axis_of_time() -> None:
     run = simulate(num_requests=3_000)
     stall(run, at_s=8.0, for_s=2.0)
+    start_ns = run.start_ns + 5 * 10**9
+    played = {"start_epoch_ns": start_ns, "end_epoch_ns": start_ns + 10**9, "what": "step <1> stands still"}
+    never = {"start_epoch_ns": None, "end_epoch_ns": None, "what": "step 0 is killed"}
+    run.meta = MetaWithFaults(
+        **run.meta.model_dump(exclude={"faults"}), faults=[SimpleNamespace(**one) for one in (played, never)]
+    )
     [subject] = alone(run)
-    findings = replace(subject.findings, faults=[(5.0, "stall of step <1>")])
-    words = Reader(render([subject_alone(findings)])).words
-    assert "stall of step <1>" in words
+    assert subject.findings.faults == [(5.0, 6.0, "step <1> stands still")]
+    words = Reader(render([subject])).words
+    assert "step <1> stands still" in words
     assert "step 0.0, step 1.0, step 1.1 served nothing for 2 s" in words
+
+
+class MetaWithFaults(RunMeta):
+    """Of a run that had faults on purpose."""
+
+    faults: list[Any]
 
 
 def stall(run: Run, *, at_s: float, for_s: float) -> None:
@@ -222,6 +235,8 @@ def test_runs_go_by_the_rate_first() -> None:
         for rate in (50, 100)
     ]
     assert [subject.label for subject in compared(runs)] == ["50/s, batch_size 1", "100/s, batch_size 2"]
+    other = simulate("logs/other", rate_per_s=50, flags={"config_file_path": "config/other.json"})
+    assert compared([runs[0], other])[1].label == "50/s, other"
     bulk = simulate("logs/bulk", num_requests=700, flags={"mean_interval_ms": 0})
     assert compared([runs[0], bulk])[1].label.startswith("all at once")
 
