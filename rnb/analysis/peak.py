@@ -16,7 +16,6 @@ class Probe:
     """What was asked for."""
     offered_per_s: float | None
     """What was measured; None where too few requests were due to tell."""
-    served_per_s: float
     percentile_ms: float | None
     """The latency at the percentile that is bounded; None where nothing finished."""
     outcome: ProbeOutcome
@@ -35,6 +34,8 @@ class PeakFinding:
     """None where not even the lowest rate passed."""
     high_per_s: float | None
     """None where no rate failed."""
+    best_per_s: float | None = None
+    """Where it most likely is, where that is known."""
     percentile: float
     """99 for p99."""
     slo_ms: float

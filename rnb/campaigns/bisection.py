@@ -33,9 +33,6 @@ class ProbeResult:
     """Requests within the bound per second."""
     num_requests: int = 0
     seconds: float = 0.0
-    offered_per_s: float | None = None
-    """The measured rate; None where too few requests were due to tell."""
-    served_per_s: float = 0.0
     folder: Path | None = None
     is_client_late: bool = False
     """Whether the load was not the asked one, so that the rate says nothing of the pipeline."""

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 from rnb.analysis.early_stopping import min_requests
-from rnb.analysis.load_curve import offered_per_s
 from rnb.analysis.reasons import Reason
 from rnb.analysis.statistics import nearest_rank, percentile_name
 from rnb.campaigns.bisection import RESOLUTION, Peak, ProbeResult, search_peak
@@ -86,8 +85,6 @@ def _probe(campaign: Campaign, rate_per_s: float) -> ProbeResult:
         goodput_per_s=outcome.summary.goodput.per_s if outcome.summary.goodput else None,
         num_requests=outcome.summary.num_scheduled,
         seconds=outcome.summary.seconds,
-        offered_per_s=offered_per_s(outcome.run),
-        served_per_s=outcome.summary.videos_per_s,
         folder=outcome.run.folder,
         is_client_late=Reason.CLIENT_LATE in reasons and Reason.BOUND_MISSED not in reasons,
     )

@@ -65,8 +65,7 @@ def _finding(peak: Peak, probes: Sequence[ProbeResult], limits: Limits) -> PeakF
 def _probe(probe: ProbeResult) -> Probe:
     return Probe(
         rate_per_s=probe.rate_per_s,
-        offered_per_s=probe.offered_per_s,
-        served_per_s=probe.served_per_s,
+        offered_per_s=None,
         percentile_ms=probe.percentile_ms,
         outcome="pass" if probe.passes else "fail",
     )

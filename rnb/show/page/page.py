@@ -83,7 +83,7 @@ def render(subjects: Sequence[Subject]) -> str:
 def render_peak(found: PeakFinding, probes: Sequence[Subject]) -> str:
     """The page about a search, as one text."""
     sections = [section(probes) for section in PEAK_SECTIONS] if probes else []
-    return _render(peak.title(found), probes, [peak.section(found), *sections])
+    return _render(peak.title(found), probes, [peak.section(found, probes), *sections])
 
 
 def _render(title: str, subjects: Sequence[Subject], sections: Content) -> str:

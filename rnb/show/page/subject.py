@@ -16,10 +16,10 @@ from rnb.analysis.histogram import Histogram, histogram
 from rnb.analysis.latency_curve import LatencyCurve, latency_curve
 from rnb.analysis.load_curve import LoadPoint, offered_per_s
 from rnb.analysis.occupancy import Occupancy, occupancy_of
-from rnb.analysis.pauses import Pause, pauses
 from rnb.analysis.queue_depth import curve, waiting_before_steps
 from rnb.analysis.run_search import FoundRun
 from rnb.analysis.settings import UNKNOWN, differing_keys, settings_of
+from rnb.analysis.stalls import Stall, stalls
 from rnb.analysis.statistics import Durations
 from rnb.analysis.steady_part import steady_part
 from rnb.analysis.steady_state import is_bulk
@@ -64,7 +64,7 @@ class Findings:
     tail: Tail | None
     timeline: Timeline | None
     histogram: Histogram | None
-    pauses: Sequence[Pause]
+    stalls: Sequence[Stall]
     """Of replicas that had work."""
     faults: Sequence[tuple[float, float, str]]
     """What was done to the run on purpose: from and to, in seconds from the start of the measured phase."""
@@ -113,7 +113,7 @@ def findings_of(run: Run, summary: Summary | None = None, verdict: Verdict | Non
         tail=attribute_tail(part),
         timeline=timeline(run),
         histogram=histogram(part),
-        pauses=pauses(run),
+        stalls=stalls(run),
         faults=_faults(run),
         depth_curves=_depth_curves(run),
         occupancy=occupancy_of(run),

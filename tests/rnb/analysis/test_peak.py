@@ -12,7 +12,6 @@ def test_a_probe_tells_of_the_rate_that_was_measured(offered_per_s: float | None
     probe = Probe(
         rate_per_s=100.0,
         offered_per_s=offered_per_s,
-        served_per_s=90.0,
         percentile_ms=5.0,
         outcome="pass",
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from rnb.analysis.load_curve import KEPT_UP, LoadPoint, knee
+from collections.abc import Sequence
+
+from rnb.analysis.load_curve import KEPT_UP, knee
 from rnb.analysis.peak import PeakFinding, Probe
 from rnb.analysis.statistics import percentile_name
 from rnb.show.page.charts import Chart, Mark, Reference
 from rnb.show.page.markup import Content, Markup, tag
 from rnb.show.page.scales import linear, wide
+from rnb.show.page.subject import Subject
 from rnb.show.page.tables import table
 from rnb.show.page.wording import NONE, duration, number
 
@@ -16,13 +19,14 @@ COLOURS = {"pass": "var(--good)", "fail": "var(--bad)", "undecided": "var(--open
 CLASSES = {"pass": "good", "fail": "bad", "undecided": "open"}
 
 
-def section(found: PeakFinding) -> Markup:
+def section(found: PeakFinding, probes: Sequence[Subject]) -> Markup:
+    """`probes`: their runs, as far as they can be read."""
     explanation = (
         "A mark for each probe at the rate that was offered: full where it kept the bound, a cross where it "
         "did not, a ring where that could not be told. The limit lies in the shaded stretch. The knee is the "
         f"highest rate up to which every probe served at least {KEPT_UP:.0%} of what was offered."
     )
-    chart = _chart(found)
+    chart = _chart(found, probes)
     return tag(
         "section",
         tag("h2", f"{percentile_name(found.percentile)} against rate"),
@@ -41,10 +45,11 @@ def title(found: PeakFinding) -> str:
         return f"No peak: {bound} is not kept{high}"
     if found.high_per_s is None:
         return f"Peak: above {number(found.low_per_s)}/s, which still keeps {bound}"
-    return f"Peak: {number(found.low_per_s)} to {number(found.high_per_s)}/s with {bound}"
+    best = "" if found.best_per_s is None else f", most likely {number(found.best_per_s)}/s,"
+    return f"Peak: {number(found.low_per_s)} to {number(found.high_per_s)}/s{best} with {bound}"
 
 
-def _chart(found: PeakFinding) -> Markup | None:
+def _chart(found: PeakFinding, probes: Sequence[Subject]) -> Markup | None:
     name = percentile_name(found.percentile)
     known = [(probe, probe.percentile_ms) for probe in found.probes if probe.percentile_ms is not None]
     if not known:
@@ -60,7 +65,7 @@ def _chart(found: PeakFinding) -> Markup | None:
         marks=[_mark(probe, value, name) for probe, value in known],
         references=[
             *_range(found),
-            *_knee(found),
+            *_knee(probes),
             Reference(axis="y", value=found.slo_ms, name=f"--slo {found.slo_ms:g} ms"),
         ],
         height_px=320,
@@ -83,10 +88,8 @@ def _range(found: PeakFinding) -> list[Reference]:
     return [Reference(axis="x", value=found.low_per_s, until=found.high_per_s, name="peak")]
 
 
-def _knee(found: PeakFinding) -> list[Reference]:
-    point = knee(
-        [LoadPoint(offered_per_s=probe.at_per_s, served_per_s=probe.served_per_s) for probe in found.probes]
-    )
+def _knee(probes: Sequence[Subject]) -> list[Reference]:
+    point = knee([probe.findings.load for probe in probes if probe.findings.load])
     if point is None:
         return []
     return [
@@ -95,7 +98,7 @@ def _knee(found: PeakFinding) -> list[Reference]:
 
 
 def _table(found: PeakFinding) -> Markup:
-    header = ["outcome", "asked", "offered", "served", percentile_name(found.percentile)]
+    header = ["outcome", "asked", "offered", percentile_name(found.percentile)]
     in_order = sorted(found.probes, key=lambda probe: probe.at_per_s)
     return table(header, [_row(probe) for probe in in_order])
 
@@ -106,6 +109,5 @@ def _row(probe: Probe) -> list[Content]:
         tag("span", probe.outcome, class_=CLASSES[probe.outcome]),
         f"{number(probe.rate_per_s)}/s",
         offered,
-        f"{number(probe.served_per_s)}/s",
         duration(probe.percentile_ms),
     ]

@@ -68,6 +68,7 @@ def _chart(
         lines=lines,
         references=events,
         is_thin=True,
+        max_points=MAX_POINTS,
         height_px=260 if y.unit == "ms" else 120,
         linked=linked,
     )
@@ -110,10 +111,10 @@ def _rate_scale(line: Timeline) -> Scale:
 
 def _events(run: Subject) -> list[Reference]:
     """In order of time; the names of neighbours stand in different rows."""
-    steady = run.findings.summary.steady
-    cut = [(steady.start_s, None, "steady from here")] if steady and steady.start_s else []
-    pauses = [(pause.start_s, pause.end_s, pause.text) for pause in run.findings.pauses]
-    found = sorted([*cut, *pauses, *run.findings.faults], key=lambda event: event[0])
+    steady = run.findings.summary.steady_state
+    cut = [(steady.start_s, None, "steady from here")] if steady.is_steady and steady.start_s else []
+    stalls = [(stall.start_s, stall.end_s, stall.text) for stall in run.findings.stalls]
+    found = sorted([*cut, *stalls, *run.findings.faults], key=lambda event: event[0])
     return [
         Reference(axis="x", value=at_s, until=until_s, name=text, row=number % ROWS)
         for number, (at_s, until_s, text) in enumerate(found)

@@ -162,6 +162,8 @@ def test_latency_over_time_has_points_of_few_requests_and_slices_of_many() -> No
     many = Reader(render(alone(simulate(num_requests=20_000, has_telemetry=False))))
     names = ("a request", "p50", "p99", "slowest", "due", "finished")
     assert [lines_named(few, name) for name in names] == [1, 0, 0, 0, 1, 1]
+    [dots] = [one for _, one in few.elements if one.get("class") == "dots"]
+    assert (dots["d"] or "").count("M") == 2_000
     assert [lines_named(many, name) for name in names] == [0, 1, 1, 1, 1, 1]
 
 
@@ -235,8 +237,10 @@ def test_runs_go_by_the_rate_first() -> None:
         for rate in (50, 100)
     ]
     assert [subject.label for subject in compared(runs)] == ["50/s, batch_size 1", "100/s, batch_size 2"]
-    other = simulate("logs/other", rate_per_s=50, flags={"config_file_path": "config/other.json"})
-    assert compared([runs[0], other])[1].label == "50/s, other"
+    other = simulate(
+        "logs/other", rate_per_s=50, num_requests=700, flags={"config_file_path": "config/other.json"}
+    )
+    assert compared([runs[0], other])[1].label == "other"
     bulk = simulate("logs/bulk", num_requests=700, flags={"mean_interval_ms": 0})
     assert compared([runs[0], bulk])[1].label.startswith("all at once")
 

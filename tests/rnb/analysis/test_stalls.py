@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnb.analysis.pauses import MAX_PAUSES, pauses
+from rnb.analysis.stalls import MAX_STALLS, stalls
 from tests.support.simulated_runs import simulate
 from tests.support.single_server import single_server_run
 
@@ -18,7 +18,7 @@ def exponential(count: int, seed: int = 0, load: float = 0.7) -> tuple[np.ndarra
 def test_a_stalled_replica_is_found_where_it_stood_still() -> None:
     arrivals_s, services_s = exponential(2_000)
     services_s[1_000] = 2.0
-    (found,) = pauses(single_server_run(arrivals_s, services_s))
+    (found,) = stalls(single_server_run(arrivals_s, services_s))
     assert found.replicas == ("step 0.0",)
     assert found.end_s - found.start_s == pytest.approx(2.0)
     assert arrivals_s[1_000] - 1e-6 <= found.start_s < arrivals_s[1_000] + 1
@@ -28,23 +28,23 @@ def test_a_stalled_replica_is_found_where_it_stood_still() -> None:
 def test_a_replica_that_waits_for_requests_is_not_stalled() -> None:
     arrivals_s, services_s = exponential(2_000)
     arrivals_s[1_000:] += 60.0
-    assert pauses(single_server_run(arrivals_s, services_s)) == []
+    assert stalls(single_server_run(arrivals_s, services_s)) == []
 
 
 @pytest.mark.parametrize("load", [0.3, 0.9, 1.2])
 def test_a_queue_has_none_by_chance(load: float) -> None:
     runs = [single_server_run(*exponential(5_000, seed, load)) for seed in range(20)]
-    assert sum(len(pauses(run)) for run in runs) <= 1
+    assert sum(len(stalls(run)) for run in runs) <= 1
 
 
 def test_those_that_overlap_are_one_and_the_longest_are_kept() -> None:
     arrivals_s, services_s = exponential(4_000, load=0.3)
     lengths_s = 1 + np.arange(8) / 8
     services_s[400:3_600:400] = lengths_s
-    found = pauses(single_server_run(arrivals_s, services_s))
-    assert len(found) == MAX_PAUSES
-    assert [pause.end_s - pause.start_s for pause in found] == pytest.approx(lengths_s[-MAX_PAUSES:])
+    found = stalls(single_server_run(arrivals_s, services_s))
+    assert len(found) == MAX_STALLS
+    assert [stall.end_s - stall.start_s for stall in found] == pytest.approx(lengths_s[-MAX_STALLS:])
 
 
 def test_a_run_of_two_steps_in_order_has_none() -> None:
-    assert pauses(simulate()) == []
+    assert stalls(simulate()) == []

@@ -14,16 +14,16 @@ MIN_RATIO = 20.0
 """Of the time that a request usually keeps its worker, the median; of exponential services one in a million
 takes as long."""
 MIN_S = 0.1
-MAX_PAUSES = 5
+MAX_STALLS = 5
 """The longest ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pause:
+class Stall:
     """In seconds from the start of the measured phase."""
 
     replicas: tuple[str, ...]
-    """As 'step 1.0'; those whose pauses overlap are one."""
+    """As 'step 1.0'; those whose stalls overlap are one."""
     start_s: float
     end_s: float
 
@@ -32,15 +32,15 @@ class Pause:
         return f"{', '.join(self.replicas)} served nothing for {self.end_s - self.start_s:.2g} s"
 
 
-def pauses(run: Run) -> list[Pause]:
+def stalls(run: Run) -> list[Stall]:
     """The longest ones of the measured phase, by time."""
-    found = [pause for step in range(run.num_steps) for pause in _of_step(run, step)]
-    joined = _joined(sorted(found, key=lambda pause: pause.start_s))
-    longest = sorted(joined, key=lambda pause: pause.start_s - pause.end_s)[:MAX_PAUSES]
-    return sorted(longest, key=lambda pause: pause.start_s)
+    found = [stall for step in range(run.num_steps) for stall in _of_step(run, step)]
+    joined = _joined(sorted(found, key=lambda stall: stall.start_s))
+    longest = sorted(joined, key=lambda stall: stall.start_s - stall.end_s)[:MAX_STALLS]
+    return sorted(longest, key=lambda stall: stall.start_s)
 
 
-def _of_step(run: Run, step: int) -> list[Pause]:
+def _of_step(run: Run, step: int) -> list[Stall]:
     visits = visits_of(run, step)
     done = np.flatnonzero((visits.finish_ns > 0) & (visits.put_ns > 0))
     order = done[np.lexsort((visits.finish_ns[done], visits.worker[done], visits.replica[done]))]
@@ -54,7 +54,7 @@ def _of_step(run: Run, step: int) -> list[Pause]:
     is_long = kept_s > max(MIN_S, MIN_RATIO * _median_above_0(kept_s))
     zero_ns = run.window_ns[0]
     return [
-        Pause(
+        Stall(
             replicas=(f"step {step}.{replica[row]}",),
             start_s=max(0.0, int(begin_ns[row] - zero_ns) / 1e9),
             end_s=int(finish_ns[row] - zero_ns) / 1e9,
@@ -68,14 +68,14 @@ def _median_above_0(values: NDArray[np.float64]) -> float:
     return float(np.median(values[values > 0])) if (values > 0).any() else 0.0
 
 
-def _joined(in_order: list[Pause]) -> list[Pause]:
+def _joined(in_order: list[Stall]) -> list[Stall]:
     """Those that overlap as one."""
-    joined: list[Pause] = []
-    for pause in in_order:
-        if joined and pause.start_s < joined[-1].end_s:
+    joined: list[Stall] = []
+    for stall in in_order:
+        if joined and stall.start_s < joined[-1].end_s:
             last = joined.pop()
-            names = tuple(sorted({*last.replicas, *pause.replicas}))
-            end_s = max(last.end_s, pause.end_s)
-            pause = Pause(replicas=names, start_s=last.start_s, end_s=end_s)
-        joined.append(pause)
+            names = tuple(sorted({*last.replicas, *stall.replicas}))
+            end_s = max(last.end_s, stall.end_s)
+            stall = Stall(replicas=names, start_s=last.start_s, end_s=end_s)
+        joined.append(stall)
     return joined
