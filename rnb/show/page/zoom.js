@@ -2,7 +2,7 @@
 // A closer look: by dragging over a chart, or by keyboard. Charts of the same time show the same stretch of it.
 
 const CLOSEST = 0.002;
-const NUM_TICKS = 5;
+const NUM_TICKS = 7;
 const SVG = document.querySelector("svg").namespaceURI;
 
 function svg(name, attributes, text) {

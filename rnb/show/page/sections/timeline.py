@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,47 +33,58 @@ def section(runs: Sequence[Subject]) -> Markup | None:
         "enough. Upright lines are what happened. Drag over any chart to look closer; with the keyboard it "
         "is + and -, and ← and → move. Escape goes back."
     )
-    pictures = [_pictures(run, line, len(shown)) for run, line in shown]
+    latencies = [_latencies(line, len(shown)) for _, line in shown]
+    y = _latency_scale([line for lines in latencies for line in lines])
+    y_rate = _rate_scale([line for _, one in shown for line in _rates(one)])
+    pictures = [
+        _pictures(run, (_Picture(y, lines), _Picture(y_rate, _rates(line))), is_alone=len(shown) == 1)
+        for (run, line), lines in zip(shown, latencies, strict=True)
+    ]
     folded = pictures if len(shown) <= MAX_OPEN else details(f"{len(shown)} runs", pictures)
     return tag("section", tag("h2", "Latency over time"), tag("p", explanation, class_="note"), folded)
 
 
-def _pictures(run: Subject, line: Timeline, num_runs: int) -> Content:
-    heading = tag("h3", run.badge, f" {run.label}") if num_runs > 1 else None
-    x, events = exactly(0.0, run.findings.seconds, "s"), _events(run)
-    has_points = line.at_s is not None and len(line.at_s) * num_runs <= MAX_POINTS
-    latencies = _points(line) if has_points else _slices(line)
-    linked = f"time-{run.letter}"
+class _Picture(NamedTuple):
+    """What one chart shows, on a scale that all runs share."""
+
+    y: Scale
+    lines: Sequence[Line]
+
+
+def _pictures(run: Subject, pictures: tuple[_Picture, _Picture], *, is_alone: bool) -> Content:
+    heading = None if is_alone else tag("h3", run.badge, f" {run.label}")
+    latencies, rates = pictures
+    events = _events(run)
     charts = [
-        _chart("Latency over time", run, x, _latency_scale(latencies), latencies, events, linked),
-        _chart("Throughput over time", run, x, _rate_scale(line), _rates(line), _unnamed(events), linked),
+        _chart("Latency over time", run, latencies, events, height_px=260),
+        _chart("Throughput over time", run, rates, _unnamed(events), height_px=120),
     ]
-    return tag("div", heading, charts, data_run=run.letter if num_runs > 1 else None)
+    return tag("div", heading, charts, data_run=None if is_alone else run.letter)
 
 
 def _chart(
-    title: str,
-    run: Subject,
-    x: Scale,
-    y: Scale,
-    lines: Sequence[Line],
-    events: Sequence[Reference],
-    linked: str,
+    title: str, run: Subject, picture: _Picture, events: Sequence[Reference], *, height_px: int
 ) -> Content:
     chart = Chart(
         title=f"{title}, {run.name}",
         caption=title,
-        x=x,
-        y=y,
+        x=exactly(0.0, run.findings.seconds, "s"),
+        y=picture.y,
         x_name="since the start of the measured phase",
-        lines=lines,
+        lines=picture.lines,
         references=events,
         is_thin=True,
         max_points=MAX_POINTS,
-        height_px=260 if y.unit == "ms" else 120,
-        linked=linked,
+        height_px=height_px,
+        linked=f"time-{run.letter}",
     )
-    return [legend([(line.name, line.colour, "", "") for line in lines]), chart.draw()]
+    return [legend([(line.name, line.colour, "", "") for line in picture.lines]), chart.draw()]
+
+
+def _latencies(line: Timeline, num_runs: int) -> list[Line]:
+    """Points, as long as those of all runs together are not too many."""
+    has_points = line.at_s is not None and len(line.at_s) * num_runs <= MAX_POINTS
+    return _points(line) if has_points else _slices(line)
 
 
 def _points(line: Timeline) -> list[Line]:
@@ -105,8 +117,8 @@ def _latency_scale(lines: Sequence[Line]) -> Scale:
     )
 
 
-def _rate_scale(line: Timeline) -> Scale:
-    return linear(max(float(one.y.max()) for one in _rates(line)), "/s")
+def _rate_scale(lines: Sequence[Line]) -> Scale:
+    return linear(max(float(line.y.max()) for line in lines), "/s")
 
 
 def _events(run: Subject) -> list[Reference]:

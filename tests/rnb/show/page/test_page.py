@@ -167,6 +167,16 @@ def test_latency_over_time_has_points_of_few_requests_and_slices_of_many() -> No
     assert [lines_named(many, name) for name in names] == [0, 1, 1, 1, 1, 1]
 
 
+def test_runs_share_the_axes_of_latency_and_throughput() -> None:
+    reader = Reader(render(compared([simulate("logs/a"), simulate("logs/b", speed=2.0)])))
+    linked = [one for _, one in reader.elements if (one.get("data-linked") or "").startswith("time-")]
+    scales = [one["data-y"] or "" for one in linked]
+    for unit in (" ms", "/s"):
+        of_unit = [scale for scale in scales if scale.endswith(unit)]
+        assert len(of_unit) == 2
+        assert len(set(of_unit)) == 1
+
+
 def test_events_are_marked_on_the_axis_of_time() -> None:
     run = simulate(num_requests=3_000)
     stall(run, at_s=8.0, for_s=2.0)
