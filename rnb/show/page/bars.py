@@ -45,6 +45,7 @@ def _row(row: Row, full: float) -> Content:
         width="100%",
         height=HEIGHT_PX,
         role="img",
+        tabindex=0,
         aria_label=", ".join(segment.title for segment in row.segments),
     )
     run = row.run or None

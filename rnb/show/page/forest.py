@@ -77,6 +77,7 @@ def _drawing(scale: Scale, effect: Effect) -> Markup:
         width="100%",
         height=HEIGHT_PX,
         role="img",
+        tabindex=0,
         aria_label=_words(effect.change),
     )
 

@@ -161,7 +161,7 @@ def test_every_mark_and_line_is_reached_by_tab_and_says_what_it_is(
         browser.open(page, scripts=False)
         browser.call("Emulation.setScriptExecutionDisabled", value=False)
         silent = (
-            "[...document.querySelectorAll('.mark, .column, .marks > g[data-name]:not([data-name=\"\"])')]"
+            "[...document.querySelectorAll('[role=img], .mark, .column')]"
             ".filter(one => one.tabIndex !== 0 || !/\\d/.test(one.getAttribute('aria-label')))"
             ".map(one => one.outerHTML.slice(0, 80))"
         )
