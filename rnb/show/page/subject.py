@@ -125,11 +125,12 @@ def findings_of(run: Run, summary: Summary | None = None, verdict: Verdict | Non
 def _faults(run: Run) -> list[tuple[float, float, str]]:
     """Those that were played."""
     zero_ns = run.window_ns[0]
-    return [
-        (max(0.0, (fault.start_epoch_ns - zero_ns) / 1e9), (fault.end_epoch_ns - zero_ns) / 1e9, fault.what)
-        for fault in getattr(run.meta, "faults", [])
-        if fault.start_epoch_ns is not None and fault.end_epoch_ns >= zero_ns
+    played = [
+        (fault.start_epoch_ns - zero_ns, fault.end_epoch_ns - zero_ns, fault.what)
+        for fault in run.meta.faults
+        if fault.start_epoch_ns is not None and fault.end_epoch_ns is not None
     ]
+    return [(max(0, start_ns) / 1e9, end_ns / 1e9, what) for start_ns, end_ns, what in played if end_ns >= 0]
 
 
 def _depth_curves(run: Run) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:

@@ -52,8 +52,10 @@ def test_an_unknown_observer_is_one_line(command: Any, flags: tuple[str, ...]) -
 def test_what_a_run_prints(command: Any) -> None:
     assert command("-v", "5", "-mi", "0", "--no-telemetry") == 0
     lines = command.lines
-    assert [line.split()[0] for line in lines[:3]] == ["START!", "VALID", "note:"]
-    assert re.fullmatch(r"[\d.]+ videos/s, 5 done in [\d.]+ s, step 0\.0 Nothing busy \d+%", lines[3])
+    assert lines[0].startswith("START! ")
+    assert lines[1].startswith("NOT JUDGED: ")
+    figures = r"[\d.]+ videos/s, 5 done in [\d.]+ s, step 0\.0 Nothing busy \d+%"
+    assert re.fullmatch(figures, next(line for line in lines[2:] if not line.startswith("  ")))
     assert lines[-1] == f"run folder: {command.campaign}"
     assert not [line for line in lines if line.startswith(("Args: ", "Average time ", "FINISH! "))]
 
@@ -68,7 +70,7 @@ def test_verbose_prints_what_the_seed_prints(command: Any) -> None:
         "Finished processing 5 videos",
         "FINISH! ",
         "That took ",
-        "VALID",
+        "NOT JUDGED",
         "Average time between ",
         "run folder: ",
     ]

@@ -6,7 +6,6 @@ import re
 import time
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import pytest
 
 from rnb.contract.events import DUE, SENT, EventKind
 from rnb.observe.occupancy_tables import make_tables
-from rnb.record.meta import RunMeta
+from rnb.record.meta import PlayedFault
 from rnb.record.run import Run
 from rnb.record.run_folder import read
 from rnb.show.page.destination import page_path
@@ -181,22 +180,20 @@ def test_events_are_marked_on_the_axis_of_time() -> None:
     run = simulate(num_requests=3_000)
     stall(run, at_s=8.0, for_s=2.0)
     start_ns = run.start_ns + 5 * 10**9
-    played = {"start_epoch_ns": start_ns, "end_epoch_ns": start_ns + 10**9, "what": "step <1> stands still"}
-    never = {"start_epoch_ns": None, "end_epoch_ns": None, "what": "step 0 is killed"}
-    run.meta = MetaWithFaults(
-        **run.meta.model_dump(exclude={"faults"}), faults=[SimpleNamespace(**one) for one in (played, never)]
-    )
+    run.meta.faults = [
+        PlayedFault(
+            fault="stall:step1*1s@5s",
+            what="step <1> stands still",
+            start_epoch_ns=start_ns,
+            end_epoch_ns=start_ns + 10**9,
+        ),
+        PlayedFault(fault="kill:step0@99s", what="step 0 is killed", start_epoch_ns=None, end_epoch_ns=None),
+    ]
     [subject] = alone(run)
     assert subject.findings.faults == [(5.0, 6.0, "step <1> stands still")]
     words = Reader(render([subject])).words
     assert "step <1> stands still" in words
     assert "step 0.0, step 1.0, step 1.1 served nothing for 2 s" in words
-
-
-class MetaWithFaults(RunMeta):
-    """Of a run that had faults on purpose."""
-
-    faults: list[Any]
 
 
 def stall(run: Run, *, at_s: float, for_s: float) -> None:
