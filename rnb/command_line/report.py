@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rnb.analysis.steady_part import steady_part
 from rnb.analysis.tail import attribute_tail
 from rnb.campaigns.outcome import Outcome
 from rnb.show.console import complain, conclude, is_quiet, say, warn
@@ -46,7 +47,7 @@ def report(outcome: Outcome, *, trace: TraceObserver | None, page: str | None) -
 def _print_figures(outcome: Outcome) -> None:
     run, summary = outcome.run, outcome.summary
     say("\n".join([*average_lines(run), "", table(summary)]))
-    if tail := attribute_tail(run):
+    if tail := attribute_tail(steady_part(run, summary.steady_state)):
         say("\n" + tail_table(tail, run.step_names) + "\n")
     if summary.occupancy:
         say(occupancy_text(summary.occupancy, summary.step_names) + "\n")

@@ -26,6 +26,8 @@ CHECKS: tuple[Callable[[Facts], Finding | None], ...] = (
 NOTES: tuple[Callable[[Facts], str | None], ...] = (
     amount.bound_note,
     steadiness.steady_note,
+    steadiness.cut_note,
+    steadiness.pause_note,
     machine.power_note,
     outcomes.odd_requests,
 )

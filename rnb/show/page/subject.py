@@ -19,6 +19,7 @@ from rnb.analysis.queue_depth import curve, waiting_before_steps
 from rnb.analysis.run_search import FoundRun
 from rnb.analysis.settings import UNKNOWN, differing_keys, settings_of
 from rnb.analysis.statistics import Durations
+from rnb.analysis.steady_part import steady_part
 from rnb.analysis.steady_state import is_bulk
 from rnb.analysis.summary import Summary, summarize
 from rnb.analysis.tail import Tail, attribute_tail
@@ -84,7 +85,8 @@ class Findings:
 def findings_of(run: Run, summary: Summary | None = None, verdict: Verdict | None = None) -> Findings:
     """All that a page needs to know of a run; give its summary and verdict where they are known already."""
     summary = summary or summarize(run)
-    offered = offered_per_s(run)
+    part = steady_part(run, summary.steady_state)
+    offered = offered_per_s(part)
     return Findings(
         folder=run.folder,
         meta=run.meta,
@@ -93,10 +95,10 @@ def findings_of(run: Run, summary: Summary | None = None, verdict: Verdict | Non
         window_ns=run.window_ns,
         summary=summary,
         verdict=verdict or judge(run, summary.steady_state),
-        latency=latency_curve(run),
+        latency=latency_curve(part),
         is_bulk=is_bulk(run),
         load=LoadPoint(offered_per_s=offered, served_per_s=summary.videos_per_s) if offered else None,
-        tail=attribute_tail(run),
+        tail=attribute_tail(part),
         depth_curves=_depth_curves(run),
         occupancy=occupancy_of(run),
         classes=class_counts(run),

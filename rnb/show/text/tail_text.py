@@ -21,7 +21,15 @@ def tail_table(tail: Tail, step_names: Sequence[str] = ()) -> str:
         f"Who made the tail: the slowest 1 % ({tail.num_slowest} requests, from {tail.threshold_ms:.3f} ms)"
         f" against the {tail.num_median} around the median"
     )
-    return "\n".join([title, *align([header, *rows, total])])
+    return "\n".join([title, *align([header, *rows, total]), when_slowest(tail)])
+
+
+def when_slowest(tail: Tail) -> str:
+    """Whether the slowest came together, and when."""
+    cluster = tail.cluster
+    if cluster.is_clustered:
+        return f"the slowest 1 % lie in {cluster.seconds:.1f} s at {cluster.start_s:.1f} s"
+    return f"the slowest 1 % are spread over the run: most of them over {cluster.seconds:.1f} s"
 
 
 def _row(name: str, median_ms: float, slowest_ms: float, share: float) -> list[str]:
