@@ -13,6 +13,7 @@ from tests.support.tiers import SLOW, WITH_PROCESSES
 SOURCES = ("rnb", "models", "nvvl", "utils")
 
 COVERED_BY = {
+    "rnb/analysis/examination.py": "tests/rnb/analysis/test_steady_state.py",
     "rnb/command_line/exit_status.py": "tests/end_to_end/test_command_line.py",
     "models/r2p1d/options.py": "tests/models/test_options.py",
     "models/nothing/model.py": "tests/end_to_end/test_endings.py",

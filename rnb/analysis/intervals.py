@@ -5,12 +5,14 @@ their means hardly depend on each other, and Student's t with 9 degrees of freed
 For a percentile, the share of values up to it takes the place of the mean, and the interval of the share is
 read off the sorted values.
 
-There are two ways to an interval, since they answer different questions. These ones describe a run: they
-stand beside every figure of its table, so they are there for any series of MIN_COUNT values and always
-computed alike; how often they hold the true value is measured (benchmarks/interval_coverage.py). Those of
-rnb/analysis/estimate.py decide: 'faster' rests on them, so batches that still depend on each other are made
-longer, and a series that drifts gets no interval at all, which is an answer there and would be a hole here.
-And they are differences of two figures, which takes standard errors with their degrees of freedom.
+How much a series tells depends on how far the pipeline is from saturation (rnb/analysis/slack.py), and not on
+the series itself: one that saw no congestion knows of none. An interval is 1 + 3 / evidence times as wide as
+the batches say (of a percentile 1 + 1.5 / evidence), for what they have in common; with too little evidence
+there is none. Near saturation the mean latency is as 1 / slack, so the interval of 1 / mean is symmetrical.
+
+There are two ways to an interval, since they answer different questions. These ones describe a run: how often
+they hold the true value is measured (benchmarks/interval_coverage.py). Those of rnb/analysis/estimate.py
+decide: they are differences of two figures, which takes standard errors with their degrees of freedom.
 
 Sources: Schmeiser, *Batch size effects in the analysis of simulation output*, Operations Research 30(3), 1982
 (10 to 30 batches, however long the series is); Woodruff, *Confidence intervals for medians and other position
@@ -33,6 +35,12 @@ NUM_BATCHES = 10
 MIN_COUNT = 10 * NUM_BATCHES
 """Fewest values for an interval."""
 STUDENT_T = student_t(NUM_BATCHES - 1)
+MIN_EVIDENCE = 12.5
+"""Least of Slack.evidence for an interval."""
+MIN_BEYOND = 16.0
+"""Fewest effective requests beyond a percentile for its interval."""
+SHARED_BY_BATCHES, SHARED_OF_SHARES = 3.0, 1.5
+"""By so much / evidence an interval is wider, for what batches have in common: of a mean, of a percentile."""
 
 Values = NDArray[np.float64]
 
@@ -44,16 +52,30 @@ class Interval:
     """None: the values do not say how large it may be."""
 
 
-def mean_interval(values: Values) -> Interval | None:
-    """Of the mean of a series in order of arrival; None where it is shorter than MIN_COUNT."""
+def evidence_needed(percent: float | None = None) -> float:
+    """The least evidence for the interval of a percentile; None: of the mean."""
+    if percent is None:
+        return MIN_EVIDENCE
+    return max(MIN_EVIDENCE, math.sqrt(MIN_BEYOND / (1 - percent / 100)))
+
+
+def mean_interval(values: Values, evidence: float = math.inf) -> Interval | None:
+    """Of the mean of positive values in order of arrival; None where they are fewer than MIN_COUNT."""
     if len(values) < MIN_COUNT:
         return None
-    mean, half = float(values.mean()), STUDENT_T * math.sqrt(_variance_of_mean(values))
-    return Interval(low=mean - half, high=mean + half)
+    mean, half = float(values.mean()), (1 + SHARED_BY_BATCHES / evidence) * half_width(values)
+    if not half:
+        return Interval(low=mean, high=mean)
+    return Interval(low=mean**2 / (mean + half), high=mean**2 / (mean - half) if half < mean else None)
+
+
+def half_width(values: Values) -> float:
+    """Of the interval of the mean of at least NUM_BATCHES values, if it is symmetrical."""
+    return STUDENT_T * math.sqrt(_variance_of_mean(values))
 
 
 def percentile_interval(
-    values: Values, in_order: Values, percent: float, percentile: float
+    values: Values, in_order: Values, percent: float, percentile: float, evidence: float = math.inf
 ) -> Interval | None:
     """Of a percentile of a series in order of arrival; None where it is shorter than MIN_COUNT.
 
@@ -63,7 +85,8 @@ def percentile_interval(
     if count < MIN_COUNT:
         return None
     independent = share * (1 - share) / count
-    half = STUDENT_T * math.sqrt(max(independent, _variance_of_mean(values <= percentile)))
+    variance = max(independent, _variance_of_mean(values <= percentile))
+    half = (1 + SHARED_OF_SHARES / evidence) * STUDENT_T * math.sqrt(variance)
     low_rank = max(1, math.floor((share - half) * count))
     high_rank = math.ceil((share + half) * count) + 1
     return Interval(

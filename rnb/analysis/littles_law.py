@@ -20,29 +20,29 @@ class LittlesLaw:
     num_in_system: float
     """L: the mean over time, by integration."""
     arrivals_per_s: float
-    """λ: of the requests that were due in that time."""
+    """λ: of the measured requests."""
     mean_latency_ms: float
     """W: of those of them that finished."""
     relative_deviation: float
-    """(L - λW) / λW. It is 0 between two moments at which nothing is in the system; else it shows who came
-    before and who left after, which is little over a long time unless there get more of them."""
+    """(L - λW) / λW. It shows who came before and who left after, which is little over a long time unless
+    there get more of them."""
 
 
-def littles_law(run: Run, start_s: float, end_s: float, *, only_measured: bool = False) -> LittlesLaw | None:
-    """Over a stretch of the measured phase, in seconds from its start; None where nothing arrived in it.
+def littles_law(run: Run) -> LittlesLaw | None:
+    """From the start of the measured phase to its last arrival; None where nothing arrived over time.
 
-    Requests of the warm-up that are still in the system are there too, unless it is `only_measured`.
+    Requests of the warm-up that are still in the system are there too.
     """
-    due_s = (run.due_ns - run.window_ns[0]) / 1e9
-    is_due = (due_s >= start_s) & (due_s <= end_s) & ~run.ended_as("refused")
-    if only_measured:
-        is_due &= run.is_measured
+    origin_ns = run.window_ns[0]
+    due_s = (run.due_ns - origin_ns) / 1e9
+    is_due = run.is_measured & ~run.ended_as("refused")
     is_finished = is_due & run.ended_as("finished")
-    if end_s <= start_s or not is_finished.any():
+    end_s = float(due_s[run.is_measured].max(initial=0.0))
+    if end_s <= 0 or not is_finished.any():
         return None
-    arrivals_per_s = float(np.count_nonzero(is_due)) / (end_s - start_s)
+    arrivals_per_s = float(np.count_nonzero(is_due)) / end_s
     mean_latency_ms = float(run.latency_ms[is_finished].mean())
-    mean = float(in_system(run, only_measured=only_measured).means(np.array([start_s, end_s]))[0])
+    mean = float(in_system(run).means(np.array([0.0, end_s]))[0])
     expected = arrivals_per_s * mean_latency_ms / 1000
     return LittlesLaw(
         num_in_system=mean,

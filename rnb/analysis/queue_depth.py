@@ -46,7 +46,7 @@ def waiting_before_steps(run: Run) -> dict[int, Population]:
     """
     populations = {}
     for step in range(run.num_steps):
-        puts, takes = _puts(run, step), list(run.segments(Event(EventKind.TAKEN, step)).values())
+        puts, takes = puts_before(run, step), list(run.segments(Event(EventKind.TAKEN, step)).values())
         if puts and takes:
             # A step that splits requests puts all their segments at once.
             pairs = list(zip(puts if len(puts) == len(takes) else puts[:1] * len(takes), takes, strict=True))
@@ -58,7 +58,7 @@ def waiting_before_steps(run: Run) -> dict[int, Population]:
     return populations
 
 
-def _puts(run: Run, step: int) -> list[Times]:
+def puts_before(run: Run, step: int) -> list[Times]:
     """When requests came into the queue before a step; without hand-off times, when they were done."""
     if step == 0:
         return list(run.segments(SENT).values())

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.analysis.intervals import Interval, mean_interval, percentile_interval
+from rnb.analysis.intervals import Interval, evidence_needed, mean_interval, percentile_interval
 from rnb.contract.events import DUE, END_TO_END, LATENESS, SENT, SERVICE, Event, Stage
 from rnb.record.run import Run, Times
 
@@ -38,7 +38,7 @@ class Durations:
     """By 'p50' …; None where there are too few requests for the percentile."""
     max_ms: float | None
     intervals_ms: dict[str, Interval | None]
-    """95 % intervals, by 'mean' and 'p50' …; None where there are too few requests."""
+    """95 % intervals, by 'mean' and 'p50' …; None where there is too little evidence."""
 
     def to_json(self, step_names: Sequence[str]) -> dict[str, Any]:
         """The stage goes by its title."""
@@ -51,20 +51,24 @@ def percentile_name(percent: float) -> str:
     return f"p{percent:g}"
 
 
-def describe(stage: Stage, values_ms: NDArray[np.float64]) -> Durations:
+def describe(stage: Stage, values_ms: NDArray[np.float64], evidence: float = 0.0) -> Durations:
     """Of a series in order of arrival; NaN: the request has none.
 
-    A percentile is the nearest rank: the smallest value that p % do not exceed.
+    A percentile is the nearest rank: the smallest value that p % do not exceed. `evidence`: how much the run
+    tells (Slack.evidence), for the intervals.
     """
     values_ms = values_ms[~np.isnan(values_ms)]
     in_order, count = np.sort(values_ms), len(values_ms)
     percentiles: dict[str, float | None] = {percentile_name(percent): None for percent in PERCENTILES}
-    intervals = {"mean": mean_interval(values_ms), **dict.fromkeys(percentiles)}
+    intervals: dict[str, Interval | None] = dict.fromkeys(["mean", *percentiles])
+    if evidence >= evidence_needed():
+        intervals["mean"] = mean_interval(values_ms, evidence)
     for percent in PERCENTILES:
         if count >= MIN_COUNTS[percent]:
             key, value = percentile_name(percent), nearest_rank(in_order, percent)
             percentiles[key] = value
-            intervals[key] = percentile_interval(values_ms, in_order, percent, value)
+            if evidence >= evidence_needed(percent):
+                intervals[key] = percentile_interval(values_ms, in_order, percent, value, evidence)
     return Durations(
         stage=stage,
         count=count,

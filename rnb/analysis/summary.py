@@ -7,18 +7,19 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rnb.analysis.intervals import evidence_needed
 from rnb.analysis.littles_law import LittlesLaw, littles_law
 from rnb.analysis.occupancy import Occupancy, occupancy_of
 from rnb.analysis.queue_depth import QueueDepth, queue_depths
-from rnb.analysis.statistics import Durations, describe, stage_durations_ms
-from rnb.analysis.steady_state import SteadyState, find_steady_state, is_bulk
+from rnb.analysis.statistics import PERCENTILES, Durations, describe, percentile_name, stage_durations_ms
+from rnb.analysis.steady_part import steady_part
+from rnb.analysis.steady_state import SteadyState, find_steady_state
 from rnb.analysis.utilization import Utilization, replica_utilizations, worker_utilizations
 from rnb.contract.events import END_TO_END, SENT
-from rnb.record.run import Run, Times
+from rnb.record.run import Run
 
-SUMMARY_VERSION = 2
+SUMMARY_VERSION = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,25 +33,26 @@ class Goodput:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SteadyFigures:
-    """Over the steady window only."""
+class WholePhase:
+    """The main figures with the start that was left out."""
 
-    start_s: float
+    num_scheduled: int
+    num_finished: int
     seconds: float
-    """From its start, counted from that of the measured phase, to its end."""
     videos_per_s: float
     clips_per_s: float | None
     goodput: Goodput | None
-    end_to_end: Durations | None
-    """Of the requests that were due in the window; None of a bulk run, where all were due before it."""
-    littles_law: LittlesLaw | None
+    end_to_end: Durations
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Over the measured phase: no figure counts a request of the warm-up."""
+    """Over the measured phase, without a start that was not yet steady: no figure counts a request of the
+    warm-up, or of that start."""
 
     num_warmup: int
+    num_cut: int
+    """Requests of the start that is left out."""
     num_scheduled: int
     num_sent: int
     num_refused: int
@@ -64,10 +66,12 @@ class Summary:
     durations: list[Durations]
     """Each stage in order, then lateness, service time and end-to-end latency."""
     littles_law: LittlesLaw | None
-    """Of the measured requests: it holds exactly unless some are lost. The one in `steady` is the test."""
     steady_state: SteadyState
-    steady: SteadyFigures | None
-    """None unless the run has a steady window."""
+    whole_phase: WholePhase | None
+    """None where nothing is left out: then all figures are of the whole phase."""
+    requests_for_intervals: dict[str, int]
+    """How many requests the intervals take that the latency does not have, by 'mean' and 'p50' …; empty where
+    that is not known."""
     utilizations: list[Utilization]
     """Of each replica."""
     queue_depths: list[QueueDepth]
@@ -82,19 +86,22 @@ class Summary:
     def to_json(self) -> dict[str, Any]:
         figures = {"schema_version": SUMMARY_VERSION, **asdict(self)}
         figures["durations"] = [entry.to_json(self.step_names) for entry in self.durations]
-        if self.steady and self.steady.end_to_end:
-            figures["steady"]["end_to_end"] = self.steady.end_to_end.to_json(self.step_names)
+        if self.whole_phase:
+            figures["whole_phase"]["end_to_end"] = self.whole_phase.end_to_end.to_json(self.step_names)
         return figures
 
 
 def summarize(run: Run, step_names: Sequence[str] | None = None) -> Summary:
     """The figures of a run; the steps are called by `step_names` if given, else as the run calls them."""
-    is_measured, is_finished, seconds = run.is_measured, run.finished, run.seconds
-    stages = stage_durations_ms(run, is_finished)
-    steady_state = find_steady_state(run)
+    steady = find_steady_state(run)
+    part = steady_part(run, steady)
+    is_measured, is_finished, seconds = part.is_measured, part.finished, part.seconds
+    evidence = _evidence(steady)
+    stages = stage_durations_ms(part, is_finished)
     sent = run.times.get(SENT, run.due_ns)
     return Summary(
         num_warmup=run.num_warmup,
+        num_cut=part.num_warmup - run.num_warmup,
         num_scheduled=int(np.count_nonzero(is_measured)),
         num_sent=int(np.count_nonzero(sent[is_measured])),
         num_refused=int(np.count_nonzero(is_measured & run.ended_as("refused"))),
@@ -102,55 +109,55 @@ def summarize(run: Run, step_names: Sequence[str] | None = None) -> Summary:
         num_finished=int(np.count_nonzero(is_finished)),
         seconds=seconds,
         videos_per_s=float(np.count_nonzero(is_finished)) / seconds if seconds > 0 else 0.0,
-        clips_per_s=_clips_per_s(run, is_finished, seconds),
-        goodput=_goodput(run, is_measured, seconds),
-        durations=[describe(stage, values) for stage, values in stages.items()],
-        littles_law=littles_law(run, 0.0, seconds, only_measured=True),
-        steady_state=steady_state,
-        steady=_steady_figures(run, steady_state),
-        utilizations=replica_utilizations(worker_utilizations(run)),
-        queue_depths=queue_depths(run),
-        occupancy=occupancy_of(run),
+        clips_per_s=_clips_per_s(part),
+        goodput=_goodput(part),
+        durations=[describe(stage, values, evidence) for stage, values in stages.items()],
+        littles_law=littles_law(part),
+        steady_state=steady,
+        whole_phase=_whole_phase(run) if steady.is_cut else None,
+        requests_for_intervals=_requests_for_intervals(steady, evidence),
+        utilizations=replica_utilizations(worker_utilizations(part)),
+        queue_depths=queue_depths(part),
+        occupancy=occupancy_of(part),
         step_names=list(run.step_names if step_names is None else step_names),
     )
 
 
-def _steady_figures(run: Run, state: SteadyState) -> SteadyFigures | None:
-    """Throughput counts all that finish in the window, latency and goodput those that were due in it."""
-    if not state.is_steady or state.start_s is None or state.end_s is None:
-        return None
-    ends_s, due_s = _since_start_s(run, run.ends_ns), _since_start_s(run, run.due_ns)
-    is_finished = run.ended_as("finished")
-    ends_inside = is_finished & (ends_s >= state.start_s) & (ends_s < state.end_s)
-    due_inside = run.is_measured & (due_s >= state.start_s) & (due_s <= state.end_s)
-    seconds = state.end_s - state.start_s
-    bulk = is_bulk(run)
-    return SteadyFigures(
-        start_s=state.start_s,
+def _evidence(steady: SteadyState) -> float:
+    """For intervals: none of a run that is not steady, which is not one state to be described."""
+    return 0.0 if steady.slack is None or steady.is_steady is False else steady.slack.evidence
+
+
+def _requests_for_intervals(steady: SteadyState, evidence: float) -> dict[str, int]:
+    if steady.slack is None or not evidence:
+        return {}
+    needed = {"mean": evidence_needed(), **{percentile_name(p): evidence_needed(p) for p in PERCENTILES}}
+    numbers = {name: steady.slack.num_needed(least) for name, least in needed.items() if evidence < least}
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+def _whole_phase(run: Run) -> WholePhase:
+    num_finished, seconds = int(np.count_nonzero(run.finished)), run.seconds
+    return WholePhase(
+        num_scheduled=int(np.count_nonzero(run.is_measured)),
+        num_finished=num_finished,
         seconds=seconds,
-        videos_per_s=float(np.count_nonzero(ends_inside)) / seconds,
-        clips_per_s=_clips_per_s(run, ends_inside, seconds),
-        goodput=None if bulk else _goodput(run, due_inside, seconds),
-        end_to_end=None if bulk else describe(END_TO_END, run.latency_ms[due_inside & is_finished]),
-        littles_law=None if bulk else littles_law(run, state.start_s, state.end_s),
+        videos_per_s=num_finished / seconds if seconds > 0 else 0.0,
+        clips_per_s=_clips_per_s(run),
+        goodput=_goodput(run),
+        end_to_end=describe(END_TO_END, run.latency_ms[run.finished]),
     )
 
 
-def _since_start_s(run: Run, times_ns: Times) -> NDArray[np.float64]:
-    since_s: NDArray[np.float64] = (times_ns - run.window_ns[0]) / 1e9
-    return since_s
-
-
-def _clips_per_s(run: Run, counts: NDArray[np.bool_], seconds: float) -> float | None:
-    if "num_clips" not in run.requests or seconds <= 0:
+def _clips_per_s(run: Run) -> float | None:
+    if "num_clips" not in run.requests or run.seconds <= 0:
         return None
-    return float(run.requests["num_clips"][counts].sum()) / seconds
+    return float(run.requests["num_clips"][run.finished].sum()) / run.seconds
 
 
-def _goodput(run: Run, counts: NDArray[np.bool_], seconds: float) -> Goodput | None:
-    slo_ms = run.args.get("slo")
-    num_due = int(np.count_nonzero(counts))
-    if slo_ms is None or not num_due or seconds <= 0:
+def _goodput(run: Run) -> Goodput | None:
+    slo_ms, num_due = run.args.get("slo"), int(np.count_nonzero(run.is_measured))
+    if slo_ms is None or not num_due or run.seconds <= 0:
         return None
-    num_within = float(np.count_nonzero(counts & (run.latency_ms <= slo_ms)))
-    return Goodput(slo_ms=float(slo_ms), per_s=num_within / seconds, share=num_within / num_due)
+    num_within = float(np.count_nonzero(run.latency_ms[run.is_measured] <= slo_ms))
+    return Goodput(slo_ms=float(slo_ms), per_s=num_within / run.seconds, share=num_within / num_due)

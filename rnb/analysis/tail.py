@@ -21,6 +21,8 @@ MIN_REQUESTS = MIN_COUNTS[99]
 
 LEAST_DIFFERENCE_MS = 1e-6
 """Timestamps tell no shorter time."""
+IN_CLUSTER, CLUSTERED_SHARE = 0.9, 0.25
+"""Clustered are requests of which so many are due within so much of the time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,16 @@ class StageInTail:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """The shortest time in which nine of ten of the slowest were due, from the start of the phase."""
+
+    start_s: float
+    seconds: float
+    is_clustered: bool
+    """It is short against the time in which all were due."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tail:
     """The slowest requests against the median request, by the mean of each group."""
 
@@ -46,6 +58,7 @@ class Tail:
     num_median: int
     threshold_ms: float
     """The least latency among the slowest."""
+    cluster: Cluster
     stages: tuple[StageInTail, ...]
     """In the order in which a request meets them; they add up to the latency."""
 
@@ -75,7 +88,20 @@ def attribute_tail(run: Run) -> Tail | None:
         num_slowest=len(slowest),
         num_median=len(median),
         threshold_ms=float(latency_ms[slowest[0]]),
+        cluster=_cluster(run, rows[slowest]),
         stages=_compare(_mean_stages_ms(run, rows[median]), _mean_stages_ms(run, rows[slowest])),
+    )
+
+
+def _cluster(run: Run, slowest: NDArray[np.intp]) -> Cluster:
+    due_s = (run.due_ns - run.window_ns[0]) / 1e9
+    slow_s, all_s = np.sort(due_s[slowest]), float(np.ptp(due_s[run.is_measured]))
+    num_inside = math.ceil(IN_CLUSTER * len(slow_s))
+    lengths_s = slow_s[num_inside - 1 :] - slow_s[: len(slow_s) - num_inside + 1]
+    first = int(np.argmin(lengths_s))
+    seconds = float(lengths_s[first])
+    return Cluster(
+        start_s=float(slow_s[first]), seconds=seconds, is_clustered=seconds < CLUSTERED_SHARE * all_s
     )
 
 

@@ -14,7 +14,6 @@ from rnb.analysis.reasons import Finding, Reason
 from rnb.analysis.steady_state import SteadyState, find_steady_state
 from rnb.record.run import Run
 
-
 MAY_FOLLOW_FROM_LOAD = {Reason.BOUND_MISSED, Reason.CLIENT_LATE, Reason.NOT_STEADY, Reason.LITTLES_LAW}
 LOAD_FIRST = "see to the other load first: this may follow from it"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.analysis.intervals import Interval, mean_interval, percentile_interval
+from rnb.analysis.intervals import Interval, half_width, percentile_interval
 from rnb.analysis.statistics import nearest_rank
 from rnb.analysis.theory import MD1, MMc, Queue
 from rnb.campaigns.campaign import Player
@@ -184,7 +184,7 @@ def compare(case: Case, run: Run) -> Agreement:
                 theory_ms=theory.mean_wait(),
                 with_overhead_ms=slowed.mean_wait() + overhead.hop_ms,
                 measured_ms=float(waits_ms.mean()),
-                interval_ms=mean_interval(waits_ms),
+                interval_ms=_around(float(waits_ms.mean()), half_width(waits_ms)),
             ),
             Row(
                 name=f"{case.name} p99 of the wait",
@@ -196,6 +196,10 @@ def compare(case: Case, run: Run) -> Agreement:
         ]
     )
     return outcome
+
+
+def _around(value: float, half: float) -> Interval:
+    return Interval(low=value - half, high=value + half)
 
 
 def measure_overhead(run: Run, num_servers: int) -> Overhead:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rnb.analysis.steady_part import steady_part
 from rnb.analysis.steady_state import is_bulk
 from rnb.analysis.tail import attribute_tail
 from rnb.campaigns.outcome import Outcome
@@ -50,7 +51,7 @@ def _print_figures(outcome: Outcome) -> None:
     run, summary = outcome.run, outcome.summary
     detail("\n".join(["", *average_lines(run)]))
     say("\n" + table(summary, has_all_stages=is_verbose()) + "\n")
-    if tail := attribute_tail(run):
+    if tail := attribute_tail(steady_part(run, summary.steady_state)):
         say(tail_table(tail, run.step_names, has_all_stages=is_verbose()) + "\n")
     if outcome.fault_effects:
         say(fault_text(outcome.fault_effects) + "\n")

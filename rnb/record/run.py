@@ -130,19 +130,21 @@ class Run:
 
     @property
     def window_ns(self) -> tuple[int, int]:
-        """The measured phase, in epoch ns: the whole run, or what follows the warm-up.
+        """The measured phase, in epoch ns.
 
-        It begins when the first measured request is due; where that is the same time for all, when as many
-        requests were done as were to warm up. It ends when the last measured request was done.
+        It begins when the first measured request is due; where that is the same time for all and some are to
+        warm up, when as many requests were done as those. It ends when the last measured request was done, or
+        with the run if one was not.
         """
-        if not self.num_warmup:
-            return self.start_ns, self.end_ns
-        measured, ends_ns, due_ns = self.is_measured, self.ends_ns, self.due_ns
+        measured, due_ns = self.is_measured, self.due_ns
+        if not measured.any():
+            return self.end_ns, self.end_ns
         is_done = self.ended_as("finished", "failed")
         start_ns = int(due_ns[measured].min())
-        if start_ns == due_ns[~measured].max() and np.count_nonzero(is_done) >= self.num_warmup:
-            start_ns = int(np.sort(ends_ns[is_done])[self.num_warmup - 1])
-        end_ns = int(ends_ns[measured].max()) if is_done[measured].all() else self.end_ns
+        is_at_once = self.num_warmup and start_ns == due_ns[~measured].max()
+        if is_at_once and np.count_nonzero(is_done) >= self.num_warmup:
+            start_ns = int(np.sort(self.ends_ns[is_done])[self.num_warmup - 1])
+        end_ns = int(self.ends_ns[measured].max()) if is_done[measured].all() else self.end_ns
         return start_ns, max(start_ns, end_ns)
 
     @property

@@ -43,6 +43,8 @@ NOTES: tuple[Note, ...] = (
     faults.fault_note,
     amount.bound_note,
     steadiness.steady_note,
+    steadiness.cut_note,
+    steadiness.pause_note,
     other_load.load_note,
     clocks.clock_note,
     clocks.power_note,

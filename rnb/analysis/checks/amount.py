@@ -15,7 +15,7 @@ It now asks for 600 s (*.Server.min_duration), of results that are published.
 
 def too_short(facts: Facts) -> Finding | None:
     least_s = facts.flag("min_duration", MIN_DURATION_S if facts.makes_claim else 0.0)
-    seconds = facts.run.seconds
+    seconds = facts.part.seconds
     if seconds >= least_s:
         return None
     return Finding(
@@ -28,17 +28,26 @@ def too_short(facts: Facts) -> Finding | None:
 def too_few(facts: Facts) -> Finding | None:
     bound, percentile = facts.tail_bound, facts.flag("percentile")
     if bound is not None:
-        needed = 0 if bound.is_met or bound.is_exceeded else bound.num_needed
-        seen = (
-            f"{_over(bound)}; {bound.num_missing} more within it show with 99 % confidence that"
-            f" p{bound.percentile:g} is"
-        )
-    else:
-        needed = 0 if percentile is None else min_requests(1, percentile)
-        seen = f"{facts.num_measured} requests, and p{percentile or 0:g} takes at least {needed}"
+        return _too_few_for(facts, bound)
+    needed = 0 if percentile is None else min_requests(1, percentile)
     if facts.num_measured >= needed:
         return None
-    advice = facts.longer(needed / facts.num_measured) if facts.num_measured else f"-v {needed}"
+    return Finding(
+        reason=Reason.TOO_FEW_REQUESTS,
+        seen=f"{facts.num_measured} requests, and p{percentile:g} takes at least {needed}",
+        advice=facts.longer(needed / facts.num_measured) if facts.num_measured else f"-v {needed}",
+    )
+
+
+def _too_few_for(facts: Facts, bound: TailBound) -> Finding | None:
+    if bound.is_met or bound.is_exceeded:
+        return None
+    claim = f"show with 99 % confidence that p{bound.percentile:g} is"
+    if bound.num_needed is None:
+        seen, advice = f"{_over(bound)}; how many {claim} is not known at this load", facts.slower()
+    else:
+        seen = f"{_over(bound)}; {bound.num_missing} more within it {claim}"
+        advice = facts.longer(bound.num_needed / bound.num_requests)
     return Finding(reason=Reason.TOO_FEW_REQUESTS, seen=seen, advice=advice)
 
 

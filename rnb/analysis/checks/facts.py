@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rnb.analysis.early_stopping import TailBound, judge_bound
 from rnb.analysis.machine_use import CpuUse, OtherUse, cpu_use, others_use
+from rnb.analysis.steady_part import steady_part
 from rnb.analysis.steady_state import SteadyState, is_bulk
 from rnb.record.run import Run
 from rnb.record.tables import TELEMETRY
@@ -26,7 +27,9 @@ class Facts:
 
     def __init__(self, run: Run, steady: SteadyState) -> None:
         self.run, self.steady = run, steady
-        self.is_measured = run.is_measured
+        self.part = steady_part(run, steady)
+        """The same run; the requests of a start that is left out count as warm-up."""
+        self.is_measured = self.part.is_measured
         self.num_requests, self.num_measured = run.num_requests, int(np.count_nonzero(self.is_measured))
         self.due_ns = run.due_ns[self.is_measured]
         self.is_bulk = is_bulk(run)
@@ -54,6 +57,7 @@ class Facts:
         num_within = np.count_nonzero(self.run.latency_ms[self.is_measured] <= bound_ms)
         return judge_bound(
             num_requests=self.num_measured,
+            num_effective=self.steady.slack.num_effective if self.steady.slack else 0.0,
             num_over=self.num_measured - int(num_within),
             percentile=self.flag("percentile", DEFAULT_PERCENTILE),
             bound_ms=bound_ms,

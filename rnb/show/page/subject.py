@@ -98,7 +98,8 @@ class Findings:
 def findings_of(run: Run, summary: Summary | None = None, verdict: Verdict | None = None) -> Findings:
     """All that a page needs to know of a run; give its summary and verdict where they are known already."""
     summary = summary or summarize(run)
-    offered, part = offered_per_s(run), steady_part(run, summary.steady_state)
+    part = steady_part(run, summary.steady_state)
+    offered = offered_per_s(part)
     return Findings(
         folder=run.folder,
         meta=run.meta,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
-from rnb.analysis.intervals import MIN_COUNT
+from rnb.analysis.intervals import Interval
 from rnb.analysis.statistics import MIN_COUNTS, PERCENTILES, Durations, percentile_name
 from rnb.analysis.summary import Goodput, Summary
 from rnb.analysis.utilization import SHARES, Utilization, mean_shares
 from rnb.contract.events import LATENESS, SERVICE
 from rnb.show.text.table import align
 
+MOST_COLUMNS = 110
 MOST_REPLICAS = 8
 """With more of them, steps are shown and not replicas."""
 
@@ -49,14 +51,14 @@ def _durations(summary: Summary, shown: Sequence[Durations]) -> list[str]:
     rows += [_distribution(entry.stage.title(summary.step_names), entry) for entry in shown]
     if summary.durations and summary.end_to_end.intervals_ms["mean"]:
         intervals = summary.end_to_end.intervals_ms.values()
-        lows = [None if interval is None else interval.low for interval in intervals]
-        highs = [None if interval is None else interval.high for interval in intervals]
-        rows.append(_row("  95 % interval from", [*lows, None], none=""))
-        rows.append(_row("                  to", [*highs, None], none=""))
-    if summary.steady and summary.steady.end_to_end:
-        rows.append(_distribution("  while steady", summary.steady.end_to_end))
+        rows.append(
+            ["  95 % interval from", *("-" if one is None else f"{one.low:.3f}" for one in intervals), ""]
+        )
+        rows.append(["                  to", *map(_high, intervals), ""])
+    if summary.whole_phase:
+        rows.append(_distribution("  with the start", summary.whole_phase.end_to_end))
     hidden = hidden_stages(len(summary.durations) - len(shown), "latency")
-    return [line.rstrip() for line in align(rows)] + hidden + _footnotes(shown)
+    return [line.rstrip() for line in align(rows)] + hidden + _footnotes(summary, shown)
 
 
 def hidden_stages(number: int, whole: str) -> list[str]:
@@ -73,21 +75,40 @@ def _distribution(name: str, entry: Durations) -> list[str]:
     return _row(name, [entry.mean_ms, *entry.percentiles_ms.values(), entry.max_ms])
 
 
-def _row(name: str, values: Sequence[float | None], none: str = "-") -> list[str]:
-    return [name, *(none if value is None else f"{value:.3f}" for value in values)]
+def _high(interval: Interval | None) -> str:
+    """Empty where it is not known how large it may be."""
+    if interval is None:
+        return "-"
+    return "" if interval.high is None else f"{interval.high:.3f}"
 
 
-def _footnotes(entries: Sequence[Durations]) -> list[str]:
-    if not any(None in entry.percentiles_ms.values() for entry in entries):
-        return []
-    floors = ", ".join(f"p{p:g} {count:,}" for p, count in MIN_COUNTS.items() if count > 1)
-    return [f"- : too few requests; needed are: {floors}, an interval {MIN_COUNT}"]
+def _row(name: str, values: Sequence[float | None]) -> list[str]:
+    return [name, *("-" if value is None else f"{value:.3f}" for value in values)]
+
+
+def _footnotes(summary: Summary, shown: Sequence[Durations]) -> list[str]:
+    lines = []
+    if any(None in entry.percentiles_ms.values() for entry in shown):
+        floors = ", ".join(f"p{p:g} {count:,}" for p, count in MIN_COUNTS.items() if count > 1)
+        lines.append(f"- : too few requests; needed are: {floors}")
+    if summary.requests_for_intervals:
+        needed = ", ".join(f"{name} {count:,}" for name, count in summary.requests_for_intervals.items())
+        lines += _wrapped(f"requests that a 95 % interval takes at this load: {needed}")
+    return lines
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(line, MOST_COLUMNS, subsequent_indent="  ")
 
 
 def _rates(summary: Summary) -> list[str]:
     seconds = f"over {summary.seconds:.2f} s"
-    lines = [f"total: {_rate(summary.videos_per_s, summary.clips_per_s, summary.goodput)} {seconds}"]
-    lines.append(f"steady: {_steady(summary)}")
+    shown = "from the steady start" if summary.whole_phase else "total"
+    lines = [f"{shown}: {_rate(summary.videos_per_s, summary.clips_per_s, summary.goodput)} {seconds}"]
+    if whole := summary.whole_phase:
+        rate = _rate(whole.videos_per_s, whole.clips_per_s, whole.goodput)
+        lines.append(f"with the start: {rate} over {whole.seconds:.2f} s")
+    lines += _wrapped(f"steady: {_steady(summary)}")
     if law := in_the_system(summary):
         lines.append(f"in the system: {law}")
     return lines
@@ -95,7 +116,7 @@ def _rates(summary: Summary) -> list[str]:
 
 def in_the_system(summary: Summary) -> str:
     """How many requests there were, and what Little's law says of it; empty where that is not known."""
-    law = summary.steady.littles_law if summary.steady else summary.littles_law
+    law = summary.littles_law
     if law is None:
         return ""
     expected = law.arrivals_per_s * law.mean_latency_ms / 1000
@@ -115,12 +136,14 @@ def _rate(videos_per_s: float, clips_per_s: float | None, goodput: Goodput | Non
 
 
 def _steady(summary: Summary) -> str:
-    steady = summary.steady
-    if steady is None:
-        found = summary.steady_state
-        return "not known, too few requests" if found.is_steady is None else f"no: {found.reason}"
-    rate = _rate(steady.videos_per_s, steady.clips_per_s, steady.goodput)
-    return f"{rate} from {steady.start_s:.2f} s to {steady.start_s + steady.seconds:.2f} s"
+    found = summary.steady_state
+    if found.is_steady is None:
+        needed = f"; about {found.num_needed:,} requests would tell" if found.num_needed else ""
+        return f"not told: {found.reason}{needed}"
+    if not found.is_steady:
+        return f"no: {found.reason}"
+    left_out = f", {summary.num_cut} requests before it left out" if found.is_cut else ""
+    return f"from {found.start_s:.2f} s to {found.end_s:.2f} s{left_out}"
 
 
 def _replicas(summary: Summary) -> list[str]:

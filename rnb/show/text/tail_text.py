@@ -23,7 +23,15 @@ def tail_table(tail: Tail, step_names: Sequence[str] = (), *, has_all_stages: bo
         f" against the {tail.num_median} around the median"
     )
     hidden = hidden_stages(len(tail.stages) - len(shown), "difference")
-    return "\n".join([title, *align([header, *rows, total]), *hidden])
+    return "\n".join([title, *align([header, *rows, total]), *hidden, when_slowest(tail)])
+
+
+def when_slowest(tail: Tail) -> str:
+    """Whether the slowest came together, and when."""
+    cluster = tail.cluster
+    if cluster.is_clustered:
+        return f"the slowest 1 % lie in {cluster.seconds:.1f} s at {cluster.start_s:.1f} s"
+    return f"the slowest 1 % are spread over the run: most of them over {cluster.seconds:.1f} s"
 
 
 def _row(name: str, median_ms: float, slowest_ms: float, share: float) -> list[str]:

@@ -48,23 +48,38 @@ def test_the_minimum_is_the_first_count_of_at_most_one_percent(percentile: int, 
 
 
 def test_a_bound_that_is_met() -> None:
-    bound = judge_bound(num_requests=662, num_over=1, percentile=99, bound_ms=100)
+    bound = judge_bound(num_requests=662, num_effective=662, num_over=1, percentile=99, bound_ms=100)
     assert (bound.is_met, bound.num_missing, bound.is_exceeded) == (True, 0, False)
 
 
 def test_a_bound_that_needs_more_requests() -> None:
-    bound = judge_bound(num_requests=700, num_over=2, percentile=99, bound_ms=100)
+    bound = judge_bound(num_requests=700, num_effective=700, num_over=2, percentile=99, bound_ms=100)
     assert (bound.is_met, bound.num_missing, bound.is_exceeded) == (False, 138, False)
 
 
 def test_a_bound_that_is_exceeded() -> None:
-    bound = judge_bound(num_requests=1000, num_over=11, percentile=99, bound_ms=100)
+    bound = judge_bound(num_requests=1000, num_effective=1000, num_over=11, percentile=99, bound_ms=100)
     assert (bound.is_met, bound.is_exceeded) == (False, True)
     assert bound.num_missing == min_requests(11, 99) - 1000
+
+
+def test_requests_that_depend_on_each_other_are_worth_as_many_as_do_not() -> None:
+    """1 of 662 shows the p99; where three are worth one, it takes three times as many."""
+    bound = judge_bound(num_requests=1986, num_effective=662, num_over=3, percentile=99, bound_ms=100)
+    assert (bound.is_met, bound.num_needed) == (True, 1986)
+    fewer = judge_bound(num_requests=1985, num_effective=1985 / 3, num_over=3, percentile=99, bound_ms=100)
+    assert (fewer.is_met, fewer.num_missing) == (False, 1)
+
+
+def test_where_it_is_not_known_what_requests_are_worth_nothing_is_shown() -> None:
+    bound = judge_bound(num_requests=9999, num_effective=0, num_over=0, percentile=99, bound_ms=100)
+    assert (bound.is_met, bound.num_needed, bound.num_missing) == (False, None, None)
 
 
 def test_a_million_requests_are_judged_at_once() -> None:
     started = time.perf_counter()
     for num_over in (0, 9_000, 10_000, 500_000, 1_000_000):
-        judge_bound(num_requests=1_000_000, num_over=num_over, percentile=99, bound_ms=100)
+        judge_bound(
+            num_requests=1_000_000, num_effective=1_000_000, num_over=num_over, percentile=99, bound_ms=100
+        )
     assert time.perf_counter() - started < 2

@@ -98,4 +98,25 @@ def test_the_front_is_left_off_where_batches_do_not_divide_the_series() -> None:
     interval = mean_interval(np.arange(109, dtype=np.float64))
     assert interval
     assert interval.high
-    assert (interval.low + interval.high) / 2 == pytest.approx(54)
+    assert 2 / (1 / interval.low + 1 / interval.high) == pytest.approx(54)  # 1 / mean is in the middle
+
+
+def test_little_evidence_makes_an_interval_wider() -> None:
+    values = np.random.default_rng(0).exponential(10, 1000)
+    lengths = []
+    for evidence in (12, 100, math.inf):
+        found = mean_interval(values, evidence)
+        assert found
+        assert found.high
+        lengths.append(1 / found.low - 1 / found.high)
+    assert lengths[0] / lengths[2] == pytest.approx(1.25)
+    assert lengths[1] / lengths[2] == pytest.approx(1.03)
+
+
+def test_a_mean_that_may_be_anything_has_no_upper_end() -> None:
+    values = np.zeros(100)
+    values[0] = 1000
+    found = mean_interval(values)
+    assert found
+    assert found.high is None
+    assert 0 < found.low < 10

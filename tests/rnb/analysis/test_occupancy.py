@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rnb.analysis.occupancy import NUM_TOP, Occupancy, occupancy_of
+from rnb.contract.events import DUE
 from rnb.observe.occupancy_tables import Tables, make_tables
 from rnb.record.run import Run
 from rnb.record.run_folder import read, write
@@ -20,6 +21,7 @@ from tests.support.trace_json import Trace
 def run_with(tables: Tables) -> Run:
     """A run of more than a second; what was seen began with it."""
     run = simulate(num_requests=300)
+    run.times[DUE][0] = START_NS
     run.tables |= {name: table for name, table in vars(tables).items() if table is not None}
     return run
 

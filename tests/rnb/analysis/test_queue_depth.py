@@ -111,6 +111,7 @@ def test_a_curve_has_the_points_asked_for_and_the_same_mean() -> None:
 
 def test_a_run_that_never_started_has_no_depths() -> None:
     run = three_at_once()
+    run.requests["status"][:] = "unfinished"
     run.meta.end_epoch_ns = run.start_ns
     assert queue_depths(run) == []
 

@@ -74,7 +74,7 @@ def test_the_floors_are_loadgens(percent: float) -> None:
     ],
 )
 def test_no_percentile_below_its_floor(count: int, shown: list[str]) -> None:
-    found = describe(CALL, np.arange(count, dtype=np.float64))
+    found = describe(CALL, np.arange(count, dtype=np.float64), evidence=1000)
     assert [name for name, value in found.percentiles_ms.items() if value is not None] == shown
     has_intervals = ["mean", *shown] if count >= 100 else []
     assert [name for name, interval in found.intervals_ms.items() if interval] == has_intervals
@@ -82,13 +82,28 @@ def test_no_percentile_below_its_floor(count: int, shown: list[str]) -> None:
 
 def test_an_interval_is_around_its_value() -> None:
     values = np.random.default_rng(0).exponential(10, 10_000)
-    found = describe(CALL, values)
+    found = describe(CALL, values, evidence=1000)
     for name, value in {"mean": found.mean_ms, **found.percentiles_ms}.items():
         interval = found.intervals_ms[name]
         assert interval is not None
         assert interval.high
         assert value
         assert interval.low < value < interval.high < 1.5 * value
+
+
+@pytest.mark.parametrize(
+    ("evidence", "shown"),
+    [
+        (12.4, []),
+        (12.5, ["mean", "p50"]),
+        (12.7, ["mean", "p50", "p90"]),
+        (18.0, ["mean", "p50", "p90", "p95"]),
+        (40.1, ["mean", "p50", "p90", "p95", "p99"]),
+    ],
+)
+def test_no_interval_of_a_run_that_tells_too_little(evidence: float, shown: list[str]) -> None:
+    found = describe(CALL, np.random.default_rng(0).exponential(10, 10_000), evidence)
+    assert [name for name, interval in found.intervals_ms.items() if interval] == shown
 
 
 def test_the_stages_of_a_request() -> None:

@@ -65,9 +65,6 @@ def test_goodput_counts_what_finished_within_the_bound() -> None:
     found = summarize(run)
     seconds = 399.1
     assert found.goodput == Goodput(slo_ms=200, per_s=299 / seconds, share=299 / 400)
-    assert found.steady
-    assert found.steady.goodput
-    assert found.steady.goodput.share == pytest.approx(299 / 400)
 
 
 def test_a_latency_of_just_the_bound_is_within_it() -> None:
@@ -81,36 +78,63 @@ def test_no_goodput_without_a_bound(args: dict[str, Any]) -> None:
     assert summarize(evenly(4, args=args)).goodput is None
 
 
-def test_steady_figures_are_of_the_steady_window_only() -> None:
-    """Slow services at first make a queue and a throughput below the rate: not in the steady figures."""
+def cold(num_requests: int = 4000, num_cold: int = 600) -> Run:
+    """Services that are five times as long, more than comes in, at first, at a load of 0.3 later on."""
     random = np.random.default_rng(0)
-    services = random.exponential(1, 5000) * np.where(np.arange(5000) < 500, 2.5, 1)
-    found = summarize(single_server_run(np.cumsum(random.exponential(1, 5000) / 0.6), services))
-    assert found.steady
-    assert found.steady.end_to_end
-    assert found.steady.end_to_end.mean_ms == pytest.approx(1000 / (1 - 0.6), rel=0.25)  # M/M/1
-    assert found.end_to_end.mean_ms
-    assert found.end_to_end.mean_ms > 10 * 2500
-    assert found.steady.videos_per_s == pytest.approx(0.6, rel=0.1)
-    assert found.steady.clips_per_s == pytest.approx(2 * found.steady.videos_per_s)
-    assert found.steady.start_s + found.steady.seconds < found.seconds
-    assert found.steady.littles_law
-    assert abs(found.steady.littles_law.relative_deviation) < 0.05
+    services_ms = random.exponential(6, num_requests) * np.where(np.arange(num_requests) < num_cold, 5, 1)
+    return single_server_run(np.cumsum(random.exponential(0.02, num_requests)), services_ms / 1e3)
 
 
-def test_an_unsteady_run_has_no_steady_figures() -> None:
+def test_a_cold_start_is_in_no_figure_but_in_those_of_the_whole_phase() -> None:
+    run = cold()
+    found, latency_ms = summarize(run), run.latency_ms
+    second_half_ms = float(latency_ms[2000:].mean())
+    assert found.whole_phase
+    assert found.whole_phase.end_to_end.mean_ms == pytest.approx(latency_ms.mean())
+    assert latency_ms.mean() > 10 * second_half_ms
+    assert found.end_to_end.mean_ms == pytest.approx(second_half_ms, rel=0.1)
+    assert found.num_cut + found.num_scheduled == found.whole_phase.num_scheduled == 4000
+    assert found.num_cut >= 600
+    assert found.num_warmup == 0
+    assert found.seconds < found.whole_phase.seconds
+    assert found.videos_per_s == pytest.approx(50, rel=0.1)
+    assert found.clips_per_s == pytest.approx(2 * found.videos_per_s)
+    assert found.littles_law
+    assert abs(found.littles_law.relative_deviation) < 0.05
+
+
+def test_json_has_the_steady_figures_first_and_the_whole_phase_beside_them() -> None:
+    data = json.loads(json.dumps(summarize(cold()).to_json(), allow_nan=False))
+    assert data["durations"][-1]["mean_ms"] < data["whole_phase"]["end_to_end"]["mean_ms"] / 10
+    assert data["whole_phase"]["end_to_end"]["name"] == "end to end"
+    assert data["steady_state"]["is_cut"] is True
+
+
+def test_a_run_without_a_cut_has_one_phase_only() -> None:
     random = np.random.default_rng(0)
     run = single_server_run(np.cumsum(random.exponential(0.8, 3000)), random.exponential(1, 3000))
     found = summarize(run)
-    assert (found.steady_state.is_steady, found.steady) == (False, None)
+    assert (found.steady_state.is_steady, found.whole_phase, found.num_cut) == (False, None, 0)
+    assert found.end_to_end.intervals_ms["mean"] is None  # of which state would it be?
+    assert found.requests_for_intervals == {}
 
 
-def test_a_bulk_run_has_a_steady_throughput_only() -> None:
-    services = np.random.default_rng(0).gamma(4, 0.25, 1000)
+def test_a_bulk_run_without_its_cold_start() -> None:
+    services = np.random.default_rng(0).gamma(4, 0.25, 1000) * np.where(np.arange(1000) < 100, 5, 1)
     found = summarize(single_server_run(np.zeros(1000), services, args={"slo": 100}))
-    assert found.steady
-    assert found.steady.videos_per_s == pytest.approx(1, rel=0.05)
-    assert (found.steady.end_to_end, found.steady.goodput, found.steady.littles_law) == (None, None, None)
+    assert found.whole_phase
+    assert found.videos_per_s == pytest.approx(1, rel=0.05)
+    assert found.whole_phase.videos_per_s < 0.8
+    assert found.littles_law is None
+    assert found.end_to_end.intervals_ms["mean"] is None
+
+
+def test_how_many_requests_an_interval_takes() -> None:
+    random = np.random.default_rng(0)
+    run = single_server_run(np.cumsum(random.exponential(1 / 0.8, 2000)), random.exponential(1, 2000))
+    needed = summarize(run).requests_for_intervals
+    assert needed["mean"] == pytest.approx(12.5**2 * 2 / 0.2**2, rel=0.4)
+    assert needed["p99"] == pytest.approx(needed["mean"] * 1600 / 12.5**2, rel=0.01)
 
 
 def test_utilization_and_queues_are_in_it() -> None:
@@ -154,6 +178,7 @@ def test_a_run_in_which_nothing_finished() -> None:
 
 def test_a_run_that_never_started_has_no_rates() -> None:
     run = evenly(3)
+    run.requests["status"][:] = "unfinished"
     run.meta.end_epoch_ns = run.start_ns
     found = summarize(run)
     assert (found.videos_per_s, found.clips_per_s, found.goodput, found.littles_law) == (0, None, None, None)
@@ -164,11 +189,11 @@ def test_a_folder_that_was_read(tmp_path: Path) -> None:
     folder = write_run(tmp_path)
     found = summarize(read(folder))
     assert found.end_to_end.mean_ms == pytest.approx(END_TO_END_MS)
-    assert found.utilizations[0].busy == pytest.approx(100 * 4 / 10_000)  # 4 ms a request
-    assert found.queue_depths[0].mean == pytest.approx(100 * 1 / 10_000)
+    assert found.utilizations[0].busy == pytest.approx(0.4, rel=0.02)  # 4 ms a request, every 10 ms
+    assert found.queue_depths[0].mean == pytest.approx(0.1, rel=0.02)
     law = found.littles_law
     assert law
-    assert law.num_in_system == pytest.approx(END_TO_END_MS / GAP_MS / 10, rel=0.01)
+    assert law.num_in_system == pytest.approx(END_TO_END_MS / GAP_MS, rel=0.02)
     assert json.loads((folder / "summary.json").read_text()) == json.loads(json.dumps(found.to_json()))
 
 
@@ -179,15 +204,16 @@ def test_a_folder_of_snuspl_rnb(tmp_path: Path) -> None:
     assert found.utilizations == []
     assert [depth.step for depth in found.queue_depths] == [0, 1]
     assert found.littles_law
-    assert found.littles_law.relative_deviation == pytest.approx(0, abs=1e-6)
+    assert found.littles_law.arrivals_per_s == pytest.approx(2 / 0.09)
 
 
-def test_it_is_json_of_version_2() -> None:
+def test_it_is_json_of_version_3() -> None:
     data = json.loads(json.dumps(summarize(evenly(300)).to_json(), allow_nan=False))
-    assert (data["schema_version"], SUMMARY_VERSION, data["num_finished"]) == (2, 2, 300)
+    assert (data["schema_version"], SUMMARY_VERSION, data["num_finished"]) == (3, 3, 300)
     assert data["durations"][-1]["name"] == "end to end"
     assert data["durations"][-1]["percentiles_ms"]["p95"] == 500
     assert data["durations"][-1]["intervals_ms"]["p50"] == {"low": 500, "high": 500}
+    assert data["whole_phase"] is None
     assert data["steady_state"]["is_steady"] is True
 
 

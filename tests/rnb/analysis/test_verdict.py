@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from rnb.analysis.reasons import Reason
 from rnb.analysis.verdict import Judgement, Verdict, judge
-from rnb.contract.events import DUE
+from rnb.contract.events import DUE, Event, EventKind
 from rnb.contract.termination import Termination
 from rnb.record.run import Run
+from tests.support.single_server import single_server_run
 from tests.support.timed_runs import NUM_CPUS, quiet_cpus, timed_run
 
 NUM_REQUESTS = 1000
@@ -83,7 +84,7 @@ def test_a_small_bulk_run_claims_nothing_that_it_cannot_show() -> None:
 )
 def test_too_short(args: Mapping[str, Any], advice: str) -> None:
     run = run_of(args={"min_duration": 20, **args}, arrivals_ms=np.arange(10.0, 10_001, 10))
-    run.meta.end_epoch_ns = run.start_ns + 10_000_000_000
+    run.times[Event(EventKind.FINISHED, 0)][-1] = run.due_ns[0] + 10_000_000_000
     seen, found = only_finding(run, Reason.TOO_SHORT)
     assert seen == "the measured phase took 10.0 s, at least 20 s are asked for"
     assert found == advice
@@ -294,7 +295,7 @@ def telemetry(run: Run, bit: int, num_samples: int, *, outside: int = 0) -> dict
     masks[:num_samples] += bit
     masks[-1] = np.nan
     return {
-        "time_ns": np.linspace(start_ns, end_ns - 1, 100).astype(np.int64) + outside,
+        "time_ns": np.linspace(start_ns + 1000, end_ns - 1000, 100).astype(np.int64) + outside,
         "gpu0.throttle_reasons": np.ones(100),
         "gpu1.throttle_reasons": masks,
         "gpu2.throttle_reasons": np.full(100, np.nan),
@@ -327,7 +328,7 @@ def test_what_is_no_throttling() -> None:
     assert judge(run).notes == ()
     run.tables["telemetry"] = telemetry(run, 0x04, 50)
     assert judge(run).is_valid
-    assert judge(run).notes == ("at its power cap: gpu1 in 50% of the samples",)
+    assert judge(run).notes == ("at its power cap: gpu1 in 51% of the samples",)
 
 
 def overloaded(**changes: Any) -> Run:
@@ -348,7 +349,7 @@ def test_growing_queues_are_no_steady_state() -> None:
     verdict = judge(overloaded())
     assert set(reasons(verdict)) == {Reason.NOT_STEADY, Reason.LITTLES_LAW}
     steady = next(finding for finding in verdict.findings if finding.reason is Reason.NOT_STEADY)
-    assert "requests in the system: trend of" in steady.seen
+    assert "the backlog grew by " in steady.seen
     assert steady.advice == "-mi 16.5, since the queues grow"
 
 
@@ -376,7 +377,8 @@ def test_a_rate_that_changes_is_no_steady_state() -> None:
         finding = next(finding for finding in verdict.findings if finding.reason is Reason.NOT_STEADY)
         advice[name] = finding.advice
     assert advice["ramp"] == "a --warmup in which the --ramp ends"
-    assert "-mi" in advice["nothing"]
+    assert advice["nothing"] == "--warmup 500"
+    assert advice["warmup"] == "-v 3000"
 
 
 def test_littles_law_in_a_run_too_short_for_its_latency() -> None:
@@ -438,3 +440,51 @@ def test_a_million_requests_take_seconds() -> None:
     started = time.process_time()
     judge(run)
     assert time.process_time() - started < 2
+
+
+def server_run(services_ms: NDArray[np.float64], **changes: Any) -> Run:
+    """One server, a request every 20 ms on average."""
+    arrivals_s = np.cumsum(np.random.default_rng(3).exponential(0.02, len(services_ms)))
+    return single_server_run(arrivals_s, services_ms / 1e3, **changes)
+
+
+def services_ms(num_requests: int = 3000) -> NDArray[np.float64]:
+    return np.random.default_rng(4).exponential(6, num_requests)
+
+
+def test_a_hang_makes_a_run_invalid() -> None:
+    hang = services_ms()
+    hang[1500] += 2000
+    seen, advice = only_finding(server_run(hang), Reason.NOT_STEADY)
+    assert seen.startswith("nothing finished for 2 s at ") or "a call of step 0 took 2 s at " in seen
+    assert advice == "see --trace for what stopped; if it is rare and real, -v 9000"
+
+
+def test_a_short_hang_is_noted() -> None:
+    hang = services_ms()
+    hang[1500] += 300
+    verdict = judge(server_run(hang))
+    assert verdict.is_valid
+    assert " s at 30." in verdict.notes[0]
+
+
+def test_a_start_that_is_left_out_is_noted_and_no_figure_counts_it() -> None:
+    cold = services_ms()
+    cold[:400] *= 5
+    verdict = judge(server_run(cold, args=CLAIM))
+    assert verdict.tail_bound is not None
+    assert verdict.tail_bound.num_requests < 2600
+    [note] = [note for note in verdict.notes if "leave out" in note]
+    assert note.startswith("steady from ")
+    assert "--warmup " in note
+
+
+def test_a_bound_at_a_load_takes_more_requests() -> None:
+    """None of 3,000 is over it, of which 459 would do if they did not depend on each other."""
+    run = server_run(np.full(3000, 18.0), args={**CLAIM, "slo": 5000})
+    verdict = judge(run)
+    assert Reason.TOO_FEW_REQUESTS in reasons(verdict)
+    assert verdict.tail_bound is not None
+    assert verdict.tail_bound.num_over == 0
+    assert verdict.tail_bound.num_needed
+    assert verdict.tail_bound.num_needed > 3 * 3000

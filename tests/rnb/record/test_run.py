@@ -28,6 +28,15 @@ def test_the_measured_phase_follows_the_warm_up(tmp_path: Path) -> None:
     assert run.seconds == pytest.approx((59 * GAP_MS + END_TO_END_MS) / 1e3)
 
 
+def test_without_a_warm_up_it_begins_with_the_first_request_too() -> None:
+    """Not when the run starts: six requests a second apart, the first after one second, are 1.2 in 5 s."""
+    stages = {"enqueue_filename": np.zeros(6), "runner0_start": np.zeros(6), "inference0_finish": np.zeros(6)}
+    run = timed_run(stages, arrivals_ms=np.arange(1000.0, 7000, 1000))
+    run.meta.end_epoch_ns += 500_000_000
+    assert run.window_ns == (run.start_ns + 1_000_000_000, run.start_ns + 6_000_000_000)
+    assert run.finished.sum() / run.seconds == pytest.approx(1.2)
+
+
 def test_where_all_are_due_at_once_the_measured_phase_follows_as_many_as_warm_up(tmp_path: Path) -> None:
     run = warmed_up(tmp_path)
     run.times[DUE][:] = run.times[DUE][0]

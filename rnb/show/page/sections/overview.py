@@ -80,18 +80,14 @@ def _stationarity(summary: Summary) -> list[tuple[str, Content]]:
 
 
 def _steady(summary: Summary) -> str:
-    steady = summary.steady
-    if steady is None:
-        word = "no" if summary.steady_state.is_steady is False else "not known"
-        return f"{word}: {summary.steady_state.reason}"
-    figures = [f"{number(steady.videos_per_s)}/s"]
-    if steady.end_to_end:
-        known = {"mean": steady.end_to_end.mean_ms, **steady.end_to_end.percentiles_ms}
-        figures += [f"{name} {duration(value)}" for name, value in known.items() if value is not None]
-    end_s = steady.start_s + steady.seconds
-    if not steady.start_s:
-        return f"yes, until the last arrival at {end_s:.1f} s"
-    return f"from {steady.start_s:.1f} s to {end_s:.1f} s: {', '.join(figures)}"
+    found = summary.steady_state
+    if found.is_steady is None:
+        return f"not told: {found.reason}"
+    if not found.is_steady:
+        return f"no: {found.reason}"
+    if found.is_cut:
+        return f"from {found.start_s:.1f} s on; {number(summary.num_cut)} requests before it are left out"
+    return f"yes, until the last arrival at {found.end_s:.1f} s"
 
 
 def _table(runs: Sequence[Subject]) -> Markup:

@@ -66,10 +66,10 @@ def _chart(run: Subject, top: float, num_charts: int) -> Markup:
 
 def _steady(run: Subject) -> list[Reference]:
     """Where the steady state begins, if the run was not steady from its start."""
-    steady = run.findings.summary.steady
+    steady = run.findings.summary.steady_state
     return (
         [Reference(axis="x", value=steady.start_s, name="steady from here")]
-        if steady and steady.start_s
+        if steady.is_cut and steady.start_s
         else []
     )
 

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from rnb.analysis.intervals import Interval
 from rnb.analysis.summary import summarize
 from rnb.contract.events import DUE, SENT
 from rnb.record.run import Run
@@ -55,6 +56,13 @@ def mm1(load: float, count: int) -> Run:
     return single_server_run(np.cumsum(random.exponential(1 / load, count)), random.exponential(1, count))
 
 
+def cold(count: int = 3000) -> Run:
+    """Services of one second that take two and a half at first."""
+    random = np.random.default_rng(0)
+    services = random.exponential(1, count) * np.where(np.arange(count) < count // 10, 2.5, 1)
+    return single_server_run(np.cumsum(random.exponential(2, count)), services)
+
+
 @pytest.mark.parametrize("num_requests", [24, 200, 7000])
 def test_a_run_of_two_steps_fits_a_screen(num_requests: int) -> None:
     lines = lines_of(simulate(num_requests=num_requests, has_telemetry=False))
@@ -83,13 +91,13 @@ def test_what_cannot_be_known_is_a_dash_with_a_footnote() -> None:
         "500.000",
     ]
     assert line_with(run, "- :") == (
-        "- : too few requests; needed are: p90 64, p95 130, p99 662, p99.9 6,636, an interval 100"
+        "- : too few requests; needed are: p90 64, p95 130, p99 662, p99.9 6,636"
     )
     assert not any(line.startswith("  95 % interval") for line in lines_of(run))
 
 
 def test_a_large_run_needs_no_footnote() -> None:
-    assert not re.search(r"too few|\s-(\s|$)", table(summarize(mm1(0.5, 6636))))
+    assert not re.search(r"too few|^(step|end to end).* - ", table(summarize(mm1(0.5, 6636))), re.MULTILINE)
 
 
 def test_the_interval_stands_below_the_latency() -> None:
@@ -98,26 +106,45 @@ def test_the_interval_stands_below_the_latency() -> None:
     at = next(index for index, line in enumerate(lines) if line.startswith("end to end"))
     latency, low, high = (line.split()[-7:] for line in lines[at : at + 3])
     assert lines[at + 1].startswith("  95 % interval from")
-    assert float(low[-5]) < float(latency[0]) < float(high[-4])  # the mean
+    assert float(low[-6]) < float(latency[0]) < float(high[-6])  # the mean
 
 
-def test_an_interval_without_an_upper_end_leaves_its_place_empty() -> None:
-    values = np.full(1000, 0.01)
-    values[480:500] = np.linspace(0.5, 0.9, 20)
-    run = single_server_run(np.arange(1000.0), values)
-    assert (
-        len(line_with(run, "  95 % interval from").split())
-        == len(line_with(run, "                  to").split()) + 4
+def test_an_interval_without_an_upper_end_leaves_its_place_empty_and_none_is_a_dash() -> None:
+    summary = summarize(mm1(0.5, 2000))
+    summary.end_to_end.intervals_ms["p95"] = Interval(low=4000, high=None)
+    lines = table(summary).splitlines()
+    low, high = (
+        next(line for line in lines if line.startswith(start)).split()
+        for start in ("  95 % interval from", "                  to")
     )
+    assert low[-2:] == ["4000.000", "-", "-"][-2:]
+    assert len(high) == len(low) - 4
+    assert high[-2:] == ["-", "-"]
 
 
 def test_total_and_steady() -> None:
     run = mm1(0.5, 2000)
     assert re.fullmatch(r"total: 0\.\d\d videos/s, \d\.\d clips/s over \d+\.\d\d s", line_with(run, "total"))
+    assert re.fullmatch(r"steady: from 0\.00 s to \d+\.\d\d s", line_with(run, "steady"))
+
+
+def test_a_start_that_is_left_out_stands_beside_the_figures() -> None:
+    run = cold()
+    assert line_with(run, "from the steady start: 0.5")
+    assert line_with(run, "with the start: 0.5")
     assert re.fullmatch(
-        r"steady: 0\.\d\d videos/s, \d\.\d clips/s from 0\.00 s to \d+\.\d\d s", line_with(run, "steady")
+        r"steady: from \d+\.\d\d s to \d+\.\d\d s, \d+ requests before it left out", line_with(run, "steady")
     )
-    assert line_with(run, "  while steady")
+    mean, with_start = (
+        float(line_with(run, name).split()[-7]) for name in ("end to end", "  with the start")
+    )
+    assert mean < 3000 < with_start
+
+
+def test_where_an_interval_takes_more_requests_it_says_how_many() -> None:
+    start = "requests that a 95 % interval takes at this load: "
+    assert re.match(start + r"mean \d,\d{3}, p50 \d,\d{3}, p90 ", line_with(mm1(0.7, 2000), "requests that"))
+    assert line_with(mm1(0.3, 2000), "requests that").startswith(start + "p99 ")
 
 
 def test_goodput_stands_beside_the_rate() -> None:
@@ -131,14 +158,18 @@ def test_goodput_stands_beside_the_rate() -> None:
 
 def test_why_a_run_is_not_steady() -> None:
     assert re.match(
-        r"steady: no: requests in the system: trend of \+\d+%", line_with(mm1(1.5, 3000), "steady")
+        r"steady: no: the backlog grew by \d+ requests, chance gives \d+", line_with(mm1(1.5, 3000), "steady")
     )
-    assert line_with(mm1(0.5, 20), "steady") == "steady: not known, too few requests"
+    assert line_with(mm1(0.5, 20), "steady") == (
+        "steady: not told: 18 requests finished while it could be steady, the test needs 200; about 200"
+        " requests would"
+    )
 
 
 def test_littles_law() -> None:
     assert re.fullmatch(
-        r"in the system: (\d\.\d\d) requests on average; rate x latency = \1 \(Little's law: 0\.0% apart\)",
+        r"in the system: \d\.\d\d requests on average; rate x latency = \d\.\d\d"
+        r" \(Little's law: 0\.\d% apart\)",
         line_with(mm1(0.5, 2000), "in the system"),
     )
 

@@ -31,10 +31,21 @@ def test_the_table() -> None:
         "60.000",
         "100.0%",
     ]
-    assert lines[-1].startswith("end to end")
-    assert lines[-1].endswith("100.0%")
+    assert lines[-2].startswith("end to end")
+    assert lines[-2].endswith("100.0%")
+    assert lines[-1] == "the slowest 1 % lie in 0.1 s at 9.9 s"
     assert any(line.startswith("step 1 B ") for line in lines)
     short = tail_table(tail, ["A", "B"]).splitlines()
     num_hidden = len(lines) - len(short) + 1
     assert short[-1] == f"{num_hidden} rows not shown that make less than 1% of the difference (--verbose)"
     assert [line.split("  ")[0] for line in short[2:-1]] == ["wait for step 1", "end to end"]
+
+
+def test_slow_requests_that_are_spread() -> None:
+    stages = {event: np.full(1000, duration_ms) for event, duration_ms in QUIET_MS.items()}
+    stages["inference1_finish"][50::100] += 60.0
+    tail = attribute_tail(timed_run(stages))
+    assert tail is not None
+    assert tail_table(tail).splitlines()[-1] == (
+        "the slowest 1 % are spread over the run: most of them over 8.0 s"
+    )
