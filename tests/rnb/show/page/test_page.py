@@ -82,7 +82,7 @@ def test_several_runs_are_compared() -> None:
     runs = [simulate("logs/a"), simulate("logs/b", speed=1.2, flags={"batch_size": 4})]
     reader = Reader(render(compared(runs)))
     assert reader.texts["h2"] == ["Key figures", "Comparison", *ALL_HEADINGS[1:]]
-    assert "faster" in reader.texts["b"]
+    assert "differs within these runs" in reader.texts["b"]
     assert {"A", "B"} <= set(reader.texts["span"])
     assert "batch_size 4" in reader.words
 
