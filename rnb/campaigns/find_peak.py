@@ -26,7 +26,8 @@ WARMUP_SHARE = 0.2
 SHORT = 0.5
 """How long a probe is that finds the way."""
 MOST_OVER = 10
-"""A probe ends once so many times as many requests are over the bound as may be in all of it."""
+"""A probe ends once so many times as many requests are over the bound as may be in all of it, or, of a low
+percentile, half of the others too."""
 DISQUALIFYING = {Reason.QUEUE_FULL, Reason.REQUESTS_LOST, Reason.REQUESTS_FAILED, Reason.CLIENT_LATE}
 """What makes a probe fail whatever its latencies are."""
 NOT_TOLD = {Reason.TOO_SHORT, Reason.TOO_FEW_REQUESTS, Reason.BOUND_MISSED}
@@ -84,8 +85,9 @@ def _probe(campaign: Campaign, rate_per_s: float, *, is_short: bool, number: int
     spec = _probe_spec(campaign.spec, interval_ms, is_short=is_short, number=number)
     num_requests = _num_requests(spec)
     assert spec.limits.slo is not None
-    allowed = share_over(spec) * num_requests
-    ending = EarlyEnd(bound_ms=spec.limits.slo, max_over=math.ceil(MOST_OVER * allowed))
+    share = share_over(spec)
+    most = min(MOST_OVER * share, (1 + share) / 2)
+    ending = EarlyEnd(bound_ms=spec.limits.slo, max_over=math.ceil(most * num_requests))
     outcome = campaign.run(spec, ending)
     run, reasons = outcome.run, [finding.reason for finding in outcome.verdict.findings]
     is_cut = ending.has_ended or bool(DISQUALIFYING.intersection(reasons))
