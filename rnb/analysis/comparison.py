@@ -226,7 +226,7 @@ def contrast(reference: Group, other: Group, threshold: float = THRESHOLD) -> Co
     """Compare a group with the reference.
 
     'faster' and 'slower' need all of this: no run failed, the same load was offered, the results agree,
-    (nearly) the same requests finished, both sides were repeated, the 95 % interval of the deciding ratio
+    (nearly) the same requests finished, both sides were repeated, the interval of the deciding ratio
     excludes 1, and the change is at least `threshold`. Where requests come at their own times, latency
     decides, and the median must not contradict the mean; where all come at once, throughput does.
     """

@@ -9,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.analysis.estimate import Estimate, batch_sums, from_batches
+from rnb.analysis.student_t import student_t
+
+CONFIDENCE = 0.97
+"""Of the intervals: with 95 %, equal runs are told apart in 5 %, and in more where noise is skewed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +27,15 @@ class Ratio:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval; None where the data cannot tell."""
-        margin = self.log.margin
-        return None if margin is None else (_exp(self.log.value - margin), _exp(self.log.value + margin))
+        """The interval of CONFIDENCE; None where the data cannot tell."""
+        if self.log.error is None:
+            return None
+        margin = student_t(self.log.degrees, confidence=CONFIDENCE) * self.log.error
+        return _exp(self.log.value - margin), _exp(self.log.value + margin)
 
     @property
     def excludes_one(self) -> bool:
-        return self.log.excludes_zero
+        return self.interval is not None and not self.interval[0] <= 1 <= self.interval[1]
 
     def __str__(self) -> str:
         interval = self.interval

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rnb.analysis.comparison import FASTER, SLOWER, Contrast, Group, Member, letter
 from rnb.analysis.estimate import Estimate
 from rnb.analysis.figures import MAIN_FIGURES, Figure
+from rnb.analysis.ratio import CONFIDENCE
 from rnb.analysis.settings import UNKNOWN, differing_keys
 from rnb.contract.events import END_TO_END
 from rnb.show.text.width import elided, folded, wrapped
@@ -187,7 +188,7 @@ def _notes(groups: Sequence[Group], contrasts: Sequence[Contrast]) -> list[str]:
     if any(group.is_repeated for group in groups):
         notes.append("Of repeated runs: the mean over the runs ± its 95 % confidence interval (Student's t).")
     if any(one.effects for one in contrasts):
-        notes.append("×: how many times the reference's; in brackets the 95 % interval.")
+        notes.append(f"×: how many times the reference's; in brackets the {CONFIDENCE:.0%} interval.")
     if any(one.is_between_runs and one.effects and not one.is_in_turn for one in contrasts):
         notes.append(
             "Not played in turn (A B A B …): a change of the machine meanwhile looks like a difference, so"

@@ -9,12 +9,14 @@ import pytest
 
 from rnb.analysis.estimate import Estimate
 from rnb.analysis.fail_condition import Judgement, parse_fail_condition
-from rnb.analysis.ratio import Ratio
+from rnb.analysis.ratio import CONFIDENCE, Ratio
 from rnb.analysis.student_t import student_t
 
 
 def ratio(value: float, margin: float) -> Ratio:
-    return Ratio(log=Estimate(value=math.log(value), error=margin / student_t(9), degrees=9))
+    return Ratio(
+        log=Estimate(value=math.log(value), error=margin / student_t(9, confidence=CONFIDENCE), degrees=9)
+    )
 
 
 @pytest.mark.parametrize(
