@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 
 from rnb.analysis.student_t import student_t
 
-CONFIDENCE = 0.99
+CONFIDENCE = 0.985
 """Of the interval whose coverage benchmarks/peak_coverage.py finds to be 95 % or more: runs are short against
 what a queue near saturation takes to forget, the line is straight only nearby, and φ is an estimate."""
+BELOW, ABOVE = 1.4, 0.7
+"""Of the margin: late requests come in rare clusters, so runs that missed one say too high a rate, and
+scatter too little to show it."""
 LEAST_MARGIN = 0.02
 """No range is narrower: a fit cannot know how far its line is from the truth."""
 MOST_MARGIN = 0.5
@@ -88,8 +91,8 @@ def find_limit(
     best = centre + at
     return RateLimit(
         best_per_s=math.exp(best),
-        low_per_s=math.exp(best - margin),
-        high_per_s=math.exp(best + margin),
+        low_per_s=math.exp(best - BELOW * margin),
+        high_per_s=math.exp(best + ABOVE * margin),
         slope=slope,
     )
 

@@ -18,7 +18,7 @@ from rnb.analysis.rate_limit import Counted, RateLimit, find_limit
 PASSES, FAILS, UNDECIDED = "passes", "fails", "undecided"
 RESOLUTION = 0.05
 """The search ends when the range is at most this share to either side."""
-MAX_PROBES, MIN_PROBES = 20, 12
+MAX_PROBES, MIN_PROBES = 22, 12
 MAX_DOUBLINGS = 20
 MAX_HALVINGS = 4
 """A pipeline that misses the bound at a sixteenth of the first rate does not owe it to the rate."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from rnb.analysis.rate_limit import LEAST_MARGIN, MIN_RUNS, Counted, find_limit
+from rnb.analysis.rate_limit import ABOVE, BELOW, LEAST_MARGIN, MIN_RUNS, Counted, find_limit
 
 SHARE, SLOPE, TRUE_PER_S = 0.01, 12.0, 120.0
 
@@ -34,7 +34,7 @@ def test_counts_without_noise_give_the_limit_itself() -> None:
     assert found
     assert found.best_per_s == pytest.approx(TRUE_PER_S, rel=1e-5)
     assert found.slope == pytest.approx(SLOPE, rel=1e-4)
-    assert found.margin == pytest.approx(LEAST_MARGIN)
+    assert found.margin == pytest.approx(LEAST_MARGIN * (BELOW + ABOVE) / 2)
 
 
 @pytest.mark.parametrize("group", [1, 5, 20])
