@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.measuring import ROOT, show
-from rnb.analysis.comparison import DIFFERS, FASTER, SLOWER, contrast, group_members, members_of
+from rnb.analysis.comparison import DIFFERS, FASTER, SLOWER, Group, contrast, members_of
 from rnb.analysis.run_search import FoundRun
 from rnb.contract.termination import Termination
 from rnb.load.load import Load
@@ -75,11 +75,10 @@ def run_of(spec: RunSpec, number: int) -> Run:
 
 def verdict(runs: Sequence[Run]) -> str:
     """Of every second one against the others."""
-    sides = [(runs[at], f"{at % 2}") for at in (*range(0, len(runs), 2), *range(1, len(runs), 2))]
-    found = [FoundRun(folder=Path(str(number)), swept=side) for number, (_, side) in enumerate(sides)]
-    members = members_of(zip(found, (run for run, _ in sides), strict=True))
-    reference, other = group_members(members)
-    return contrast(reference, other).verdict
+    in_order = [*range(0, len(runs), 2), *range(1, len(runs), 2)]
+    members = members_of((FoundRun(folder=Path(str(at)), swept=None), runs[at]) for at in in_order)
+    half = len(runs) // 2
+    return contrast(Group(members=tuple(members[:half])), Group(members=tuple(members[half:]))).verdict
 
 
 def main() -> None:
@@ -89,7 +88,7 @@ def main() -> None:
     args = parser.parse_args()
     spec = RunSpec(
         config=read_config(ROOT / "config" / "queueing-md1.json"),
-        load=Load(mean_interval_ms=10, videos=150, warmup=10),
+        load=Load(mean_interval_ms=20, videos=110, warmup=10),
         placement=Placement(device="cpu"),
         observe=(),
     )
