@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.analysis.estimate import Estimate, change, change_of, mean_of, median_of, of_runs
+from rnb.analysis.estimate import Estimate, mean_of, median_of
 from rnb.analysis.pairing import Pairing, Rows
+from rnb.analysis.ratio import Ratio, ratio, ratio_of
+from rnb.analysis.turns import Timed, difference
 from rnb.record.run import Flags, Run
 
 
@@ -17,25 +20,21 @@ from rnb.record.run import Flags, Run
 class Effects:
     """Differences to the reference."""
 
-    throughput: Estimate
-    """Change as a share: 0.1 is 10 % more requests per second."""
-    mean_ms: Estimate
+    throughput: Ratio
+    """Of requests per second."""
+    latency: Ratio
+    """Of the mean latency."""
+    mean_ms: float
     """Change of the mean latency."""
     median_ms: Estimate
     """Paired: the median of the requests' differences; else the difference of the medians."""
-    reference_mean_ms: float
-    """The reference's mean latency."""
-
-    @property
-    def latency(self) -> Estimate:
-        """Change of the mean latency as a share of the reference's."""
-        return self.mean_ms.scaled(1 / self.reference_mean_ms)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunMeans:
     """What of a run enters the comparison of repeated runs."""
 
+    began_ns: int
     throughput: float
     mean_ms: float
     median_ms: float
@@ -44,14 +43,13 @@ class RunMeans:
 def paired_effects(first: Run, other: Run, pairing: Pairing) -> Effects:
     """Of two runs with the same schedule, by request."""
     latencies = first.latency_ms[pairing.first], other.latency_ms[pairing.other]
-    differences = latencies[1] - latencies[0]
     gaps = _completion_gaps_ns(first, pairing.first), _completion_gaps_ns(other, pairing.other)
-    # The time that the same work took is what throughput is the inverse of.
     return Effects(
-        throughput=change_of(gaps[0], gaps[1]),
-        mean_ms=mean_of(differences),
-        median_ms=median_of(differences),
-        reference_mean_ms=float(latencies[0].mean()),
+        # The time that the same work took is what throughput is the inverse of.
+        throughput=ratio_of(gaps[0], gaps[1]),
+        latency=ratio_of(latencies[1], latencies[0]),
+        mean_ms=float(latencies[1].mean() - latencies[0].mean()),
+        median_ms=median_of(latencies[1] - latencies[0]),
     )
 
 
@@ -61,24 +59,35 @@ def unpaired_effects(first: Run, other: Run) -> Effects:
     gaps = _completion_gaps_ns(first, first.finished), _completion_gaps_ns(other, other.finished)
     means = mean_of(latencies[0]), mean_of(latencies[1])
     return Effects(
-        throughput=change(mean_of(gaps[1]), mean_of(gaps[0])),
-        mean_ms=means[1] - means[0],
+        throughput=ratio(mean_of(gaps[1]), mean_of(gaps[0])),
+        latency=ratio(*means),
+        mean_ms=means[1].value - means[0].value,
         median_ms=median_of(latencies[1]) - median_of(latencies[0]),
-        reference_mean_ms=means[0].value,
     )
 
 
 def effects_between(reference: Sequence[RunMeans], other: Sequence[RunMeans]) -> Effects:
     """Of two groups of repeated runs: each run is one sample."""
-    means = [of_runs([run.mean_ms for run in group]) for group in (reference, other)]
-    medians = [of_runs([run.median_ms for run in group]) for group in (reference, other)]
-    rates = [of_runs([run.throughput for run in group]) for group in (reference, other)]
+    means_ms = [float(np.mean([run.mean_ms for run in group])) for group in (reference, other)]
     return Effects(
-        throughput=change(rates[0], rates[1]),
-        mean_ms=means[1] - means[0],
-        median_ms=medians[1] - medians[0],
-        reference_mean_ms=means[0].value,
+        throughput=ratio_between(*(_timed(group, "throughput") for group in (reference, other))),
+        latency=ratio_between(*(_timed(group, "mean_ms") for group in (reference, other))),
+        mean_ms=means_ms[1] - means_ms[0],
+        median_ms=difference(*(_timed(group, "median_ms") for group in (reference, other))),
     )
+
+
+def _timed(group: Sequence[RunMeans], name: str) -> list[Timed]:
+    return [Timed(began_ns=run.began_ns, value=getattr(run, name)) for run in group]
+
+
+def ratio_between(reference: Sequence[Timed], other: Sequence[Timed]) -> Ratio:
+    """Of a positive figure of repeated runs; the runs' geometric means are compared."""
+    logs = [
+        [Timed(began_ns=run.began_ns, value=math.log(run.value)) for run in group]
+        for group in (reference, other)
+    ]
+    return Ratio(log=difference(*logs))
 
 
 def run_means(run: Run) -> RunMeans | None:
@@ -87,6 +96,7 @@ def run_means(run: Run) -> RunMeans | None:
     if not len(latencies) or not run.seconds:
         return None
     return RunMeans(
+        began_ns=run.start_ns,
         throughput=len(latencies) / run.seconds,
         mean_ms=float(latencies.mean()),
         median_ms=float(np.median(latencies)),

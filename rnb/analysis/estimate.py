@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,13 +64,6 @@ class Estimate:
         return Estimate(value=self.value * factor, error=error, degrees=self.degrees)
 
 
-def change(reference: Estimate, other: Estimate) -> Estimate:
-    """other/reference - 1 of two independent figures, by the delta method."""
-    ratio = other.value / reference.value
-    difference = other.scaled(1 / reference.value) - reference.scaled(ratio / reference.value)
-    return replace(difference, value=ratio - 1)
-
-
 def of_runs(values: Sequence[float]) -> Estimate:
     """The mean over runs, which are independent of each other; one run has no standard error."""
     value, count = float(np.mean(values)), len(values)
@@ -82,7 +75,7 @@ def of_runs(values: Sequence[float]) -> Estimate:
 def mean_of(series: NDArray[np.float64]) -> Estimate:
     """The mean of a series in order of time."""
     value = float(series.mean())
-    return from_batches(value, len(series), lambda edges: _sums(series, edges) / np.diff(edges) - value)
+    return from_batches(value, len(series), lambda edges: batch_sums(series, edges) / np.diff(edges) - value)
 
 
 def median_of(series: NDArray[np.float64]) -> Estimate:
@@ -95,19 +88,8 @@ def median_of(series: NDArray[np.float64]) -> Estimate:
     return from_batches(value, len(series), deviations)
 
 
-def change_of(series: NDArray[np.float64], reference: NDArray[np.float64]) -> Estimate:
-    """The sum of a series over that of the reference, minus 1; entry by entry for the same piece of work."""
-    mean = float(reference.mean())
-    value = float(series.mean()) / mean - 1
-
-    def deviations(edges: NDArray[np.intp]) -> NDArray[np.float64]:
-        residuals = series - (1 + value) * reference
-        return _sums(residuals, edges) / np.diff(edges) / mean
-
-    return from_batches(value, len(series), deviations)
-
-
-def _sums(series: NDArray[np.float64], edges: NDArray[np.intp]) -> NDArray[np.float64]:
+def batch_sums(series: NDArray[np.float64], edges: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The sum of each batch; `edges` as from_batches gives them."""
     sums: NDArray[np.float64] = np.add.reduceat(series, edges[:-1])
     return sums
 

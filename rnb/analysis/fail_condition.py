@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnb.analysis.comparison import Group, letter
+from rnb.analysis.effects import ratio_between
 from rnb.analysis.figures import FIGURES
+from rnb.analysis.ratio import Ratio
 from rnb.analysis.statistics import MIN_COUNTS
+from rnb.analysis.turns import Timed
 
 LATENCIES = ("mean", "p50", "p90", "p95", "p99", "p99.9")
 RATES = ("throughput", "goodput")
@@ -27,9 +31,15 @@ class FailCondition:
     limit: float
     """As a share: +0.05 fires above a rise of 5 %, -0.05 below a fall of 5 %."""
 
-    def fires(self, change: float) -> bool:
-        """Whether a change, as a share, goes beyond the limit."""
-        return change > self.limit if self.figure in LATENCIES else change < self.limit
+    def fires(self, change: Ratio) -> bool:
+        """Whether all of the ratio's interval is beyond the limit."""
+        low, high = change.interval or (0.0, math.inf)
+        return low > 1 + self.limit if self.figure in LATENCIES else high < 1 + self.limit
+
+    def holds(self, change: Ratio) -> bool:
+        """Whether none of it is."""
+        low, high = change.interval or (0.0, math.inf)
+        return high <= 1 + self.limit if self.figure in LATENCIES else low >= 1 + self.limit
 
     def __str__(self) -> str:
         return f"{self.figure}:{'+' if self.figure in LATENCIES else '-'}{abs(self.limit) * 100:g}%"
@@ -54,16 +64,17 @@ def parse_fail_condition(text: str) -> FailCondition:
 class Judgement:
     condition: FailCondition
     group: int
-    change: float
-    """Of the figure itself, whatever its interval is."""
+    change: Ratio
 
     @property
     def fires(self) -> bool:
         return self.condition.fires(self.change)
 
     def __str__(self) -> str:
-        outcome = "FAILS" if self.fires else "holds"
-        return f"--fail-if {self.condition}: {letter(self.group)} {self.change:+.1%}: {outcome}"
+        outcome = "FAILS" if self.fires else "undecided; more repeats narrow the interval"
+        if self.condition.holds(self.change):
+            outcome = "holds"
+        return f"--fail-if {self.condition}: {letter(self.group)} {self.change}: {outcome}"
 
 
 def judge(groups: Sequence[Group], conditions: Sequence[FailCondition]) -> list[Judgement]:
@@ -77,19 +88,27 @@ def judge(groups: Sequence[Group], conditions: Sequence[FailCondition]) -> list[
     ]
 
 
-def _change(condition: FailCondition, groups: Sequence[Group], index: int) -> float:
-    reference, value = (_value(condition, groups[at], at) for at in (0, index))
-    return value / reference - 1
+def _change(condition: FailCondition, groups: Sequence[Group], index: int) -> Ratio:
+    sides = {f"--fail-if {condition}: {letter(at)}": groups[at] for at in (0, index)}
+    for name, group in sides.items():
+        if group.failure:
+            raise Unavailable(f"{name} is a failed run: {group.failure}")
+        if group.reservation:
+            raise Unavailable(f"{name} is {group.reservation}; what it shows is no ground to pass")
+    values = [_values(condition, group, name) for name, group in sides.items()]
+    for name, group in sides.items():
+        if not group.is_repeated:
+            raise Unavailable(
+                f"{name} is a single run, so there is no interval: repeat both sides (--repeat 5)"
+            )
+    return ratio_between(*values)
 
 
-def _value(condition: FailCondition, group: Group, index: int) -> float:
-    name = f"--fail-if {condition}: {letter(index)}"
-    if group.failure:
-        raise Unavailable(f"{name} is a failed run: {group.failure}")
-    found = group.figure(FIGURES[condition.figure])
-    if found is None or found.value == 0:
+def _values(condition: FailCondition, group: Group, name: str) -> list[Timed]:
+    values = group.timed(FIGURES[condition.figure])
+    if not values or any(one.value <= 0 for one in values):
         raise Unavailable(f"{name} has no {condition.figure}: {_needs(condition.figure)}")
-    return found.value
+    return values
 
 
 def _needs(figure: str) -> str:

@@ -14,7 +14,7 @@ IRRELEVANT_FLAGS = frozenset(
     ("logs", "check", "quiet", "verbose", "json", "html", "find_peak", "repeat", "replay", "self_check")
 )
 """Flags that say where the output goes or which runs to make, not how a run runs."""
-FACTS = ("commit", "is_dirty", "hostname", "cpu", "num_cpus", "driver", "python", "packages")
+FACTS = ("commit", "is_dirty", "changes", "hostname", "cpu", "num_cpus", "driver", "python", "packages")
 """What counts of the provenance, beside the GPUs' names and the digest of the input files."""
 DIGEST_LENGTH = 12
 """Of a commit or a digest: enough to tell them apart."""
@@ -42,7 +42,8 @@ def settings_of(run: Run) -> dict[str, str]:
 def _facts(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Those that are known."""
     facts = {name: provenance.get(name) for name in FACTS}
-    facts["commit"] = (provenance.get("commit") or "")[:DIGEST_LENGTH]
+    for name in ("commit", "changes"):
+        facts[name] = (provenance.get(name) or "")[:DIGEST_LENGTH]
     facts["inputs"] = (provenance.get("inputs") or {}).get("sha256_of_contents", "")[:DIGEST_LENGTH]
     facts["gpus"] = [gpu.get("name") for gpu in provenance.get("gpus") or []]
     return {name: fact for name, fact in facts.items() if fact not in (None, "", [])}

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Protocol
 
 from rnb.analysis.reasons import Reason
+from rnb.campaigns.early_end import EarlyEnd
 from rnb.campaigns.outcome import Outcome
 from rnb.contract.termination import UsageError
 from rnb.faults.plan import plan_faults
 from rnb.spec import RunSpec, plan_of, schedule_of
 
-Player = Callable[[RunSpec, Path], Outcome]
-"""Plays and judges a run, in a folder of its own below the given one."""
+
+class Player(Protocol):
+    """Plays and judges a run, in a folder of its own below the given one."""
+
+    def __call__(self, spec: RunSpec, logs: Path, ending: EarlyEnd | None = None) -> Outcome:
+        """`ending` observes the run, and may interrupt it."""
 
 
 class RunFailed(Exception):
@@ -30,12 +37,24 @@ class Campaign:
         plan_faults(spec.faults, plan_of(settled, num_requests=len(schedule)), schedule)
         self.folder = _create(logs, kind)
 
-    def run(self, spec: RunSpec | None = None) -> Outcome:
-        """Play the campaign's run, or another. Raises UsageError; RunFailed unless a queue was full."""
-        outcome = self._player(self.spec if spec is None else spec, self.folder)
-        if not outcome.is_success and not outcome.has_reason(Reason.QUEUE_FULL):
+    def run(self, spec: RunSpec | None = None, ending: EarlyEnd | None = None) -> Outcome:
+        """Play the campaign's run, or another. Raises UsageError, RunFailed.
+
+        A run that `ending` ended, and one that filled a queue, did not fail.
+        """
+        outcome = self._player(self.spec if spec is None else spec, self.folder, ending)
+        is_ended = ending is not None and ending.has_ended
+        if not outcome.is_success and not is_ended and not outcome.has_reason(Reason.QUEUE_FULL):
             raise RunFailed(f"the run in {outcome.run.folder} failed")
         return outcome
+
+    def keep(self, name: str, data: Mapping[str, Any]) -> None:
+        """Write JSON beside the runs, over what was there. Raises UsageError."""
+        path = self.folder / name
+        try:
+            path.write_text(json.dumps(data, indent=2, default=str) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _create(logs: Path, kind: str) -> Path:

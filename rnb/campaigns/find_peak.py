@@ -2,42 +2,58 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnb.analysis.early_stopping import min_requests
+from rnb.analysis.estimate import mean_of
+from rnb.analysis.load_curve import offered_per_s
 from rnb.analysis.reasons import Reason
 from rnb.analysis.statistics import nearest_rank, percentile_name
-from rnb.campaigns.bisection import RESOLUTION, Peak, ProbeResult, search_peak
 from rnb.campaigns.campaign import Campaign
-from rnb.campaigns.outcome import Outcome
+from rnb.campaigns.early_end import EarlyEnd
+from rnb.campaigns.peak_search import FAILS, PASSES, UNDECIDED, PeakSearch, ProbeResult
 from rnb.contract.termination import UsageError
+from rnb.record.run import Flags, Run
 from rnb.spec import RunSpec
 
 NUM_BULK_REQUESTS = 500
 """Most requests of the run that estimates where to begin."""
-DISQUALIFYING = {
-    Reason.QUEUE_FULL,
-    Reason.REQUESTS_LOST,
-    Reason.REQUESTS_FAILED,
-    Reason.BOUND_MISSED,
-    Reason.TOO_FEW_REQUESTS,
-    Reason.CLIENT_LATE,
-}
-"""What makes a probe fail. One that is INVALID only for other reasons, as being too short, passes."""
+WARMUP_SHARE = 0.2
+"""Of a probe's requests as many again come first, while the queues fill, and do not count."""
+SHORT = 0.5
+"""How long a probe is that finds the way."""
+MOST_OVER = 10
+"""A probe ends once so many times as many requests are over the bound as may be in all of it, or, of a low
+percentile, half of the others too."""
+DISQUALIFYING = {Reason.QUEUE_FULL, Reason.REQUESTS_LOST, Reason.REQUESTS_FAILED, Reason.CLIENT_LATE}
+"""What makes a probe fail whatever its latencies are."""
+NOT_TOLD = {Reason.TOO_SHORT, Reason.TOO_FEW_REQUESTS, Reason.BOUND_MISSED}
+"""What the verdict of a probe says in its own words, or does not ask for."""
 
-TOLD_AS = {Reason.TOO_FEW_REQUESTS: "too few requests to show it"}
+
+def share_over(spec: RunSpec) -> float:
+    """The share of the requests that may be over the bound."""
+    assert spec.limits.percentile is not None
+    return 1 - spec.limits.percentile / 100
 
 
 def check_number_of_requests(spec: RunSpec) -> None:
     """Raises UsageError where even a probe with no request over the bound would show nothing."""
-    percentile, load = spec.limits.percentile, spec.load
+    if spec.load.duration is None:
+        _check_enough(spec, spec.load.videos or 0, f"-v {spec.load.videos}")
+
+
+def _check_enough(spec: RunSpec, num_requests: int, what: str) -> None:
+    percentile = spec.limits.percentile
     assert percentile is not None
     least = min_requests(0, percentile)
-    if load.duration is None and (load.videos or 0) < least:
+    if num_requests < least:
         raise UsageError(
-            f"-v {load.videos}: --find-peak needs at least {least} requests to show that"
+            f"{what}: --find-peak needs at least {least} requests to show that"
             f" {percentile_name(percentile)} is within --slo"
         )
 
@@ -49,47 +65,107 @@ def bulk_rate_per_s(campaign: Campaign) -> float:
     return campaign.run(at_once.with_limits(slo=None, percentile=None)).summary.videos_per_s
 
 
-def find_peak(campaign: Campaign, start_per_s: float, on_probe: Callable[[ProbeResult], None]) -> Peak:
-    """Search; `on_probe` gets each probe as it is done. Raises UsageError, RunFailed."""
+def peak_search(campaign: Campaign, on_probe: Callable[[ProbeResult], None]) -> PeakSearch:
+    """A search that is yet to be run; `on_probe` gets each probe as it is done.
 
-    def probe(rate_per_s: float) -> ProbeResult:
-        result = _probe(campaign, rate_per_s)
+    Running it raises UsageError, RunFailed; what is known by then can be had of it.
+    """
+    numbers = iter(range(1_000_000))
+
+    def probe(rate_per_s: float, is_short: bool) -> ProbeResult:
+        result = _probe(campaign, rate_per_s, is_short=is_short, number=next(numbers))
         on_probe(result)
         return result
 
-    return search_peak(probe, start_per_s=start_per_s, resolution=RESOLUTION)
+    return PeakSearch(probe, share=share_over(campaign.spec))
 
 
-def _probe(campaign: Campaign, rate_per_s: float) -> ProbeResult:
-    """A run at a rate. With the same seed its schedule is that of the other probes, stretched."""
+def _probe(campaign: Campaign, rate_per_s: float, *, is_short: bool, number: int) -> ProbeResult:
+    """A run at a rate. Each has a seed of its own, so that they err independently of each other."""
     interval_ms = float(f"{1e3 / rate_per_s:.6g}")
-    spec = campaign.spec.with_load(mean_interval_ms=interval_ms)
-    percentile = spec.limits.percentile
-    assert percentile is not None
-    outcome = campaign.run(spec)
-    reasons = [finding.reason for finding in outcome.verdict.findings]
-    bound = outcome.verdict.tail_bound
-    if Reason.TOO_FEW_REQUESTS in reasons and bound is not None and not bound.num_over:
-        raise UsageError(
-            f"--duration {spec.load.duration:g}: too short at {rate_per_s:.4g} requests/s:"
-            f" {bound.num_requests} requests, and {percentile_name(percentile)} takes at least"
-            f" {bound.num_needed}"
-        )
-    told = [TOLD_AS.get(reason, reason.value) for reason in reasons if reason is not Reason.TOO_SHORT]
-    passes = outcome.is_success and not DISQUALIFYING.intersection(reasons)
+    spec = _probe_spec(campaign.spec, interval_ms, is_short=is_short, number=number)
+    num_requests = _num_requests(spec)
+    assert spec.limits.slo is not None
+    share = share_over(spec)
+    most = min(MOST_OVER * share, (1 + share) / 2)
+    ending = EarlyEnd(bound_ms=spec.limits.slo, max_over=math.ceil(most * num_requests))
+    outcome = campaign.run(spec, ending)
+    run, reasons = outcome.run, [finding.reason for finding in outcome.verdict.findings]
+    is_cut = ending.has_ended or bool(DISQUALIFYING.intersection(reasons))
+    latencies_ms = run.latency_ms[run.is_measured]
+    is_over: Flags = ~(latencies_ms <= spec.limits.slo)
+    num_over = ending.max_over if is_cut else min(int(np.count_nonzero(is_over)), ending.max_over)
+    verdict = FAILS if is_cut else _verdict(latencies_ms, spec)
     return ProbeResult(
-        rate_per_s=1e3 / interval_ms,
-        passes=passes,
-        outcome=f"{'passes' if passes else 'fails'}{': ' if told else ''}{', '.join(told)}",
-        percentile_ms=_percentile_ms(outcome, percentile),
+        asked_per_s=1e3 / interval_ms,
+        rate_per_s=1e3 / interval_ms if is_cut else offered_per_s(run) or 1e3 / interval_ms,
+        verdict=verdict,
+        outcome=_outcome_text(verdict, ending.has_ended, num_over / num_requests, reasons),
+        num_requests=num_requests if is_cut else len(is_over),
+        num_over=num_over,
+        percentile_ms=_percentile_ms(run, spec),
         goodput_per_s=outcome.summary.goodput.per_s if outcome.summary.goodput else None,
-        num_requests=outcome.summary.num_scheduled,
-        seconds=outcome.summary.seconds,
-        folder=outcome.run.folder,
-        is_client_late=Reason.CLIENT_LATE in reasons and Reason.BOUND_MISSED not in reasons,
+        seconds=_load_s(run),
+        folder=run.folder,
+        is_client_late=Reason.CLIENT_LATE in reasons and not ending.has_ended,
     )
 
 
-def _percentile_ms(outcome: Outcome, percentile: float) -> float | None:
-    latencies_ms = outcome.run.latency_ms[outcome.run.finished]
-    return nearest_rank(np.sort(latencies_ms), percentile) if len(latencies_ms) else None
+def _probe_spec(spec: RunSpec, interval_ms: float, *, is_short: bool, number: int) -> RunSpec:
+    """Raises UsageError where the probe has too few requests."""
+    load, percentile = spec.load, spec.limits.percentile
+    assert percentile is not None
+    part = SHORT if is_short else 1.0
+    spec = spec.with_load(mean_interval_ms=interval_ms, seed=load.seed + number)
+    if load.duration is None:
+        spec = spec.with_load(videos=max(math.ceil(part * (load.videos or 0)), min_requests(0, percentile)))
+    else:
+        _check_enough(
+            spec, _num_requests(spec), f"--duration {load.duration:g} at {1e3 / interval_ms:.4g} requests/s"
+        )
+        least_s = min_requests(0, percentile) * interval_ms / 1e3
+        spec = spec.with_load(duration=max(part * load.duration, least_s))
+    return spec.with_load(warmup=max(load.warmup, math.ceil(WARMUP_SHARE * _num_requests(spec))))
+
+
+def _num_requests(spec: RunSpec) -> int:
+    """That count, about."""
+    load = spec.load
+    if load.duration is None:
+        return load.videos or 0
+    assert load.mean_interval_ms
+    return round(load.duration * 1e3 / load.mean_interval_ms)
+
+
+def _verdict(latencies_ms: NDArray[np.float64], spec: RunSpec) -> str:
+    """By intervals of the share that is over the bound, from batches of the probe.
+
+    It passes where few enough are over half of the bound: late requests come in clusters, and a probe that
+    saw none over the bound itself may have missed one.
+    """
+    assert spec.limits.slo is not None
+    allowed, bound_ms = share_over(spec), spec.limits.slo
+    half, whole = (mean_of((~(latencies_ms <= ms)).astype(np.float64)) for ms in (bound_ms / 2, bound_ms))
+    if half.margin is not None and half.value + half.margin <= allowed:
+        return PASSES
+    return FAILS if whole.margin is not None and whole.value - whole.margin > allowed else UNDECIDED
+
+
+def _outcome_text(verdict: str, has_ended: bool, share: float, reasons: list[Reason]) -> str:
+    over = (
+        f"more than {share:.1%} over the bound, ended early" if has_ended else f"{share:.2%} over the bound"
+    )
+    told = [] if has_ended else [reason.value for reason in reasons if reason not in NOT_TOLD]
+    return f"{verdict}: {', '.join([over, *told])}"
+
+
+def _load_s(run: Run) -> float:
+    """How long requests were sent, those of the warm-up too."""
+    due_ns = run.due_ns[run.due_ns < run.end_ns]
+    return float(due_ns.max() - run.start_ns) / 1e9 if len(due_ns) else 0.0
+
+
+def _percentile_ms(run: Run, spec: RunSpec) -> float | None:
+    assert spec.limits.percentile is not None
+    latencies_ms = run.latency_ms[run.finished]
+    return nearest_rank(np.sort(latencies_ms), spec.limits.percentile) if len(latencies_ms) else None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rnb.analysis.verdict import Judgement
 from rnb.campaigns.campaign import RunFailed
+from rnb.campaigns.early_end import EarlyEnd
 from rnb.campaigns.outcome import Outcome, play_and_judge
 from rnb.campaigns.self_check import SelfCheckError
 from rnb.command_line.exit_status import EXIT_FAILED, EXIT_INVALID, EXIT_OK
@@ -95,11 +96,20 @@ def _announce(spec: RunSpec, plan: Plan) -> None:
         console.say(f"No --checkpoint: the network's weights are random, drawn from seed {spec.load.seed}")
 
 
-def _play_quietly(args: argparse.Namespace, spec: RunSpec, logs: Path) -> Outcome:
+def _play_quietly(
+    args: argparse.Namespace, spec: RunSpec, logs: Path, ending: EarlyEnd | None = None
+) -> Outcome:
     """One run of several: what it warns of is shown only when it fails."""
     warnings: list[str] = []
     observers: list[Observer] = [TraceObserver(args.trace)] if args.trace else []
-    outcome = _outcome(spec, logs, observers, announce=lambda spec, plan: None, warn=warnings.append)
+    outcome = _outcome(
+        spec,
+        logs,
+        [*observers, ending] if ending else observers,
+        announce=lambda spec, plan: None,
+        warn=warnings.append,
+        interruption=ending.interruption if ending else None,
+    )
     if not outcome.is_success and outcome.run.traceback:
         warnings.append(outcome.run.traceback)
     for line in warnings if not outcome.is_success else ():
@@ -114,8 +124,9 @@ def _outcome(
     *,
     announce: Callable[[RunSpec, Plan], None],
     warn: Callable[[str], None],
+    interruption: Interruption | None = None,
 ) -> Outcome:
-    interruption = Interruption()
+    interruption = interruption or Interruption()
     with stop_on_signals(interruption):
         return play_and_judge(
             spec, logs, observers=observers, interruption=interruption, warn=warn, announce=announce

@@ -19,10 +19,12 @@ from rnb.show.page.destination import page_path
 from rnb.show.page.page import PageError, write_page
 from rnb.show.page.subject import Findings, note_findings, subjects_compared
 from rnb.show.text.comparison_text import comparison_lines
+from rnb.show.text.width import terminal_width
 
 EXIT_OK, EXIT_FIRED, EXIT_USAGE = 0, 1, 2
 EPILOG = (
-    "Exit status: 0 compared; 1 a --fail-if condition fires; 2 a wrong flag or folder, or no figure to judge."
+    "Exit status: 0 compared; 1 a --fail-if condition fires; 2 a wrong flag or folder, or no figure to judge:"
+    " a failed or INVALID run, a single one."
 )
 Parsed = TypeVar("Parsed")
 
@@ -46,7 +48,7 @@ def _compare(args: argparse.Namespace) -> int:
         raise SettingsError(f"{_filters(args)}no run matches")
     groups = group_members(members, args.group_by)
     contrasts = [contrast(groups[0], group, args.threshold) for group in groups[1:]]
-    say("\n".join([*comparison_lines(groups, contrasts), *_skipped(found)]))
+    say("\n".join([*comparison_lines(groups, contrasts, terminal_width()), *_skipped(found)]))
     if args.html:
         write_page(args.html, subjects_compared(groups, contrasts, findings))
         say(f"\npage: {args.html}")
@@ -90,7 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fail-if", type=_checked(parse_fail_condition), action="append", default=[],
         metavar="FIGURE:±PERCENT%",
-        help="exit with 1 when a figure is worse than the reference's by more: p99:+5%%, throughput:-5%%",
+        help="exit with 1 when a figure of repeated runs is worse than the reference's by more, with all of"
+        " its interval: p99:+5%%, throughput:-5%%",
     )  # fmt: skip
     parser.add_argument(
         "--threshold", type=_checked(_percent), default=THRESHOLD, metavar="PERCENT",

@@ -6,26 +6,32 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from rnb.analysis.checks.amount import MIN_DURATION_S
 from rnb.analysis.checks.facts import DEFAULT_PERCENTILE
-from rnb.analysis.peak import PeakFinding, Probe
+from rnb.analysis.peak import PeakFinding, Probe, ProbeOutcome
 from rnb.analysis.statistics import percentile_name
 from rnb.campaigns import find_peak as search
-from rnb.campaigns.bisection import RESOLUTION, Peak, ProbeResult
-from rnb.campaigns.campaign import Campaign, Player
+from rnb.campaigns.campaign import Campaign, Player, RunFailed
+from rnb.campaigns.peak_search import FAILS, PASSES, RESOLUTION, UNDECIDED, Peak, PeakSearch, ProbeResult
 from rnb.command_line.campaign_page import draw
 from rnb.command_line.exit_status import EXIT_FAILED, EXIT_INVALID, EXIT_OK
 from rnb.command_line.flags import DEFAULT_MEAN_INTERVAL_MS, spec_of
+from rnb.contract.termination import UsageError
 from rnb.show import console
 from rnb.show.text.table import align
 from rnb.spec import Limits
+
+OUTCOMES: dict[str, ProbeOutcome] = {PASSES: "pass", FAILS: "fail", UNDECIDED: "undecided"}
+FILE_NAME = "peak.json"
+"""What is known of the peak, in the campaign's folder."""
 
 
 def find_peak(args: argparse.Namespace, player: Player) -> int:
     """Search; print a line for each probe and a table at the end; returns the exit status.
 
-    Raises UsageError, RunFailed.
+    What is known by then is printed, and kept, also where a probe fails or the user ends the search.
+    Raises UsageError, RunFailed, KeyboardInterrupt.
     """
     asked = spec_of(args)
     spec = asked.with_limits(percentile=asked.limits.percentile or DEFAULT_PERCENTILE)
@@ -33,41 +39,52 @@ def find_peak(args: argparse.Namespace, player: Player) -> int:
     start_ms = spec.load.mean_interval_ms
     spec = spec.with_load(mean_interval_ms=start_ms or DEFAULT_MEAN_INTERVAL_MS)
     campaign, limits = Campaign(spec, Path(args.logs), "peak", player), spec.limits
-    probes: list[ProbeResult] = []
-
-    def on_probe(probe: ProbeResult) -> None:
-        probes.append(probe)
-        console.say(_line(probe, limits))
-
     console.say(f"the highest rate with {_bound(limits)}; each probe is a run in {campaign.folder}")
-    start_per_s = 1e3 / start_ms if start_ms else _half_of_bulk(campaign)
-    peak = search.find_peak(campaign, start_per_s, on_probe)
-    console.say("\n".join(["", *_table(probes, limits), ""]))
-    console.conclude("\n".join(_conclusion(peak, limits, args.clients)))
-    console.emit({"folder": campaign.folder, **asdict(peak), "probes": [asdict(one) for one in probes]})
-    if not draw(args.html, campaign.folder, _finding(peak, probes, limits)):
+    found = search.peak_search(campaign, lambda probe: console.say(_line(probe, limits)))
+    problem = ""
+    try:
+        found.run(1e3 / start_ms if start_ms else _half_of_bulk(campaign))
+    except (RunFailed, UsageError, KeyboardInterrupt) as error:
+        problem = str(error) or "interrupted"
+        raise
+    finally:
+        if found.probes:
+            _tell(found, campaign, limits, args.clients, problem)
+    if not draw(args.html, campaign.folder, _finding(found, limits)):
         return EXIT_FAILED
-    return EXIT_OK if peak.passing else EXIT_INVALID
+    return EXIT_OK if found.peak().low_per_s else EXIT_INVALID
 
 
-def _finding(peak: Peak, probes: Sequence[ProbeResult], limits: Limits) -> PeakFinding:
+def _tell(found: PeakSearch, campaign: Campaign, limits: Limits, num_clients: int, problem: str) -> None:
+    """Print and keep what is known; `problem`: what ended the search, if not itself."""
+    peak = found.peak()
+    console.say("\n".join(["", *_table(found.probes, limits), ""]))
+    console.conclude("\n".join(_conclusion(peak, found.probes, limits, num_clients, problem)))
+    known: dict[str, Any] = {**peak.to_json(), "problem": problem}
+    known["probes"] = [asdict(probe) for probe in found.probes]
+    campaign.keep(FILE_NAME, known)
+    console.emit({"folder": campaign.folder, **known})
+
+
+def _finding(found: PeakSearch, limits: Limits) -> PeakFinding:
     assert limits.percentile is not None
     assert limits.slo is not None
+    peak = found.peak()
     return PeakFinding(
-        low_per_s=peak.passing.rate_per_s if peak.passing else None,
-        high_per_s=peak.failing.rate_per_s if peak.failing else None,
+        low_per_s=peak.low_per_s,
+        high_per_s=peak.high_per_s,
+        best_per_s=peak.best_per_s,
         percentile=limits.percentile,
         slo_ms=limits.slo,
-        probes=tuple(_probe(probe) for probe in probes),
-    )
-
-
-def _probe(probe: ProbeResult) -> Probe:
-    return Probe(
-        rate_per_s=probe.rate_per_s,
-        offered_per_s=None,
-        percentile_ms=probe.percentile_ms,
-        outcome="pass" if probe.passes else "fail",
+        probes=tuple(
+            Probe(
+                rate_per_s=probe.asked_per_s,
+                offered_per_s=probe.rate_per_s,
+                percentile_ms=probe.percentile_ms,
+                outcome=OUTCOMES[probe.verdict],
+            )
+            for probe in found.probes
+        ),
     )
 
 
@@ -93,11 +110,12 @@ def _line(probe: ProbeResult, limits: Limits) -> str:
 
 def _table(probes: Sequence[ProbeResult], limits: Limits) -> list[str]:
     """All probes, the slowest rate first."""
-    header = ["requests/s", f"{_percentile(limits)} ms", "goodput/s", "requests", "seconds"]
+    header = ["requests/s", "asked", f"{_percentile(limits)} ms", "goodput/s", "requests", "seconds"]
     in_order = sorted(probes, key=lambda probe: probe.rate_per_s)
     rows = [
         [
             f"{probe.rate_per_s:.2f}",
+            f"{probe.asked_per_s:.2f}",
             _number(probe.percentile_ms),
             _number(probe.goodput_per_s),
             str(probe.num_requests),
@@ -113,22 +131,31 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _conclusion(peak: Peak, limits: Limits, num_clients: int) -> list[str]:
-    if peak.passing is None:
-        assert peak.failing is not None
-        return [f"no peak: {_bound(limits)} is not kept even at {peak.failing.rate_per_s:.2f} requests/s"]
-    if peak.failing is None:
-        return [f"no limit: {peak.passing.rate_per_s:.2f} requests/s still keep {_bound(limits)}"]
-    lines = [
-        f"peak: {peak.passing.rate_per_s:.2f} requests/s keep {_bound(limits)};"
-        f" {peak.failing.rate_per_s:.2f} do not (they are at most {RESOLUTION:.0%} apart)"
-    ]
-    if peak.failing.is_client_late:
-        lines.append(f"  the client could not keep up, not the pipeline: --clients {2 * num_clients}")
-    least_s = MIN_DURATION_S if limits.min_duration is None else limits.min_duration
-    if peak.passing.seconds < least_s:
+def _conclusion(
+    peak: Peak, probes: Sequence[ProbeResult], limits: Limits, num_clients: int, problem: str
+) -> list[str]:
+    lines = [_range(peak, limits), f"  from {sum(probe.seconds for probe in probes):.0f} s of load"]
+    if problem:
+        lines.insert(0, "the search was not finished; what is known:")
+    elif peak.margin is not None and peak.margin > RESOLUTION:
+        lines.append(f"  wider than ±{RESOLUTION:.0%}: longer probes (-v, --duration) narrow it")
+    if any(probe.is_client_late for probe in probes):
         lines.append(
-            f"  it rests on {peak.passing.seconds:.1f} s of load; VALID runs take {least_s:g} s:"
-            f" --duration {least_s:g}"
+            f"  in some probes the client could not keep up, not the pipeline: --clients {2 * num_clients}"
         )
     return lines
+
+
+def _range(peak: Peak, limits: Limits) -> str:
+    low, high = peak.low_per_s, peak.high_per_s
+    if low and high:
+        best = f", most likely {peak.best_per_s:.2f}" if peak.best_per_s else ""
+        return (
+            f"peak: between {low:.2f} and {high:.2f} requests/s (±{peak.margin:.1%}, 95 %){best}:"
+            f" up to there {_bound(limits)} is kept"
+        )
+    if high:
+        return f"no peak: {_bound(limits)} is not kept even at {high:.2f} requests/s"
+    if low:
+        return f"no limit: {low:.2f} requests/s still keep {_bound(limits)}"
+    return f"no peak: no probe shows at which rate {_bound(limits)} is kept, and at which it is not"

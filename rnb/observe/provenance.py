@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.metadata
 import math
 import os
@@ -17,6 +18,7 @@ from rnb.observe import nvml
 
 PACKAGES = ("torch", "numpy", "av", "PyNvVideoCodec", "opencv-python-headless", "triton", "pyarrow")
 GIT_TIMEOUT_S = 5.0
+UNTRACKED_PYTHON = ("ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/*.py")
 CPU_FOLDER = Path("/sys/devices/system/cpu")
 STATE_READINGS = ("sm_clock_mhz", "memory_clock_mhz", "power_w", "temperature_c", "throttle_reasons")
 
@@ -51,12 +53,30 @@ def _package_versions() -> dict[str, str]:
 
 
 def _code() -> dict[str, Any]:
-    """The commit, and whether tracked files differ from it."""
+    """The commit, whether tracked files differ from it, and a hash of what is not in it."""
     # Installed below somebody else's checkout, this file is not tracked there: that commit says nothing.
     if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
-        return {"commit": None, "is_dirty": None}
+        return {"commit": None, "is_dirty": None, "changes": None}
     changes = _git("status", "--porcelain", "--untracked-files=no")
-    return {"commit": _git("rev-parse", "HEAD"), "is_dirty": None if changes is None else bool(changes)}
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "is_dirty": None if changes is None else bool(changes),
+        "changes": _hash_of_changes(),
+    }
+
+
+def _hash_of_changes() -> str | None:
+    """SHA-256 of the difference to the commit, with the Python files that are not tracked; None: no such."""
+    difference = _git("diff", "--binary", "--no-ext-diff", "HEAD")
+    top, untracked = _git("rev-parse", "--show-toplevel"), _git(*UNTRACKED_PYTHON)
+    if difference is None or top is None or untracked is None or not (difference or untracked):
+        return None
+    found = hashlib.sha256(difference.encode("utf-8", "surrogateescape"))
+    for name in sorted(filter(None, untracked.split("\0"))):
+        found.update(os.fsencode(name) + b"\0")
+        with contextlib.suppress(OSError):
+            found.update(Path(top, name).read_bytes())
+    return found.hexdigest()
 
 
 def _git(*arguments: str) -> str | None:
@@ -67,6 +87,7 @@ def _git(*arguments: str) -> str | None:
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,
+            errors="surrogateescape",
             timeout=GIT_TIMEOUT_S,
             check=True,
         )

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from rnb.analysis.summary import summarize
 from rnb.analysis.verdict import judge
+from rnb.campaigns.early_end import EarlyEnd
 from rnb.campaigns.outcome import Outcome
 from rnb.contract.events import DUE, SENT
 from rnb.contract.termination import Termination
@@ -29,30 +32,55 @@ class SimulatedPlayer:
     late_from_per_s: float = math.inf
     fails_at: int = -1
     full_at: int = -1
+    interrupted_at: int = -1
     specs: list[RunSpec] = field(default_factory=list)
     """The runs so far."""
 
-    def __call__(self, spec: RunSpec, logs: Path) -> Outcome:
+    def __call__(self, spec: RunSpec, logs: Path, ending: EarlyEnd | None = None) -> Outcome:
         self.specs.append(spec)
         number, load = len(self.specs), spec.load
         rate_per_s = 1e3 / (load.mean_interval_ms or 0.01)
-        num_requests = load.videos or round((load.duration or 0) * rate_per_s)
+        num_requests = load.warmup + (load.videos or round((load.duration or 0) * rate_per_s))
         run = simulate(
             logs / f"run{number}",
             num_requests=num_requests,
             rate_per_s=rate_per_s,
             speed=self.speeds(number),
+            seed=load.seed,
             has_telemetry=False,
             flags=spec.flags(),
         )
         run.args["mean_interval_ms"] = load.mean_interval_ms
+        run.requests["is_warmup"] = np.arange(num_requests) < load.warmup
         if number == self.fails_at:
             _fail(run, "step 1.0 was killed by SIGKILL")
         if number == self.full_at or (load.mean_interval_ms and rate_per_s > 2 * MOST_PER_S):
             _fill_a_queue(run)
+        elif ending:
+            end_early(run, ending)
         if rate_per_s > self.late_from_per_s:
             run.times[SENT] = run.times[DUE] + 5_000_000
-        return Outcome(run=run, summary=summarize(run), verdict=judge(run), problem=run.meta.message)
+        if number == self.interrupted_at:
+            raise KeyboardInterrupt
+        return outcome_of(run)
+
+
+def outcome_of(run: Run) -> Outcome:
+    return Outcome(run=run, summary=summarize(run), verdict=judge(run), problem=run.meta.message)
+
+
+def end_early(run: Run, ending: EarlyEnd) -> None:
+    """Interrupt a simulated run as `ending` would: what was not done by then is never done."""
+    is_over = run.is_measured & (run.latency_ms > ending.bound_ms)
+    over_ns = np.sort(run.due_ns[is_over]) + round(ending.bound_ms * 1e6)
+    if len(over_ns) <= ending.max_over:
+        return
+    now_ns = int(over_ns[ending.max_over])
+    ending.has_ended = True
+    run.requests["status"][run.ends_ns > now_ns] = "unfinished"
+    run.meta.end_epoch_ns = now_ns
+    run.meta.termination_flag, run.meta.termination = Termination.INTERRUPTED, "INTERRUPTED"
+    _fail(run, "interrupted")
 
 
 def _fail(run: Run, message: str) -> None:

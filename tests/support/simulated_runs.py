@@ -78,6 +78,15 @@ def simulate(
     )
 
 
+def later(run: Run, seconds: float) -> Run:
+    """The same run, played so much later."""
+    shift_ns = round(seconds * 1e9)
+    run.times = {event: times + shift_ns for event, times in run.times.items()}
+    run.meta.start_epoch_ns = run.start_ns + shift_ns
+    run.meta.end_epoch_ns += shift_ns
+    return run
+
+
 def _serve(
     arrivals: NDArray[np.float64], services: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rnb.analysis.estimate import Estimate
+from rnb.analysis.ratio import Ratio
 from rnb.show.page.markup import Content, Markup, per_cent, tag
 from rnb.show.page.scales import Scale, exactly
 
@@ -20,8 +20,7 @@ RATIOS = (0.01, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0, 1000.0)
 @dataclass(frozen=True, kw_only=True)
 class Effect:
     label: Content
-    change: Estimate
-    """As a share: 0.1 is 10 % more."""
+    change: Ratio
     colour: str
     run: str
 
@@ -34,7 +33,7 @@ def forest(title: str, effects: Sequence[Effect], *, is_more_better: bool) -> Ma
         [
             tag("div", effect.label, class_="bar-label", data_run=effect.run),
             tag("div", _drawing(scale, effect), class_="bar", data_run=effect.run),
-            tag("div", _words(effect.change), class_="bar-total", data_run=effect.run),
+            tag("div", str(effect.change), class_="bar-total", data_run=effect.run),
         ]
         for effect in effects
     ]
@@ -45,9 +44,10 @@ def forest(title: str, effects: Sequence[Effect], *, is_more_better: bool) -> Ma
     )
 
 
-def _ends(change: Estimate) -> tuple[float, float]:
-    margin = change.margin or 0.0
-    return change.value - margin, change.value + margin
+def _ends(change: Ratio) -> tuple[float, float]:
+    """As shares: 0.1 is 10 % more."""
+    low, high = change.interval or (change.value, change.value)
+    return low - 1, min(high, RATIOS[-1]) - 1
 
 
 def _scale(low: float, high: float) -> Scale:
@@ -60,15 +60,10 @@ def _scale(low: float, high: float) -> Scale:
     return Scale(kind="log", low=bottom, high=top, unit="", ticks=ticks)
 
 
-def _words(change: Estimate) -> str:
-    margin = "" if change.margin is None else f" ± {100 * change.margin:.1f}"
-    return f"{100 * change.value:+.1f}{margin} %"
-
-
 def _drawing(scale: Scale, effect: Effect) -> Markup:
     low, high = (per_cent(scale.position(1 + end)) for end in _ends(effect.change))
     none, middle = per_cent(scale.position(1.0)), HEIGHT_PX / 2
-    place = per_cent(scale.position(1 + effect.change.value))
+    place = per_cent(scale.position(effect.change.value))
     return tag(
         "svg",
         tag("line", x1=none, x2=none, y1=-3, y2=HEIGHT_PX + 3, class_="zero"),
@@ -78,7 +73,7 @@ def _drawing(scale: Scale, effect: Effect) -> Markup:
         height=HEIGHT_PX,
         role="img",
         tabindex=0,
-        aria_label=_words(effect.change),
+        aria_label=str(effect.change),
     )
 
 

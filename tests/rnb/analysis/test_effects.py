@@ -33,40 +33,45 @@ def bulk(*, ms_per_request: float) -> Run:
 def test_paired_a_constant_delay_is_found_exactly() -> None:
     first, other = run(), run(delay_ms=0.25)
     found = paired_effects(first, other, pair(first, other))
-    assert found.mean_ms.value == pytest.approx(0.25)
+    assert found.mean_ms == pytest.approx(0.25)
     assert found.median_ms.value == pytest.approx(0.25)
-    assert found.mean_ms.margin == pytest.approx(0, abs=1e-6)
-    assert found.latency.value == pytest.approx(0.25 / found.reference_mean_ms)
-    assert found.reference_mean_ms == pytest.approx((first.ends_ns - first.times[DUE]).mean() / 1e6)
+    reference_ms = (first.ends_ns - first.times[DUE]).mean() / 1e6
+    assert found.latency.value == pytest.approx(1 + 0.25 / reference_ms)
+    assert found.latency.interval
+    low, high = found.latency.interval
+    assert high - low < 0.01
 
 
 def test_unpaired_the_same_delay_drowns() -> None:
     found = unpaired_effects(run(), run(delay_ms=0.25, seed=1))
-    assert found.mean_ms.margin
-    assert found.mean_ms.margin > 1
-    assert not found.mean_ms.excludes_zero
+    assert found.latency.interval
+    assert found.latency.interval[1] - found.latency.interval[0] > 0.1
+    assert not found.latency.excludes_one
 
 
 def test_throughput_of_bulk_runs() -> None:
     first, other = bulk(ms_per_request=2), bulk(ms_per_request=1.6)
     found = paired_effects(first, other, pair(first, other))
-    assert found.throughput.value == pytest.approx(0.25)
-    assert found.throughput.excludes_zero
-    assert unpaired_effects(first, other).throughput.value == pytest.approx(0.25)
+    assert found.throughput.value == pytest.approx(1.25)
+    assert found.throughput.excludes_one
+    assert unpaired_effects(first, other).throughput.value == pytest.approx(1.25)
 
 
-def test_repeated_runs_are_compared_by_their_means() -> None:
-    def group(*means_ms: float) -> list[RunMeans]:
-        return [RunMeans(throughput=1e3 / mean, mean_ms=mean, median_ms=mean - 1) for mean in means_ms]
+def test_repeated_runs_are_compared_by_their_geometric_means() -> None:
+    def group(first_ns: int, *means_ms: float) -> list[RunMeans]:
+        return [
+            RunMeans(began_ns=first_ns + 2 * number, throughput=1e3 / mean, mean_ms=mean, median_ms=mean - 1)
+            for number, mean in enumerate(means_ms)
+        ]
 
-    found = effects_between(group(10.0, 11.0, 12.0), group(14.0, 15.0, 16.0))
-    assert found.mean_ms.value == pytest.approx(4.0)
-    assert found.mean_ms.margin == pytest.approx(2.7764 * np.sqrt(2 / 3), rel=1e-3)  # 4 degrees of freedom
-    assert found.median_ms.value == pytest.approx(4.0)
-    assert found.throughput.value == pytest.approx(
-        (1 / 14 + 1 / 15 + 1 / 16) / (1 / 10 + 1 / 11 + 1 / 12) - 1
-    )
-    assert effects_between(group(10.0), group(14.0, 15.0)).mean_ms.margin is None
+    found = effects_between(group(0, 10.0, 11.0, 10.0, 11.0), group(1, 20.0, 22.0, 20.0, 22.0))
+    assert found.latency.value == pytest.approx(2.0, rel=1e-2)
+    assert found.throughput.value == pytest.approx(0.5, rel=1e-2)
+    assert found.mean_ms == pytest.approx(10.5)
+    assert found.median_ms.value == pytest.approx(10.5, rel=0.05)
+    assert found.latency.log.degrees == 5
+    assert found.latency.excludes_one
+    assert effects_between(group(0, 10.0), group(1, 14.0, 15.0)).latency.interval is None
 
 
 def test_the_means_of_a_run() -> None:

@@ -8,15 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rnb.analysis.estimate import (
-    MIN_SERIES,
-    Estimate,
-    change,
-    change_of,
-    mean_of,
-    median_of,
-    of_runs,
-)
+from rnb.analysis.estimate import MIN_SERIES, Estimate, mean_of, median_of, of_runs
 
 
 def test_the_mean_of_five_runs() -> None:
@@ -41,12 +33,6 @@ def test_welch() -> None:
     assert difference.degrees == pytest.approx(136.875, rel=1e-4)
 
 
-def test_the_change_of_two_means_has_the_error_of_both() -> None:
-    found = change(Estimate(value=100.0, error=3.0, degrees=10), Estimate(value=120.0, error=4.0, degrees=10))
-    assert found.value == pytest.approx(0.2)
-    assert found.error == pytest.approx(1.2 * np.hypot(3 / 100, 4 / 120))
-
-
 def test_independent_values_have_the_error_of_the_textbook() -> None:
     errors = [mean_of(np.random.default_rng(seed).normal(5, 2, 4000)).error for seed in range(40)]
     assert np.mean([error for error in errors if error]) == pytest.approx(2 / np.sqrt(4000), rel=0.15)
@@ -57,7 +43,6 @@ def test_a_short_series_has_no_error() -> None:
     assert mean_of(values).error is not None
     for estimate in (mean_of, median_of):
         assert estimate(values[:-1]).error is None
-    assert change_of(values[:-1] + 9, values[:-1] + 8).error is None
 
 
 def test_a_series_that_never_changes_is_known_exactly() -> None:
@@ -96,12 +81,3 @@ def test_equal_queues_are_seldom_told_apart_and_different_ones_often(
         faster += estimate(latencies(2 * seed + 1, 2000, 0.5) - first).excludes_zero
     assert same <= 20
     assert faster >= num_found
-
-
-def test_a_change_of_throughput_is_that_of_the_time_for_the_same_work() -> None:
-    random = np.random.default_rng(0)
-    work = random.choice([1.0, 11.0], 2000)  # clips a video: the same in both runs
-    found = change_of(work * random.normal(1, 0.05, 2000), 0.9 * work * random.normal(1, 0.05, 2000))
-    assert found.value == pytest.approx(1 / 0.9 - 1, abs=0.005)
-    assert found.margin
-    assert found.margin < 0.01  # unpaired it would be ten times that, from the videos' lengths alone

@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
 
-from rnb.analysis.fail_condition import parse_fail_condition
+from rnb.analysis.estimate import Estimate
+from rnb.analysis.fail_condition import Judgement, parse_fail_condition
+from rnb.analysis.ratio import CONFIDENCE, Ratio
+from rnb.analysis.student_t import student_t
+
+
+def ratio(value: float, margin: float) -> Ratio:
+    return Ratio(
+        log=Estimate(value=math.log(value), error=margin / student_t(9, confidence=CONFIDENCE), degrees=9)
+    )
 
 
 @pytest.mark.parametrize(
-    ("text", "change", "fires"),
+    ("text", "value", "margin", "outcome"),
     [
-        ("p99:+5%", 0.051, True),
-        ("p99:+5%", 0.05, False),
-        ("p99:+5%", -0.5, False),
-        ("mean:+0%", 0.001, True),
-        ("mean:+0%", 0.0, False),
-        ("p99.9:+2.5%", 0.026, True),
-        ("throughput:-5%", -0.051, True),
-        ("throughput:-5%", -0.05, False),
-        ("throughput:-5%", 0.5, False),
-        ("goodput:-0%", -0.001, True),
+        ("p99:+5%", 1.10, 0.04, "FAILS"),
+        ("p99:+5%", 1.10, 0.06, "undecided"),
+        ("p99:+5%", 1.00, 0.06, "undecided"),
+        ("p99:+5%", 1.00, 0.04, "holds"),
+        ("p99:+5%", 0.5, 0.3, "holds"),
+        ("mean:+0%", 1.001, 0.0005, "FAILS"),
+        ("p99.9:+2.5%", 1.026, 0.0, "FAILS"),
+        ("throughput:-5%", 0.90, 0.04, "FAILS"),
+        ("throughput:-5%", 0.90, 0.06, "undecided"),
+        ("throughput:-5%", 1.5, 0.3, "holds"),
+        ("goodput:-0%", 0.999, 0.0, "FAILS"),
     ],
 )
-def test_when_it_fires(text: str, change: float, fires: bool) -> None:
-    condition = parse_fail_condition(text)
-    assert condition.fires(change) is fires
-    assert str(condition) == text
+def test_all_of_the_interval_must_be_beyond_the_limit(
+    text: str, value: float, margin: float, outcome: str
+) -> None:
+    found = Judgement(condition=parse_fail_condition(text), group=1, change=ratio(value, margin))
+    assert found.fires is (outcome == "FAILS")
+    told, _, said = str(found).rpartition(": ")
+    assert told.startswith(f"--fail-if {text}: B ×{value:.3f} (")
+    assert said.startswith(outcome)
 
 
 @pytest.mark.parametrize(

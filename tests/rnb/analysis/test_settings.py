@@ -43,6 +43,9 @@ def test_a_difference_in_flags_config_or_commit() -> None:
     other = run(provenance={"commit": "abc", "hostname": "simulated"})
     assert differing(run(), other) == ["commit"]
     assert group_key(settings_of(run())) != group_key(settings_of(other))
+    one, another = ({"commit": "abc", "is_dirty": True, "changes": changes} for changes in ("12", "34"))
+    assert differing(run(provenance=one), run(provenance=another)) == ["changes"]
+    assert group_key(settings_of(run(provenance=one))) != group_key(settings_of(run(provenance=another)))
     other = run()
     other.meta.config = [other.config[0]]
     assert "config[1].gpus" in differing(run(), other)

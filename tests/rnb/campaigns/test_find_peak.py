@@ -1,4 +1,4 @@
-"""The search for the peak, on runs that are only simulated."""
+"""The search for the peak, on runs that are only simulated: of a pipeline, and of queues theory knows."""
 
 from __future__ import annotations
 
@@ -7,51 +7,76 @@ from typing import Any
 
 import pytest
 
-from rnb.campaigns.bisection import Peak, ProbeResult
 from rnb.campaigns.campaign import Campaign, RunFailed
-from rnb.campaigns.find_peak import bulk_rate_per_s, check_number_of_requests, find_peak
+from rnb.campaigns.find_peak import bulk_rate_per_s, check_number_of_requests, peak_search
+from rnb.campaigns.peak_search import RESOLUTION, PeakSearch
 from rnb.contract.termination import UsageError
 from rnb.spec import RunSpec
 from tests.support.played import NOTHING, spec_for
 from tests.support.simulated_campaigns import MOST_PER_S, SimulatedPlayer
+from tests.support.simulated_queues import Queue, player_of
 
 
 def searching(folder: Path, *, slo: float = 60, **load: Any) -> RunSpec:
-    spec = spec_for(folder, [NOTHING], **{"videos": 4000, "mean_interval_ms": 20, **load})
+    spec = spec_for(folder, [NOTHING], **{"videos": 2000, "mean_interval_ms": 20, **load})
     return spec.with_limits(slo=slo, percentile=99, min_duration=0)
 
 
-def search(spec: RunSpec, player: SimulatedPlayer, logs: Path) -> tuple[Peak, list[ProbeResult]]:
-    probes: list[ProbeResult] = []
-    campaign = Campaign(spec, logs, "peak", player)
-    return find_peak(campaign, 1e3 / (spec.load.mean_interval_ms or 1), probes.append), probes
+def search(spec: RunSpec, player: SimulatedPlayer, logs: Path) -> PeakSearch:
+    found = peak_search(Campaign(spec, logs, "peak", player), lambda probe: None)
+    found.run(1e3 / (spec.load.mean_interval_ms or 1))
+    return found
 
 
 def test_the_peak_of_a_simulated_pipeline(tmp_path: Path) -> None:
-    player = SimulatedPlayer()
-    peak, probes = search(searching(tmp_path), player, tmp_path)
-    assert peak.passing in probes
-    assert peak.failing in probes
-    assert peak.passing
-    assert peak.failing
-    assert 110 < peak.passing.rate_per_s < peak.failing.rate_per_s < MOST_PER_S
-    assert peak.failing.rate_per_s / peak.passing.rate_per_s <= 1.03
-    assert peak.passing.percentile_ms
-    assert peak.failing.percentile_ms
-    assert peak.passing.percentile_ms < min(60, peak.failing.percentile_ms)
-    assert peak.passing.goodput_per_s
-    assert peak.passing.num_requests == 4000
-    assert peak.passing.seconds == pytest.approx(4000 / peak.passing.rate_per_s, rel=0.1)
+    found = search(searching(tmp_path), SimulatedPlayer(), tmp_path)
+    peak = found.peak()
+    assert peak.low_per_s
+    assert peak.high_per_s
+    assert 150 < peak.low_per_s < peak.high_per_s < MOST_PER_S
+    last = found.probes[-1]
+    assert last.percentile_ms
+    assert last.goodput_per_s
+    assert last.num_requests == 2000
+    assert last.seconds == pytest.approx(2400 / last.rate_per_s, rel=0.1)
 
 
-def test_probes_differ_in_their_rate_alone(tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "bound_ms"), [("M/M/1", 100), ("M/M/1", 200), ("M/D/1", 50), ("M/D/1", 100), ("M/M/2", 200)]
+)
+def test_the_range_holds_what_theory_says(tmp_path: Path, name: str, bound_ms: float) -> None:
+    """benchmarks/peak_coverage.py has more seeds and cases."""
+    queue, held, seconds = Queue(name=name), 0, []
+    true_per_s = queue.peak_per_s(bound_ms / 1e3)
+    for seed in range(8):
+        spec = searching(tmp_path, slo=bound_ms, seed=1000 * seed)
+        campaign = Campaign(spec, tmp_path, "peak", player_of(queue, seed))
+        found = peak_search(campaign, lambda probe: None)
+        found.run(bulk_rate_per_s(campaign) / 2)
+        peak = found.peak()
+        held += (peak.low_per_s or 0) <= true_per_s <= (peak.high_per_s or 0)
+        seconds.append(sum(probe.seconds for probe in found.probes))
+    assert held >= 6
+    assert max(seconds) * true_per_s / 100 <= 480  # at 100 requests/s
+
+
+def test_probes_have_rates_and_seeds_of_their_own(tmp_path: Path) -> None:
     player, spec = SimulatedPlayer(), searching(tmp_path, seed=3)
-    _, probes = search(spec, player, tmp_path)
-    intervals_ms = [found.load.mean_interval_ms for found in player.specs]
-    assert [spec.with_load(mean_interval_ms=interval_ms) for interval_ms in intervals_ms] == player.specs
-    assert [probe.rate_per_s for probe in probes] == [
-        1e3 / (interval_ms or 0) for interval_ms in intervals_ms
+    found = search(spec, player, tmp_path)
+    assert [one.load.seed for one in player.specs] == list(range(3, 3 + len(found.probes)))
+    assert [probe.asked_per_s for probe in found.probes] == [
+        1e3 / (one.load.mean_interval_ms or 0) for one in player.specs
     ]
+    assert {one.load.videos for one in player.specs} == {1000, 2000}
+    assert all(one.load.warmup == (one.load.videos or 0) // 5 for one in player.specs)
+
+
+def test_the_rate_is_the_one_that_was_offered(tmp_path: Path) -> None:
+    found = search(searching(tmp_path), SimulatedPlayer(), tmp_path)
+    played = [probe for probe in found.probes if "ended early" not in probe.outcome]
+    assert all(probe.rate_per_s == pytest.approx(probe.asked_per_s, rel=0.15) for probe in played)
+    assert sum(probe.rate_per_s != probe.asked_per_s for probe in played) >= len(played) - 1
 
 
 def test_what_it_begins_with(tmp_path: Path) -> None:
@@ -64,26 +89,39 @@ def test_what_it_begins_with(tmp_path: Path) -> None:
 
 
 def test_a_full_queue_fails_and_says_so(tmp_path: Path) -> None:
-    peak, probes = search(searching(tmp_path, mean_interval_ms=1.5), SimulatedPlayer(), tmp_path)
-    assert not probes[0].passes
-    assert "queue full" in probes[0].outcome
-    assert peak.passing
+    found = search(searching(tmp_path, mean_interval_ms=1.5), SimulatedPlayer(), tmp_path)
+    assert found.probes[0].verdict == "fails"
+    assert "queue full" in found.probes[0].outcome
+    assert found.peak().low_per_s
+
+
+def test_a_probe_that_cannot_pass_ends_early(tmp_path: Path) -> None:
+    found = search(searching(tmp_path, mean_interval_ms=2.5), SimulatedPlayer(), tmp_path)
+    first = found.probes[0]  # 400 requests/s, for a pipeline that takes 250
+    assert first.verdict == "fails"
+    assert "ended early" in first.outcome
+    assert first.seconds < 1
 
 
 def test_a_late_client_is_marked(tmp_path: Path) -> None:
-    peak, _ = search(searching(tmp_path), SimulatedPlayer(late_from_per_s=80), tmp_path)
-    assert peak.failing
-    assert peak.failing.is_client_late
+    found = search(searching(tmp_path), SimulatedPlayer(late_from_per_s=80), tmp_path)
+    late = [probe for probe in found.probes if probe.is_client_late]
+    assert late
+    assert {probe.verdict for probe in late} == {"fails"}
 
 
-def test_a_run_that_fails_ends_the_search(tmp_path: Path) -> None:
-    with pytest.raises(RunFailed, match=r"^the run in .*run3 failed$"):
-        search(searching(tmp_path), SimulatedPlayer(fails_at=3), tmp_path)
+def test_a_run_that_fails_ends_the_search_and_leaves_what_is_known(tmp_path: Path) -> None:
+    spec, player = searching(tmp_path), SimulatedPlayer(fails_at=4)
+    found = peak_search(Campaign(spec, tmp_path, "peak", player), lambda probe: None)
+    with pytest.raises(RunFailed, match=r"^the run in .*run4 failed$"):
+        found.run(50.0)
+    assert [probe.asked_per_s for probe in found.probes] == [50, 100, 200]
+    assert found.peak().low_per_s
 
 
 def test_being_too_short_alone_does_not_fail_a_probe(tmp_path: Path) -> None:
-    _, probes = search(searching(tmp_path).with_limits(min_duration=600), SimulatedPlayer(), tmp_path)
-    assert probes[0].outcome == "passes"
+    found = search(searching(tmp_path).with_limits(min_duration=600), SimulatedPlayer(), tmp_path)
+    assert found.probes[0].outcome == "passes: 0.00% over the bound"
 
 
 def test_too_few_requests_for_the_percentile(tmp_path: Path) -> None:
@@ -92,5 +130,11 @@ def test_too_few_requests_for_the_percentile(tmp_path: Path) -> None:
         check_number_of_requests(searching(tmp_path, videos=458))
     spec = searching(tmp_path, slo=900, videos=None, duration=5)
     check_number_of_requests(spec)  # that depends on the rate
-    with pytest.raises(UsageError, match=r"--duration 5: too short at 50 requests/s: 250 requests, and p99"):
+    with pytest.raises(UsageError, match=r"--duration 5 at 50 requests/s: --find-peak needs at least 459"):
         search(spec, SimulatedPlayer(), tmp_path)
+
+
+def test_a_narrow_range_needs_no_more_probes(tmp_path: Path) -> None:
+    margin = search(searching(tmp_path, videos=6000), SimulatedPlayer(), tmp_path).peak().margin
+    assert margin
+    assert margin <= RESOLUTION

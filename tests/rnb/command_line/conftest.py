@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rnb.campaigns.early_end import EarlyEnd
 from rnb.campaigns.outcome import Outcome
 from rnb.command_line import benchmark, commands
+from rnb.observe.observer import Observer
 from rnb.show import console
 from rnb.spec import RunSpec
 from tests.support.played import NOTHING
@@ -29,8 +31,9 @@ def player(monkeypatch: pytest.MonkeyPatch) -> SimulatedPlayer:
     """Plays the runs of all commands."""
     found = SimulatedPlayer()
 
-    def play(spec: RunSpec, logs: Path, **_: Any) -> Outcome:
-        return found(spec, logs)
+    def play(spec: RunSpec, logs: Path, *, observers: Sequence[Observer] = (), **_: Any) -> Outcome:
+        ending = next((one for one in observers if isinstance(one, EarlyEnd)), None)
+        return found(spec, logs, ending)
 
     monkeypatch.setattr(commands, "play_and_judge", play)
     return found

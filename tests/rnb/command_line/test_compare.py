@@ -20,7 +20,7 @@ from tests.support.sample_runs import (
     write_run,
     write_seed_run,
 )
-from tests.support.simulated_runs import simulate
+from tests.support.simulated_runs import later, simulate
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,11 +51,25 @@ def row(lines: list[str], name: str) -> list[str]:
     return line.removeprefix(name).split()
 
 
-def save(logs: Path, **simulation: Any) -> Path:
-    """A simulated run in a folder of its own."""
+def save(logs: Path, *, began_s: float = 0, **simulation: Any) -> Path:
+    """A simulated run in a folder of its own, played so much later than others."""
     folder = create(logs, vars(arguments()))
-    write(simulate(folder, has_telemetry=False, **{"num_requests": 1000, **simulation}), folder)
+    run = simulate(folder, has_telemetry=False, **{"num_requests": 1000, **simulation})
+    write(later(run, began_s), folder)
     return folder
+
+
+LONG_ENOUGH = {"slo": None, "percentile": None}
+"""Flags of a run that claims no percentile, so that it is not too short for one."""
+
+
+def save_in_turn(*sides: tuple[Path, float], num_rounds: int = 4, **flags: Any) -> None:
+    """Repeats of each side, whose speed is its own but for some noise."""
+    random = np.random.default_rng(0)
+    for number in range(num_rounds * len(sides)):
+        logs, speed = sides[number % len(sides)]
+        noisy = speed * float(np.exp(random.normal(0, 0.01)))
+        save(logs, began_s=100 * number, rate_per_s=100, speed=noisy, flags={**LONG_ENOUGH, **flags})
 
 
 def test_a_table_with_a_column_for_each_run_and_its_difference(tmp_path: Path, output: Comparison) -> None:
@@ -94,15 +108,63 @@ def test_what_differs_in_flags_and_config(tmp_path: Path, output: Comparison) ->
 
 
 def test_the_verdict_and_what_it_rests_on(tmp_path: Path, output: Comparison) -> None:
-    lines = output(save(tmp_path), save(tmp_path, speed=1.1))
+    save_in_turn((tmp_path / "one", 1.0), (tmp_path / "two", 1.1))
+    lines = output(tmp_path / "one", tmp_path / "two")
     start = lines.index("B against A: faster")
     results, schedule, throughput, latency = lines[start + 1 : start + 5]
-    assert results == "  results     1000 of 1000 requests have the same as in A"
-    assert schedule == "  schedule    the same videos at the same times, paired by request"
-    assert throughput.startswith("  throughput  +0.")
-    assert latency.startswith("  latency     mean -18.")
+    assert results == "  results     4000 of 4000 requests have the same as in A"
+    assert schedule == "  schedule    the same videos at the same times, compared run by run"
+    assert throughput.startswith("  throughput  ×1.0")
+    assert latency.startswith("  latency     mean ×0.8")
+    assert " to 0.9" in latency
     assert "ms (decides); median -" in latency
+    assert not any(line.startswith("Not played in turn") for line in lines)
+
+
+def test_single_runs_only_differ(tmp_path: Path, output: Comparison) -> None:
+    lines = output(save(tmp_path), save(tmp_path, speed=1.1))
+    assert "B against A: differs within these runs (repeat to confirm)" in lines
+    assert "  schedule    the same videos at the same times, paired by request" in lines
     assert lines[-1].startswith("One run on each side: ")
+
+
+def test_another_load_gets_no_verdict(tmp_path: Path, output: Comparison) -> None:
+    lines = output(save(tmp_path, rate_per_s=100 / 3), save(tmp_path, rate_per_s=100))
+    [line] = [line for line in lines if line.startswith("B against A: ")]
+    assert line.startswith("B against A: no verdict (the offered load differs: ")
+    assert " requests/s against " in line
+    assert row(lines, "end to end mean ms")
+
+
+def test_a_run_that_was_cut_says_so(tmp_path: Path, output: Comparison) -> None:
+    folder = create(tmp_path, vars(arguments()))
+    run = simulate(folder, num_requests=4000, rate_per_s=100, has_telemetry=False)
+    for event in run.events[2:]:
+        run.times[event][:400] += np.linspace(8e9, 0, 400).astype(np.int64)
+    write(run, folder)
+    lines = output(save(tmp_path, num_requests=4000, rate_per_s=100), folder)
+    [line] = [line for line in lines if line.startswith("Figures are of the steady part of the run: B from ")]
+    assert line.endswith(" s on.")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("num_groups", [2, 4, 30])
+def test_it_keeps_within_the_terminal(
+    tmp_path: Path, output: Comparison, monkeypatch: pytest.MonkeyPatch, columns: int, num_groups: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for index in range(num_groups):
+        flags = {
+            "queue_size": 100 + index,
+            "data": f"/a/folder/with/a/long/name/{index}",
+            "batch_size": index,
+        }
+        save(tmp_path, num_requests=200, rate_per_s=100 + index, flags=flags)
+    lines = output(tmp_path)
+    assert max(map(len, lines)) <= columns
+    assert " ".join(" ".join(lines).split()).count(" against A: ") == num_groups - 1
+    if num_groups == 30:
+        assert any(line.startswith("B mean_interval_ms ") for line in lines)
 
 
 def test_runs_of_the_same_flags_and_config(tmp_path: Path, output: Comparison) -> None:
@@ -158,9 +220,8 @@ def test_repeats_are_shown_as_one(tmp_path: Path, output: Comparison) -> None:
     lines = output(tmp_path / "before", tmp_path / "after")
     assert [line[0] for line in lines[:6]] == list("AAABBB")
     assert row(lines, "end to end mean ms") == ["17.600", "±", "3.975", "35.200", "±", "7.949", "+100.0%"]
-    assert "B against A: slower" in lines
     assert "  schedule    the same videos at the same times, compared run by run" in lines
-    assert lines[-1].startswith("Of repeated runs: the mean over the runs ± ")
+    assert any(line.startswith("Of repeated runs: the mean over the runs ± ") for line in lines)
 
 
 def sweep(folder: Path) -> None:
@@ -173,13 +234,17 @@ def test_a_sweep_is_a_table_with_a_row_for_each_group(tmp_path: Path, output: Co
     lines = output(tmp_path)
     assert row(lines, "differs") == ["batch_size", "queue_size"]
     verdicts = [line.split("  ") for line in lines if " against A: " in line]
-    assert [cells[0] for cells in verdicts] == [f"{letter} against A: faster" for letter in "BCDE"]
-    assert verdicts[0][1].startswith("mean latency -10.")
-    settings, figures = [line.split() for line in lines if line.startswith("E ")][1::2]
+    assert [cells[0] for cells in verdicts] == [
+        f"{letter} batch_size {size} queue_size 100 against A: differs within these runs (repeat to confirm)"
+        for letter, size in zip("BCDE", (2, 4, 8, 16), strict=True)
+    ]
+    assert verdicts[0][1].startswith("mean latency ×0.900 (0.8")
+    _, settings, _, figures = [line.split() for line in lines if line.startswith("E ")]
     assert settings == ["E", "16", "100"]
+    assert figures[:5] == ["E", "batch_size", "16", "queue_size", "100"]
     header = next(line for line in lines if "videos/s" in line)
     assert header.split("  ")[-1].strip() == "end to end p99 ms"
-    assert len(figures) == 1 + 4
+    assert len(figures) == 5 + 4
 
 
 def test_filters_and_groups_of_a_sweep(tmp_path: Path, output: Comparison) -> None:
@@ -206,15 +271,43 @@ def test_folders_without_a_complete_run_are_skipped_in_a_sweep(tmp_path: Path, o
 
 
 def test_a_condition_that_fires(tmp_path: Path, output: Comparison) -> None:
-    runs = [write_run(tmp_path, factor=factor) for factor in (1, 1.04, 1.06)]
-    conditions = ["--fail-if", "p90:+5%", "--fail-if", "throughput:-5%"]
-    assert output(*runs, *conditions, status=1)[-4:] == [
-        "--fail-if p90:+5%: B +4.0%: holds",
-        "--fail-if p90:+5%: C +6.0%: FAILS",
-        "--fail-if throughput:-5%: B +0.0%: holds",
-        "--fail-if throughput:-5%: C +0.0%: holds",
+    sides = [tmp_path / name for name in ("one", "same", "slower")]
+    save_in_turn(*zip(sides, (1.0, 1.0, 0.9), strict=True))
+    conditions = ["--fail-if", "mean:+5%", "--fail-if", "throughput:-5%"]
+    judged = output(*sides, *conditions, status=1)[-4:]
+    assert [(line.split()[1:3], line.split(": ")[-1]) for line in judged] == [
+        (["mean:+5%:", "B"], "holds"),
+        (["mean:+5%:", "C"], "FAILS"),
+        (["throughput:-5%:", "B"], "holds"),
+        (["throughput:-5%:", "C"], "holds"),
     ]
-    assert output(*runs[:2], *conditions)[-1] == "--fail-if throughput:-5%: B +0.0%: holds"
+    assert " C ×1.1" in judged[1]
+    assert output(*sides[:2], *conditions)[-1].endswith(": holds")
+
+
+def test_noise_alone_does_not_fire(tmp_path: Path, output: Comparison) -> None:
+    """The figure itself is beyond the limit."""
+    sides = tmp_path / "one", tmp_path / "two"
+    for number, speed in enumerate((1.0, 0.85, 1.05, 1.05, 0.95, 0.8)):
+        save(sides[number % 2], began_s=100 * number, rate_per_s=100, speed=speed, flags=LONG_ENOUGH)
+    judged = output(*sides, "--fail-if", "mean:+5%")[-1]
+    assert float(judged.split("×")[1].split()[0]) > 1.05
+    assert judged.endswith(": undecided; more repeats narrow the interval")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"slo": None, "percentile": None}, "A is a single run, so there is no interval: repeat both sides"),
+        ({"min_duration": 600}, "A is INVALID: too short; what it shows is no ground to pass"),
+    ],
+)
+def test_what_shows_nothing_is_no_pass(
+    tmp_path: Path, output: Comparison, flags: dict[str, Any], message: str
+) -> None:
+    runs = [save(tmp_path, rate_per_s=100, seed=1, flags=flags) for _ in range(2)]
+    [line] = output(*runs, "--fail-if", "p99:+5%", status=2)
+    assert line.startswith(f"compare.py: error: --fail-if p99:+5%: {message}")
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,12 @@ def code_of(module: Path) -> dict[str, object]:
         "import importlib.util, json, sys;"
         "spec = importlib.util.spec_from_file_location('provenance', sys.argv[1]);"
         "module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module);"
-        "facts = module.collect(); print(json.dumps([facts['commit'], facts['is_dirty']]))"
+        "facts = module.collect(); print(json.dumps([facts['commit'], facts['is_dirty'], facts['changes']]))"
     )
     output = subprocess.run(
         [sys.executable, "-c", script, str(module)], check=True, capture_output=True, text=True
     )
-    return dict(zip(("commit", "is_dirty"), json.loads(output.stdout), strict=True))
+    return dict(zip(("commit", "is_dirty", "changes"), json.loads(output.stdout), strict=True))
 
 
 @pytest.fixture
@@ -69,21 +69,33 @@ def test_the_commit_and_whether_it_is_dirty(checkout: Path) -> None:
     git(checkout, "commit", "-q", "-m", "Add it")
     module = checkout / "provenance.py"
     commit = git(checkout, "rev-parse", "HEAD")
-    assert code_of(module) == {"commit": commit, "is_dirty": False}
+    assert code_of(module) == {"commit": commit, "is_dirty": False, "changes": None}
     (checkout / "untracked").touch()
-    assert code_of(module) == {"commit": commit, "is_dirty": False}
+    assert code_of(module) == {"commit": commit, "is_dirty": False, "changes": None}
     (checkout / "other").write_text("changed")
-    assert code_of(module) == {"commit": commit, "is_dirty": True}
+    assert code_of(module)["is_dirty"] is True
+
+
+def test_two_dirty_trees_are_told_apart(checkout: Path) -> None:
+    git(checkout, "add", "provenance.py")
+    git(checkout, "commit", "-q", "-m", "Add it")
+    found = []
+    for name, text in (("other", "one"), ("other", "two"), ("step.py", "three"), ("step.py", "four")):
+        (checkout / name).write_text(text)
+        found.append(code_of(checkout / "provenance.py")["changes"])
+    assert len(set(found)) == 4
+    assert all(isinstance(changes, str) and len(changes) == 64 for changes in found)
+    assert code_of(checkout / "provenance.py")["changes"] == found[-1]
 
 
 def test_somebody_elses_repository_says_nothing(checkout: Path) -> None:
-    assert code_of(checkout / "provenance.py") == {"commit": None, "is_dirty": None}
+    assert code_of(checkout / "provenance.py") == {"commit": None, "is_dirty": None, "changes": None}
 
 
 def test_outside_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     shutil.copy(MODULE, tmp_path / "provenance.py")
-    assert code_of(tmp_path / "provenance.py") == {"commit": None, "is_dirty": None}
+    assert code_of(tmp_path / "provenance.py") == {"commit": None, "is_dirty": None, "changes": None}
 
 
 def test_without_git(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rnb.analysis.comparison import FASTER, SLOWER, Contrast
 from rnb.analysis.estimate import Estimate
 from rnb.analysis.figures import GOODPUT, MAIN_FIGURES, Figure
+from rnb.analysis.ratio import CONFIDENCE
 from rnb.show.page.forest import Effect, forest
 from rnb.show.page.markup import Content, Markup, tag
 from rnb.show.page.subject import Subject
@@ -24,7 +25,8 @@ def section(runs: Sequence[Subject]) -> Markup | None:
     if not compared:
         return None
     explanation = (
-        f"Against {firsts[0].group_letter}, with 95 % intervals. Requests are paired where both runs played "
+        f"Against {firsts[0].group_letter}: how many times as much, with {CONFIDENCE:.0%} intervals. "
+        "Requests are paired where both runs played "
         "the same schedule; where all come at once the throughput decides, else the mean latency."
     )
     forests = [_forest(compared, is_latency=True), _forest(compared, is_latency=False)]
