@@ -134,10 +134,10 @@ class Run:
 
         It begins when the first measured request is due; where that is the same time for all and some are to
         warm up, when as many requests were done as those. It ends when the last measured request was done, or
-        with the run if one was not.
+        with the run if one was not. That of a run that never started is empty.
         """
         measured, due_ns = self.is_measured, self.due_ns
-        if not measured.any():
+        if self.meta.start_epoch_ns is None or not measured.any():
             return self.end_ns, self.end_ns
         is_done = self.ended_as("finished", "failed")
         start_ns = int(due_ns[measured].min())
