@@ -41,7 +41,7 @@ def test_the_figures_of_a_slice_are_those_of_the_requests_that_were_due_in_it() 
     for slices, percent in ((found.p50_ms, 50), (found.p99_ms, 99), (found.slowest_ms, 100)):
         width_s = run.seconds / len(slices.values)
         for at in (0, len(slices.values) // 2):
-            inside = np.abs(due_s - slices.middles_s[at]) < width_s / 2
+            inside = np.abs(due_s - slices.middles_s[at]) <= width_s / 2
             expected = np.percentile(run.latency_ms[inside], percent, method="inverted_cdf")
             assert slices.values[at] == expected
 

@@ -41,7 +41,8 @@ class Comparison:
 
 
 @pytest.fixture
-def output(capsys: pytest.CaptureFixture[str]) -> Comparison:
+def output(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Comparison:
+    monkeypatch.setenv("COLUMNS", "500")  # Whatever the terminal of the tests is like.
     return Comparison(capsys)
 
 
@@ -299,7 +300,10 @@ def test_noise_alone_does_not_fire(tmp_path: Path, output: Comparison) -> None:
     ("flags", "message"),
     [
         ({"slo": None, "percentile": None}, "A is a single run, so there is no interval: repeat both sides"),
-        ({"min_duration": 600}, "A is INVALID: too short; what it shows is no ground to pass"),
+        (
+            {"min_duration": 600, "slo": None, "percentile": None},
+            "A is INVALID: too short; what it shows is no ground to pass",
+        ),
     ],
 )
 def test_what_shows_nothing_is_no_pass(

@@ -190,7 +190,9 @@ def test_events_are_marked_on_the_axis_of_time() -> None:
         PlayedFault(fault="kill:step0@99s", what="step 0 is killed", start_epoch_ns=None, end_epoch_ns=None),
     ]
     [subject] = alone(run)
-    assert subject.findings.faults == [(5.0, 6.0, "step <1> stands still")]
+    [(start_s, end_s, what)] = subject.findings.faults
+    assert what == "step <1> stands still"
+    assert (start_s, end_s) == pytest.approx((5.0, 6.0), abs=0.1)
     words = Reader(render([subject])).words
     assert "step <1> stands still" in words
     assert "step 0.0, step 1.0, step 1.1 served nothing for 2 s" in words
