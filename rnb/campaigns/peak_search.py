@@ -2,7 +2,8 @@
 
 A probe is a function from a rate to a ProbeResult, so that the search knows nothing of runs. Each probe draws
 its own arrivals, so the probes tell together where the limit is and how well that is known
-(rnb/analysis/rate_limit.py). The search ends when that is within RESOLUTION, or after MAX_PROBES.
+(rnb/analysis/rate_limit.py). The search ends when that is within RESOLUTION, after MAX_PROBES, or after
+MOST_LOAD.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ PASSES, FAILS, UNDECIDED = "passes", "fails", "undecided"
 RESOLUTION = 0.05
 """The search ends when the range is at most this share to either side."""
 MAX_PROBES, MIN_PROBES = 22, 12
+MOST_LOAD = 18.5
+"""Once the limit is bracketed, no probe begins after as much load as so many long ones at the limit."""
 MAX_DOUBLINGS = 20
 MAX_HALVINGS = 4
 """A pipeline that misses the bound at a sixteenth of the first rate does not owe it to the rate."""
@@ -95,7 +98,7 @@ class PeakSearch:
         self.probes: list[ProbeResult] = []
         self._probe, self._share = probe, share
         self._estimate_per_s: float | None = None
-        self._offset = MOST_OFFSET
+        self._offset, self._num_bracketing = MOST_OFFSET, 0
         self._limit: RateLimit | None = None
 
     def run(self, start_per_s: float) -> None:
@@ -103,8 +106,8 @@ class PeakSearch:
         low, high = self._bracket(start_per_s)
         if low is None or high is None:
             return
-        self._estimate_per_s = math.sqrt(low * high)
-        while len(self.probes) < MAX_PROBES and not self._is_known():
+        self._estimate_per_s, self._num_bracketing = math.sqrt(low * high), len(self.probes)
+        while len(self.probes) < MAX_PROBES and not self._is_known() and not self._is_spent():
             sign = 1 if len(self.probes) % 2 else -1
             self._try(self._estimate_per_s * math.exp(sign * self._offset))
             self._update()
@@ -178,3 +181,10 @@ class PeakSearch:
 
     def _is_known(self) -> bool:
         return self._limit is not None and len(self.probes) >= MIN_PROBES and self._limit.margin <= RESOLUTION
+
+    def _is_spent(self) -> bool:
+        """Whether another probe would be too much load."""
+        assert self._estimate_per_s is not None
+        near = self.probes[self._num_bracketing :]
+        num_sent = sum(probe.seconds for probe in near) * self._estimate_per_s
+        return num_sent > MOST_LOAD * max((probe.num_requests for probe in near), default=1)

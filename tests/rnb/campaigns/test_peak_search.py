@@ -13,6 +13,7 @@ from rnb.campaigns.peak_search import (
     MAX_DOUBLINGS,
     MAX_HALVINGS,
     MAX_PROBES,
+    MOST_LOAD,
     PASSES,
     RESOLUTION,
     UNDECIDED,
@@ -34,7 +35,10 @@ def mm1_share(rate_per_s: float) -> float:
 class Responder:
     """Answers probes: a Poisson number of groups of requests over the bound."""
 
-    def __init__(self, share: Share = mm1_share, *, group: int = 5, seed: int = 0) -> None:
+    def __init__(
+        self, share: Share = mm1_share, *, group: int = 5, seed: int = 0, slowness: float = 1.0
+    ) -> None:
+        self._slowness = slowness
         self._share, self._group, self._random = share, group, np.random.default_rng(seed)
         self.asked: list[tuple[float, bool]] = []
 
@@ -52,6 +56,7 @@ class Responder:
             outcome=verdict,
             num_requests=num_requests,
             num_over=num_over,
+            seconds=self._slowness * num_requests / rate_per_s,
         )
 
 
@@ -100,6 +105,17 @@ def test_it_ends_after_so_many_probes_and_says_how_far_it_got() -> None:
     margin = search.peak().margin
     assert margin
     assert margin > RESOLUTION
+
+
+def test_it_ends_after_so_much_load() -> None:
+    """Probes that take twice as long as they should."""
+    responder = Responder(group=60, slowness=2.0)
+    search = searched(responder, 100.0)
+    long = [
+        probe for probe, (_, is_short) in zip(search.probes, responder.asked, strict=True) if not is_short
+    ]
+    assert len(search.probes) < MAX_PROBES
+    assert len(long) == pytest.approx(MOST_LOAD / 2, abs=2)
 
 
 def test_what_is_known_when_a_probe_ends_the_search() -> None:

@@ -97,7 +97,7 @@ def test_a_late_client_is_not_taken_for_the_pipelines_limit(player: SimulatedPla
 
 
 def test_a_range_that_stays_wide_says_what_narrows_it(player: SimulatedPlayer, command: Any) -> None:
-    command("--find-peak", "--slo", "60", "-v", "459", "--min-duration", "0", "-mi", "20")
+    command("--find-peak", "--slo", "60", "-v", "700", "--min-duration", "0", "-mi", "20")
     assert "  wider than ±5%: longer probes (-v, --duration) narrow it" in command.lines
 
 
