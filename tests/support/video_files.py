@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 
 from tests.support import numbered_videos as nv
-from tests.support.numbered_videos import H264, HEVC, MPEG2, MPEG4, NUM_FRAMES, VP8, VP9, Coded, Packets
+from tests.support.numbered_videos import H264, HEVC, MPEG2, MPEG4, NUM_FRAMES, VP9, Coded, Packets
 
 Maker = Callable[[Path], Path]
 """Makes the file in a folder; its name there is its own."""
@@ -163,7 +163,6 @@ DAMAGED_STREAMS = {
     "hevc_b3": (HEVC["b3"], (".mp4", ".ts")),
     "mpeg4_b2": (MPEG4["b2"], (".avi", ".mp4")),
     "mpeg2_b2": (MPEG2["b2"], (".ts", ".mpg")),
-    "vp8_plain": (VP8["plain"], (".webm",)),
     "vp9_plain": (VP9["plain"], (".webm",)),
     "mjpeg_plain": (Coded("mjpeg", "yuvj420p"), (".avi",)),
 }

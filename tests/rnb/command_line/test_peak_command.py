@@ -146,7 +146,7 @@ def test_a_real_search(
     [campaign] = (tmp_path / "logs").iterdir()
     assert campaign.name.endswith("-peak")
     assert re.search(
-        r"<h1>Peak: [\d.]+ to [\d.]+/s with p90 within 100 ms</h1>", (campaign / "report.html").read_text()
+        r"<h1>(Peak|No peak): [^<]*p90 within 100 ms[^<]*</h1>", (campaign / "report.html").read_text()
     )
     runs = [read(folder) for folder in campaign.iterdir() if folder.is_dir()]
     assert len(runs) == out.count(" requests/s: p90 ") >= 2
