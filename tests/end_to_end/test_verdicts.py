@@ -17,7 +17,8 @@ def test_an_invalid_run_ends_well_but_has_a_status_of_its_own(bench: Bench) -> N
     headline = next(line for line in lines if line.startswith("INVALID: "))
     assert "too short" in headline
     assert "latency bound missed" in headline
-    assert "  latency bound missed: 700 of 700 requests took more than 0.001 ms, p99 allows 1 %" in lines
+    [missed] = [line for line in lines if line.startswith("  latency bound missed: ")]
+    assert missed.endswith(" requests took more than 0.001 ms, p99 allows 1 %")
     reason = next(index for index, line in enumerate(lines) if line.startswith("  too short: "))
     assert lines[reason].endswith(" s, at least 60 s are asked for")
     assert lines[reason + 1].startswith("    to do: -v ")

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-
 SPIN = """
 import time
 end = time.monotonic() + 60
