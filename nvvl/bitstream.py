@@ -69,23 +69,23 @@ def is_exact_start(units: list[bytes], codec: str) -> bool:
     (an open group of pictures; with intra refresh it does), and for HEVC's random access points.
     """
     if codec == "hevc":
-        return any(HEVC_FIRST_IRAP <= _hevc_type(unit) <= HEVC_LAST_IRAP for unit in units)
-    return any(_h264_type(unit) == H264_IDR or _recovers_at_once(unit) for unit in units)
+        return any(HEVC_FIRST_IRAP <= hevc_type(unit) <= HEVC_LAST_IRAP for unit in units)
+    return any(h264_type(unit) == H264_IDR or _recovers_at_once(unit) for unit in units)
 
 
 def heads_of(units: Iterable[bytes], codec: str) -> list[bytes]:
     """The units, cut off where nothing is read any more; parameter sets are whole."""
     kept = H264_PARAMETER_SETS if codec == "h264" else HEVC_PARAMETER_SETS
-    kind_of = _h264_type if codec == "h264" else _hevc_type
+    kind_of = h264_type if codec == "h264" else hevc_type
     return [unit if kind_of(unit) in kept else unit[:UNIT_HEAD] for unit in units]
 
 
 def num_pictures(units: Iterable[bytes], codec: str) -> int:
     """How many pictures or fields begin in a packet: slices that begin with the first block of theirs."""
     if codec == "hevc":
-        slices = (unit for unit in units if _hevc_type(unit) <= HEVC_LAST_SLICE)
+        slices = (unit for unit in units if hevc_type(unit) <= HEVC_LAST_SLICE)
         return sum(len(unit) > 2 and unit[2] >> 7 for unit in slices)
-    slices = (unit for unit in units if _h264_type(unit) in H264_PICTURE_HEADS)
+    slices = (unit for unit in units if h264_type(unit) in H264_PICTURE_HEADS)
     return sum(unit[1] >> 7 for unit in slices)
 
 
@@ -106,11 +106,11 @@ def is_unreferenced(units: list[bytes], codec: str, top_layer: int = 0) -> bool:
     picture may still be referred to from above (H.265, table 7-1).
     """
     if codec == "hevc":
-        slices = [unit for unit in units if _hevc_type(unit) <= HEVC_LAST_SLICE]
+        slices = [unit for unit in units if hevc_type(unit) <= HEVC_LAST_SLICE]
         return bool(slices) and all(_is_hevc_unreferenced(unit, top_layer) for unit in slices)
-    if any(_h264_type(unit) in H264_DATA_PARTITIONS for unit in units):
+    if any(h264_type(unit) in H264_DATA_PARTITIONS for unit in units):
         return False
-    slices = [unit for unit in units if _h264_type(unit) in (H264_SLICE, H264_IDR)]
+    slices = [unit for unit in units if h264_type(unit) in (H264_SLICE, H264_IDR)]
     return bool(slices) and all(unit[0] & 0x60 == 0 for unit in slices)
 
 
@@ -119,22 +119,24 @@ def temporal_layer(units: list[bytes]) -> int:
     return max((unit[1] & 7) - 1 for unit in units) if units else 0
 
 
-def _h264_type(unit: bytes) -> int:
+def h264_type(unit: bytes) -> int:
+    """nal_unit_type (H.264, table 7-1)."""
     return unit[0] & 31
 
 
-def _hevc_type(unit: bytes) -> int:
+def hevc_type(unit: bytes) -> int:
+    """nal_unit_type (H.265, table 7-1)."""
     return unit[0] >> 1 & 63
 
 
 def _is_hevc_unreferenced(unit: bytes, top_layer: int) -> bool:
-    kind = _hevc_type(unit)
+    kind = hevc_type(unit)
     return kind <= HEVC_LAST_SUBLAYER_NON_REFERENCE and kind % 2 == 0 and (unit[1] & 7) - 1 == top_layer
 
 
 def _recovers_at_once(unit: bytes) -> bool:
     """Whether an SEI unit holds a recovery point with recovery_frame_cnt 0 (H.264, D.1.8): one set bit."""
-    if _h264_type(unit) != H264_SEI:
+    if h264_type(unit) != H264_SEI:
         return False
     position = 1
     while position + 2 < len(unit):

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from nvvl.bitstream import NalFormat
 from nvvl.picture import Color, Orientation
@@ -92,6 +93,11 @@ class VideoIndex:
     damage: Sequence[int]
     num_sure: int
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def is_placed(self) -> bool:
+        """Whether each packet's place in the order of display is known."""
+        return not self.counted and HIDDEN not in self.order
 
     @property
     def is_damaged(self) -> bool:

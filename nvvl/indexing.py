@@ -116,6 +116,8 @@ class _Scan:
 
         Not where streams were spliced: at a start, with a jump of the clock.
         """
+        if not self.incomplete:
+            return []
         spliced = {start - before for start in self._jumps() for before in range(1, GAP_REACH + 2)}
         return [packet for packet in self.incomplete if packet not in spliced]
 

@@ -14,7 +14,7 @@ from nvvl.convert import Surfaces, coefficients
 from nvvl.damage import Damage
 from nvvl.engine_feed import OutOfStep, decoded, decoded_singly
 from nvvl.errors import VideoError
-from nvvl.index import HIDDEN, StreamInfo, VideoIndex
+from nvvl.index import StreamInfo, VideoIndex
 from nvvl.reader import payloads_of
 from nvvl.video_engine import ENGINE_CODECS, EngineError, VideoEngine, capabilities, picture_of
 from nvvl.video_file import VideoFile
@@ -93,7 +93,7 @@ class NvdecBackend:
             raise UnsupportedVideo(f"odd size {info.width}x{info.height}")
         if info.color is None or info.orientation is None:
             raise UnsupportedVideo("its colour matrix or rotation is unusual")
-        if index.counted or HIDDEN in index.order:
+        if not index.is_placed:
             raise UnsupportedVideo("its packets do not show one frame each")
         self._check_limits(info)
 

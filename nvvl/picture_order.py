@@ -11,11 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-H264_IDR, H264_SPS, H264_PPS = 5, 7, 8
-H264_SLICES = (1, 5)
+from nvvl.bitstream import (
+    H264_IDR,
+    H264_SLICE,
+    HEVC_FIRST_IRAP,
+    HEVC_LAST_SLICE,
+    HEVC_LAST_SUBLAYER_NON_REFERENCE,
+    h264_type,
+    hevc_type,
+)
+
+H264_SPS, H264_PPS = 7, 8
 HEVC_SPS, HEVC_PPS = 33, 34
-HEVC_LAST_SLICE, HEVC_LAST_NON_REFERENCE, HEVC_LEADING = 31, 14, (6, 7, 8, 9)
-HEVC_FIRST_IRAP, HEVC_LAST_IRAP = 16, 23
+HEVC_LEADING = (6, 7, 8, 9)
+# With the reserved ones, whose slices have the fields of random access points, too.
+HEVC_LAST_RESERVED_IRAP = 23
 HEVC_IDR, HEVC_CRA = (19, 20), 21
 # Profiles whose parameter sets say more of the chroma format (H.264, 7.3.2.1.1).
 H264_HIGH_PROFILES = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)
@@ -62,7 +72,7 @@ class _H264Order:
 
     def learn(self, units: Units) -> None:
         for unit in units:
-            kind = unit[0] & 31
+            kind = h264_type(unit)
             if kind == H264_SPS:
                 number, sps = _h264_sps(_Bits(unit[1:]))
                 self._sps[number] = sps
@@ -73,13 +83,13 @@ class _H264Order:
     def place(self, units: Units) -> tuple[int, int] | None:
         """(coded video sequence, order in it) of a packet's picture."""
         for unit in units:
-            if unit[0] & 31 in H264_SLICES:
+            if h264_type(unit) in (H264_SLICE, H264_IDR):
                 return self._place_of(unit)
         return None
 
     def _place_of(self, unit: bytes) -> tuple[int, int]:
         bits = _Bits(unit[1:])
-        is_idr, is_reference = unit[0] & 31 == H264_IDR, bool(unit[0] & 0x60)
+        is_idr, is_reference = h264_type(unit) == H264_IDR, bool(unit[0] & 0x60)
         bits.ue()  # first_mb_in_slice
         bits.ue()  # slice_type
         sps = self._sps[self._sps_of_pps[bits.ue()]]
@@ -108,7 +118,7 @@ class _HevcOrder:
 
     def learn(self, units: Units) -> None:
         for unit in units:
-            kind = unit[0] >> 1 & 63
+            kind = hevc_type(unit)
             if kind == HEVC_SPS:
                 number, sps = _hevc_sps(_Bits(unit[2:]))
                 self._sps[number] = sps
@@ -120,13 +130,13 @@ class _HevcOrder:
     def place(self, units: Units) -> tuple[int, int] | None:
         """(coded video sequence, order in it) of a packet's picture."""
         for unit in units:
-            if unit[0] >> 1 & 63 <= HEVC_LAST_SLICE:
+            if hevc_type(unit) <= HEVC_LAST_SLICE:
                 return self._place_of(unit)
         return None
 
     def _place_of(self, unit: bytes) -> tuple[int, int] | None:
-        bits, kind, layer = _Bits(unit[2:]), unit[0] >> 1 & 63, (unit[1] & 7) - 1
-        is_first_slice, is_irap = bits.take(1), HEVC_FIRST_IRAP <= kind <= HEVC_LAST_IRAP
+        bits, kind, layer = _Bits(unit[2:]), hevc_type(unit), (unit[1] & 7) - 1
+        is_first_slice, is_irap = bits.take(1), HEVC_FIRST_IRAP <= kind <= HEVC_LAST_RESERVED_IRAP
         if not is_first_slice:
             raise UnknownOrder
         bits.skip(is_irap)  # no_output_of_prior_pics_flag
@@ -146,7 +156,7 @@ class _HevcOrder:
         if (
             layer == 0
             and kind not in HEVC_LEADING
-            and not (kind <= HEVC_LAST_NON_REFERENCE and kind % 2 == 0)
+            and not (kind <= HEVC_LAST_SUBLAYER_NON_REFERENCE and kind % 2 == 0)
         ):
             self._msb, self._lsb = msb, lsb
         return self._period, msb + lsb
