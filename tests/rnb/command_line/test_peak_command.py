@@ -145,9 +145,11 @@ def test_a_real_search(
     assert (status in (0, 3), err) == (True, "")
     [campaign] = (tmp_path / "logs").iterdir()
     assert campaign.name.endswith("-peak")
-    assert re.search(
-        r"<h1>(Peak|No peak): [^<]*p90 within 100 ms[^<]*</h1>", (campaign / "report.html").read_text()
-    )
+    known = json.loads((campaign / "peak.json").read_text())
+    found = r"Peak: [\d.]+ to [\d.]+/s(, most likely [\d.]+/s,)? with p90 within 100 ms"
+    if not known["low_per_s"] or not known["high_per_s"]:  # A busy machine may show no end of the range.
+        found = r"(No peak: p90 within 100 ms is not kept|Peak: above [\d.]+/s, which still keeps p90)[^<]*"
+    assert re.search(f"<h1>{found}</h1>", (campaign / "report.html").read_text())
     runs = [read(folder) for folder in campaign.iterdir() if folder.is_dir()]
     assert len(runs) == out.count(" requests/s: p90 ") >= 2
     assert "ended early" in out
