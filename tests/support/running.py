@@ -21,6 +21,8 @@ from tests.support.leftovers import SharedMemoryWatch, pids_with, read
 ROOT = Path(__file__).parents[2]
 ENDED_WELL = (0, 3)
 """The exit statuses of a run that served all requests: where the machine has other work it may be INVALID."""
+END_TIMEOUT_S = 150.0
+"""Of a hang: eight processes that import torch beside another such test take half a minute on two free cores."""
 MARK = "RNB_TEST_MARK"
 """An environment variable that every process of one run inherits, so that the test finds those left over."""
 
@@ -69,7 +71,7 @@ class Running:
         self.since, self.was_signalled = time.monotonic(), True
         os.kill(self.process.pid if pid is None else pid, number)
 
-    def finish(self, timeout_s: float = 60) -> Finished:
+    def finish(self, timeout_s: float = END_TIMEOUT_S) -> Finished:
         """Wait for the end; nothing of the run may be left then."""
         try:
             out, err = self.process.communicate(timeout=timeout_s)
