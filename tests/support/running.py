@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 ENDED_WELL = (0, 3)
 """The exit statuses of a run that served all requests: where the machine has other work it may be INVALID."""
 END_TIMEOUT_S = 150.0
-"""Of a hang: eight processes that import torch beside another such test take half a minute on two free cores."""
+"""Eight processes that import torch, beside another such test, take half a minute on two free cores."""
 MARK = "RNB_TEST_MARK"
 """An environment variable that every process of one run inherits, so that the test finds those left over."""
 
