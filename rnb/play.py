@@ -42,6 +42,8 @@ from rnb.spec import RunSpec, plan_of
 from rnb.transport.fabric import FAILED, FINISHED, STATUS_NAMES, ControlLine, Fabric, Table
 from rnb.transport.local.fabric import LocalFabric
 
+CHILD_MODULES = ("rnb.processes.runner", "rnb.processes.sender", "rnb.pipeline.step_type")
+
 START_LEAD_NS = 20_000_000
 """The start lies this far ahead when it is announced, so that every process is awake by then."""
 
@@ -101,7 +103,7 @@ def play(
                 schedule=schedule,
                 plan=plan,
                 sharing=sharing,
-                fabric=fabric or LocalFabric(),
+                fabric=fabric or LocalFabric(_imported(plan)),
                 observers=watching,
                 faults=faults,
                 interruption=interruption or Interruption(),
@@ -415,6 +417,13 @@ def polling_s(plan: Plan, *, num_clients: int, num_cpus: int) -> float:
     """For how long a worker of the plan looks often for a message."""
     num_busy = sum(replica.workers for replica in plan.replicas) + num_clients + 1
     return POLLING_S if num_busy <= num_cpus else 0.0
+
+
+def _imported(plan: Plan) -> tuple[str, ...]:
+    """What the processes of a run without a GPU need; those that use one must be spawned."""
+    if plan.gpus:
+        return ()
+    return (*CHILD_MODULES, "torch") if plan.pools else CHILD_MODULES
 
 
 def _threads_per_worker(plan: Plan) -> int:

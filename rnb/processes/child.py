@@ -74,6 +74,9 @@ def _depend_on_the_driver() -> None:
     """
     os.setpgid(0, 0)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    driver = multiprocessing.parent_process()
+    if driver is not None and not driver.is_alive():  # since before that call
+        os._exit(1)
     os.dup2(2, 1)  # what a step prints goes to stderr
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Child:
     name: str
     rank: int
     """How late in the pipeline it is: 0 for the client, 1 for step 0, …"""
-    process: SpawnProcess
+    process: BaseProcess
     connection: connection.Connection
     told: dict[str, list[Any]] = field(default_factory=dict)
     """What it has told so far, by kind; it may tell several things of a kind."""
@@ -171,7 +171,7 @@ class Supervisor:
             _send(group, "exit")
             _join([child for child in group if child.is_over])  # who hangs is not waited for by rank
         self._note_late_deaths()
-        for force in (SpawnProcess.terminate, SpawnProcess.kill):
+        for force in (BaseProcess.terminate, BaseProcess.kill):
             alive = [child for child in self.children if child.process.exitcode is None]
             for child in alive:
                 force(child.process)

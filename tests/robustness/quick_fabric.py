@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
 from typing import Any
 
+from rnb.play import CHILD_MODULES
 from rnb.transport.local.fabric import LocalFabric
 from rnb.transport.local.queues import MessageQueue
 from rnb.transport.local.slots import SlotPool
-
-IMPORTED = (
-    "rnb.processes.runner",
-    "rnb.processes.sender",
-    "rnb.pipeline.step_type",
-    "tests.robustness.arithmetic_steps",
-)
 
 
 class QuickFabric(LocalFabric):
     """The fabric of all runs but for how a process comes into being; it keeps what a run leaves in it."""
 
     def __init__(self) -> None:
-        super().__init__()
-        context: Any = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(IMPORTED))
-        self._context = context
+        super().__init__((*CHILD_MODULES, "tests.robustness.arithmetic_steps"))
         self.queues: list[MessageQueue] = []
         self.pools: list[SlotPool] = []
 

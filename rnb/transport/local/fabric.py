@@ -1,11 +1,12 @@
-"""The fabric of a run on one machine: processes that are spawned, and memory that they share."""
+"""The fabric of a run on one machine: processes that it starts, and memory that they share."""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from rnb.contract.events import Event
 from rnb.contract.request import Layout
 from rnb.transport.clock import LocalClock
 from rnb.transport.local.control import PipeLine
+from rnb.transport.local.nursery import begin, nursery
 from rnb.transport.local.queues import MessageQueue
 from rnb.transport.local.request_table import RequestTable
 from rnb.transport.local.shared_memory import SharedArray, SharedTexts
@@ -25,8 +27,10 @@ from rnb.transport.local.stop import StopFlag
 class LocalFabric:
     """Makes what joins the processes of one run."""
 
-    def __init__(self) -> None:
-        self._context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
+    def __init__(self, imported: Sequence[str] = ()) -> None:
+        """`imported`: fork the processes from one that has imported these modules; none: spawn them."""
+        self._is_forking = bool(imported)
+        self._context: Any = nursery(imported) if imported else multiprocessing.get_context("spawn")
         self.stop = StopFlag()
         self.clock = LocalClock()
 
@@ -52,5 +56,8 @@ class LocalFabric:
     def numbers(self, values: NDArray[Any]) -> SharedArray:
         return SharedArray(values)
 
-    def process(self, *, name: str, target: Callable[..., None], args: tuple[Any, ...]) -> SpawnProcess:
-        return self._context.Process(target=target, args=args, name=name)
+    def process(self, *, name: str, target: Callable[..., None], args: tuple[Any, ...]) -> BaseProcess:
+        if self._is_forking:
+            target, args = begin, (dict(os.environ), target, *args)
+        process: BaseProcess = self._context.Process(target=target, args=args, name=name)
+        return process

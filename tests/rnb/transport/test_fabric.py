@@ -1,10 +1,11 @@
-"""The fabric makes what joins the processes of a run, and all of it reaches a spawned process."""
+"""The fabric makes what joins the processes of a run, and all of it reaches its processes."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import pytest
 
 from rnb.contract.device import CPU
 from rnb.contract.events import DUE, SENT
@@ -35,8 +36,9 @@ def serve(line: ControlLine, queue: Queue, pool: Pool, table: Table, shared: tup
     line.wait_for_exit()
 
 
-def test_all_of_it_crosses_to_a_spawned_process() -> None:
-    fabric: Fabric = LocalFabric()
+@pytest.mark.parametrize("imported", [(), ("torch",)], ids=["spawned", "forked"])
+def test_all_of_it_crosses_to_a_process(imported: tuple[str, ...]) -> None:
+    fabric: Fabric = LocalFabric(imported)
     queue = fabric.queue("filename queue", capacity=3, num_writers=1)
     pool = fabric.pool(layout=(TensorSpec((2, 3)), TensorSpec((4,), "int64")), num_slots=2, device=CPU)
     table = fabric.table(num_requests=3, events=(DUE, SENT))
