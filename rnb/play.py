@@ -29,17 +29,17 @@ from rnb.load.schedule import Schedule
 from rnb.load.source import ScheduleSource
 from rnb.observe.machine import MachineObserver
 from rnb.observe.observer import End, Observer, Seen, Start, Watched
-from rnb.pipeline.plan import Plan, ReplicaPlan
+from rnb.pipeline.plan import Plan, QueuePlan, ReplicaPlan
 from rnb.processes.mps import Sharing, shared_gpus
 from rnb.processes.runner import RunnerTask, run_replica
 from rnb.processes.sender import SenderTask, run_sender
 from rnb.processes.supervisor import Supervisor
 from rnb.processes.worker import Surroundings
 from rnb.record.meta import RunMeta
-from rnb.record.run import CLASS_NAME, Run
+from rnb.record.run import CLASS_NAME, SEQUENCE, Run
 from rnb.record.run_folder import RunFolderError, write
 from rnb.spec import RunSpec, plan_of
-from rnb.transport.fabric import FAILED, FINISHED, STATUS_NAMES, ControlLine, Fabric, Table
+from rnb.transport.fabric import FAILED, FINISHED, STATUS_NAMES, ControlLine, Fabric, Queue, Table
 from rnb.transport.local.fabric import LocalFabric
 
 CHILD_MODULES = ("rnb.processes.runner", "rnb.processes.sender", "rnb.pipeline.step_type")
@@ -169,10 +169,7 @@ class _Playing:
         self._payload_of = self.fabric.numbers(self.schedule.payload_of)
         self._arrivals_ns = self.fabric.numbers(self.schedule.arrivals_ns)
         self._table = self.fabric.table(num_requests=len(self.schedule), events=self.plan.events)
-        self._queues = [
-            self.fabric.queue(one.name, capacity=one.capacity, num_writers=one.num_writers)
-            for one in self.plan.queues
-        ]
+        self._queues = [self._queue(one) for one in self.plan.queues]
         self._pools = [
             self.fabric.pool(layout=one.layout, num_slots=one.num_slots, device=one.device)
             for one in self.plan.pools
@@ -183,6 +180,12 @@ class _Playing:
         self._poll_s = polling_s(
             self.plan, num_clients=self.spec.load.clients, num_cpus=len(os.sched_getaffinity(0))
         )
+
+    def _queue(self, plan: QueuePlan) -> Queue:
+        sizes = {"capacity": plan.capacity, "num_writers": plan.num_writers}
+        if plan.keeps_sequences:
+            return self.fabric.sequence_queue(plan.name, num_readers=plan.num_readers, **sizes)
+        return self.fabric.queue(plan.name, **sizes)
 
     def play(self) -> Run:
         try:
@@ -257,6 +260,7 @@ class _Playing:
                 payload_of=self._payload_of,
                 number=number,
                 num_clients=self.spec.load.clients,
+                sequences=self.schedule.sequences,
             ),
             environment=self.sharing.environment,
         )
@@ -266,7 +270,7 @@ class _Playing:
             plan=replica,
             stop=self.fabric.stop,
             table=self._table,
-            in_queue=self._queues[replica.in_queue],
+            in_queue=self._queues[replica.in_queue].of_reader(replica.reader),
             out_queues=tuple(self._queues[queue] for queue in replica.out_queues),
             in_pools={pool: self._pools[pool] for pool in replica.in_pools},
             out_pool=None if replica.out_pool is None else self._pools[replica.out_pool],
@@ -432,12 +436,17 @@ def _threads_per_worker(plan: Plan) -> int:
     return max(1, len(os.sched_getaffinity(0)) // max(1, num_workers))
 
 
+def _of_sequences(schedule: Schedule) -> dict[str, NDArray[Any]]:
+    return {} if schedule.sequences is None else {SEQUENCE: schedule.sequences.ids}
+
+
 def _request_columns(table: Table, schedule: Schedule, class_names: Sequence[str]) -> dict[str, NDArray[Any]]:
     outcomes = table.outcomes
     numbers = np.arange(len(outcomes))
     reasons = [reason.decode(errors="replace") for reason in outcomes["reason"].tolist()]
     return {
         "request_id": numbers,
+        **_of_sequences(schedule),
         "video": np.array(schedule.payload_of_each(), dtype=object),
         "arrival_ns": schedule.arrivals_ns,
         "is_warmup": numbers < schedule.num_warmup,

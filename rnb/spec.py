@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from rnb.contract.termination import UsageError
 from rnb.load.load import Load
 from rnb.load.schedule import Schedule, make_schedule
 from rnb.observe.observer import Observer
@@ -128,4 +129,7 @@ def plan_of(spec: RunSpec, *, num_requests: int) -> Plan:
     spec.observers()
     plan = make_plan(pipeline, options)
     check_sharing(plan, spec.placement.mps)
+    stateful = [one.name for one in plan.step_types if one.stateful]
+    if stateful and spec.load.sequences is None:
+        raise UsageError(f"{stateful[0]} keeps a state for each sequence: say --sequences N")
     return plan

@@ -12,6 +12,7 @@ from rnb.analysis.intervals import evidence_needed
 from rnb.analysis.littles_law import LittlesLaw, littles_law
 from rnb.analysis.occupancy import Occupancy, occupancy_of
 from rnb.analysis.queue_depth import QueueDepth, queue_depths
+from rnb.analysis.sequences import SequenceFigures, sequence_figures
 from rnb.analysis.statistics import PERCENTILES, Durations, describe, percentile_name, stage_durations_ms
 from rnb.analysis.steady_part import steady_part
 from rnb.analysis.steady_state import SteadyState, find_steady_state
@@ -77,6 +78,8 @@ class Summary:
     queue_depths: list[QueueDepth]
     occupancy: Occupancy | None
     """Of --occupancy."""
+    sequences: SequenceFigures | None
+    """Of --sequences."""
     step_names: list[str]
 
     @property
@@ -119,6 +122,7 @@ def summarize(run: Run, step_names: Sequence[str] | None = None) -> Summary:
         utilizations=replica_utilizations(worker_utilizations(part)),
         queue_depths=queue_depths(part),
         occupancy=occupancy_of(part),
+        sequences=sequence_figures(part),
         step_names=list(run.step_names if step_names is None else step_names),
     )
 

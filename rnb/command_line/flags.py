@@ -119,6 +119,8 @@ def _settle_load(args: argparse.Namespace, given: set[str]) -> None:
     for name, process in (("arrivals_file", "trace"), ("burstiness", "gamma")):
         if name in given and args.arrivals != process:
             raise ValueError(f"{_flag(name)}: only for --arrivals {process}, not {args.arrivals}")
+    if "sequence_length" in given and args.sequences is None:
+        raise ValueError("--sequence-length: only with --sequences N")
     if args.arrivals == "trace" and args.arrivals_file is None:
         raise ValueError("--arrivals trace: needs --arrivals-file FILE with the times")
     if args.mean_interval_ms == 0 and args.duration is not None:
@@ -176,6 +178,15 @@ def _add_load_group(parser: argparse.ArgumentParser) -> None:
     load.add_argument(
         "--replay", metavar="RUN",
         help="a run folder whose load is played again: the same times, videos, warm-up and seed",
+    )  # fmt: skip
+    load.add_argument(
+        "--sequences", type=whole_number(1), metavar="N",
+        help="requests belong to sequences, of which N are under way at once, a request of each in turn;"
+        " each plays one video",
+    )  # fmt: skip
+    load.add_argument(
+        "--sequence-length", type=whole_number(1), default=20, metavar="N",
+        help="of --sequences: requests of a sequence (default %(default)s)",
     )  # fmt: skip
     load.add_argument(
         "--clients", type=whole_number(1, 1000), default=1, metavar="N",

@@ -8,6 +8,7 @@ from rnb.contract.device import Device
 from rnb.contract.options import Count, Options
 from rnb.contract.request import Batch, Layout, OutputError, Request, RequestError, TensorSpec
 from rnb.contract.result import NO_CLASS, ClassAndScore, ClassResult, JsonResult
+from rnb.contract.sequence import SequencePoint, StatefulStep, point_of
 from rnb.contract.step import Context, Step
 
 __all__ = [
@@ -24,6 +25,9 @@ __all__ = [
     "OutputError",
     "Request",
     "RequestError",
+    "SequencePoint",
+    "StatefulStep",
     "Step",
     "TensorSpec",
+    "point_of",
 ]

@@ -68,6 +68,8 @@ class Step:
     """Whether it makes messages of its own: each batch that it gives is one, and it may hold requests back
     until a later call or `flush`. Other steps answer each call for all of its requests, which go on in the
     messages that they came in."""
+    stateful: ClassVar[bool] = False
+    """Whether it keeps something from one request of a sequence to the next; see rnb/contract/sequence.py."""
     result_kind: ClassVar[type[ResultKind]] = JsonResult
     """What its results are, where it is the last step."""
 

@@ -30,6 +30,10 @@ class Load:
     ramp: str | None = None
     replay: str | None = None
     """A run folder whose load is played again."""
+    sequences: int | None = None
+    """How many sequences are played at once; None: requests that belong to none."""
+    sequence_length: int = 20
+    """Requests of a sequence."""
     clients: int = 1
     data: str = DEFAULT_FOLDER
     seed: int = 0

@@ -13,6 +13,7 @@ from rnb.contract.termination import UsageError
 from rnb.load.arrivals import ArrivalProcess, Ramp, ScheduleError, read_trace, within
 from rnb.load.load import Load
 from rnb.load.replay import replay
+from rnb.load.sequences import Sequences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class Schedule:
     """The different ones: paths of videos, say."""
     payload_of: NDArray[np.int64]
     """Which of them each request is for."""
+    sequences: Sequences | None = None
 
     def __len__(self) -> int:
         return len(self.arrivals_ns)
@@ -53,10 +55,28 @@ def make_schedule(load: Load, payloads: Iterable[str]) -> tuple[Load, Schedule]:
         arrivals_ns = _arrivals_ns(load)
         different = _payloads(payloads, len(arrivals_ns))
         payload_of = np.arange(len(arrivals_ns), dtype=np.int64) % len(different)
+    sequences = _sequences(load, len(arrivals_ns))
+    if sequences is not None and load.replay is None:
+        payload_of = sequences.ids % len(different)
     schedule = Schedule(
-        arrivals_ns=arrivals_ns, num_warmup=load.warmup, payloads=different, payload_of=payload_of
+        arrivals_ns=arrivals_ns,
+        num_warmup=load.warmup,
+        payloads=different,
+        payload_of=payload_of,
+        sequences=sequences,
     )
     return settle(load, schedule), schedule
+
+
+def _sequences(load: Load, num_requests: int) -> Sequences | None:
+    if load.sequences is None:
+        return None
+    if load.sequences % load.clients:
+        raise UsageError(
+            f"--sequences {load.sequences}: {load.clients} clients send in turn, so it must be a multiple of"
+            f" {load.clients}: else a sequence would have several senders, and no order"
+        )
+    return Sequences(num_at_once=load.sequences, length=load.sequence_length, num_requests=num_requests)
 
 
 def _payloads(payloads: Iterable[str], num_requests: int) -> list[str]:

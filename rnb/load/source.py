@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnb.contract.request import Request
+from rnb.load.sequences import Sequences
 
 
 class Numbers(Protocol):
@@ -29,6 +30,7 @@ class ScheduleSource:
     number: int
     """Which client this is."""
     num_clients: int
+    sequences: Sequences | None = None
 
     @property
     def ids(self) -> range:
@@ -43,4 +45,7 @@ class ScheduleSource:
     def __iter__(self) -> Iterator[Request]:
         payload_of = self.payload_of.values[self.number :: self.num_clients]
         for request_id, number in zip(self.ids, payload_of, strict=True):
-            yield Request(request_id, self.payloads[number])
+            yield Request(request_id, self.payloads[number], parameters=self._parameters_of(request_id))
+
+    def _parameters_of(self, request_id: int) -> dict[str, Any] | None:
+        return self.sequences.point_of(request_id).parameters if self.sequences else None

@@ -12,9 +12,10 @@ from typing import Any
 from rnb.contract.device import Device
 from rnb.contract.events import DUE, SENT, Event, EventKind
 from rnb.contract.request import Layout
-from rnb.pipeline.config import ConfigError, PipelineConfig
+from rnb.pipeline.config import ConfigError, PipelineConfig, QueueGroup
 from rnb.pipeline.devices import device_of
 from rnb.pipeline.selectors import check_selector
+from rnb.pipeline.sequences import check_sequences
 from rnb.pipeline.step_type import StepType, resolve
 
 
@@ -24,6 +25,8 @@ class QueuePlan:
     capacity: int
     num_writers: int
     num_readers: int
+    keeps_sequences: bool = False
+    """Whether all messages of a sequence go to the same reader."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,8 @@ class ReplicaPlan:
     max_clips: int | None
     """Most clips in a call; None = as many as the requests have."""
     in_queue: int
+    reader: int
+    """Which of the readers of its queue it is."""
     out_queues: tuple[int, ...]
     selector: str
     in_pools: tuple[int, ...]
@@ -134,12 +139,17 @@ class _Builder:
     events: list[Event] = field(default_factory=list)
     class_names: tuple[str, ...] = ()
     """Of the step that was added last."""
+    num_ordered: int = 0
+    """Of so many steps the requests of a sequence stay in order."""
 
     def build(self) -> Plan:
         types = [self._step_type(index) for index in range(len(self.config.pipeline))]
         self._check_batching(types)
+        self.num_ordered = check_sequences(self.config, types)
         num_readers = sum(len(group.gpus) for group in self.config.pipeline[0].queue_groups)
-        self._add_queue("filename queue", num_writers=self.flags.num_clients, num_readers=num_readers)
+        self._add_queue(
+            "filename queue", before_step=0, num_writers=self.flags.num_clients, num_readers=num_readers
+        )
         in_queues: dict[int | None, int] = {None: 0}
         in_pools: tuple[int, ...] = ()
         layout: Layout = ()
@@ -186,13 +196,14 @@ class _Builder:
                 "-b", f"{self.flags.batch_size}: no step of this pipeline takes several requests ({names})"
             )
 
-    def _add_queue(self, name: str, *, num_writers: int, num_readers: int) -> int:
+    def _add_queue(self, name: str, *, before_step: int, num_writers: int, num_readers: int) -> int:
         self.queues.append(
             QueuePlan(
                 name=name,
                 capacity=self.flags.queue_capacity,
                 num_writers=num_writers,
                 num_readers=num_readers,
+                keeps_sequences=before_step < self.num_ordered,
             )
         )
         return len(self.queues) - 1
@@ -209,6 +220,7 @@ class _Builder:
         return {
             number: self._add_queue(
                 f"frame queue {number} between steps {index} and {index + 1}",
+                before_step=index + 1,
                 num_writers=sum(len(group.gpus) for group in groups if number in (group.out_queues or ())),
                 num_readers=sum(len(group.gpus) for group in readers if group.in_queue == number),
             )
@@ -257,6 +269,7 @@ class _Builder:
         step = self.config.pipeline[index]
         largest: Layout | None = None
         on_gpu: dict[int, int] = {}
+        readers = dict.fromkeys(in_queues, 0)
         first = len(self.replicas)
         _check_max_clips(index, step.max_clips, inputs, batches=step_type.batches_requests)
         batch_size = self.flags.batch_size if step_type.batches_requests else 1
@@ -278,10 +291,11 @@ class _Builder:
                         device=device,
                         model=step.model,
                         options=dict(options),
-                        workers=step_type.num_workers(step, group, options, device),
+                        workers=self._num_workers(index, step_type, group, options, device),
                         batch_size=batch_size,
                         max_clips=step.max_clips,
                         in_queue=in_queues[group.in_queue],
+                        reader=readers[group.in_queue],
                         out_queues=tuple(out_queues[queue] for queue in group.out_queues or ()),
                         selector=group.queue_selector,
                         in_pools=in_pools,
@@ -292,8 +306,16 @@ class _Builder:
                     )
                 )
                 on_gpu[gpu] = on_gpu.get(gpu, 0) + 1
+                readers[group.in_queue] += 1
             largest = layout if largest is None else _larger(largest, layout, index)
         return _split(largest or (), step.num_segments)
+
+    def _num_workers(
+        self, index: int, step_type: StepType, group: QueueGroup, options: Any, device: Device
+    ) -> int:
+        if index < self.num_ordered:
+            return 1  # several would overtake each other
+        return step_type.num_workers(self.config.pipeline[index], group, options, device)
 
     def _add_pool(self, index: int, replica: int, device: Device, layout: Layout) -> int | None:
         step = self.config.pipeline[index]

@@ -61,6 +61,10 @@ class StepType:
         return self.cls.regroups
 
     @property
+    def stateful(self) -> bool:
+        return self.cls.stateful
+
+    @property
     def result_kind(self) -> type[ResultKind]:
         return self.cls.result_kind
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rnb.contract.request import Request, Rows
 from rnb.transport.clock import now_ns
-from rnb.transport.fabric import POLL_S, EndOfStream, Lease, Queue, Stop
+from rnb.transport.fabric import POLL_S, EndOfStream, Inlet, Lease, Stop
 from rnb.transport.message import Message, SlotRef
 
 
@@ -46,7 +46,7 @@ class Intake:
 
     def __init__(
         self,
-        queue: Queue,
+        queue: Inlet,
         stop: Stop,
         *,
         batch_size: int,

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rnb.contract.events import Event, EventKind
 from rnb.contract.request import Batch, OutputError, RequestError
+from rnb.contract.sequence import StatefulStep
 from rnb.contract.step import Context
 from rnb.pipeline.plan import ReplicaPlan
 from rnb.pipeline.selectors import make_selector
@@ -23,9 +24,10 @@ from rnb.processes.delivery import Delivery, ResultDelivery, SlotDelivery
 from rnb.processes.gpu_memory import describe, explain, explained
 from rnb.processes.holding import Holding
 from rnb.processes.intake import Gathering, Intake, Piece
+from rnb.processes.sequence_states import SequenceStates
 from rnb.processes.slowness import Slowdown, Slowness
 from rnb.transport.clock import now_ns, sleep_precisely
-from rnb.transport.fabric import FAILED, EndOfStream, Pool, Queue, Stamp, Stop, Table
+from rnb.transport.fabric import FAILED, EndOfStream, Inlet, Pool, Queue, Stamp, Stop, Table
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +40,7 @@ class Surroundings:
     plan: ReplicaPlan
     stop: Stop
     table: Table
-    in_queue: Queue
+    in_queue: Inlet
     out_queues: tuple[Queue, ...]
     in_pools: dict[int, Pool]
     out_pool: Pool | None
@@ -63,6 +65,7 @@ class Worker:
             self._step = self._type.make(self._plan.options, replace(around.context, note=around.table.note))
         takes_turns = self._plan.device.is_gpu and self._type.takes_turns
         self._turn: Any = turn if takes_turns else contextlib.nullcontext()
+        self._sequences = self._sequence_states()
         self._holding = Holding(joins=self._type.joins_segments) if self._type.regroups else None
         self._intake = Intake(
             around.in_queue,
@@ -84,6 +87,10 @@ class Worker:
         self._delivery = self._make_delivery()
         self._held_until_ns: int | None = None
         self._slowness = Slowness((), 0)
+
+    def _sequence_states(self) -> SequenceStates | None:
+        step = self._step
+        return SequenceStates(step, self._around.table.fail) if isinstance(step, StatefulStep) else None
 
     def _stamp(self, kind: EventKind) -> Stamp | None:
         return self._around.table.stamp(Event(kind, self._plan.step))
@@ -128,11 +135,13 @@ class Worker:
         with self._computing.current():
             with contextlib.suppress(EndOfStream):
                 while True:
-                    gathering = self._intake.gather(self._held_until_ns)
+                    gathering = self._intake.gather(self._wakes_ns())
                     if gathering.pieces:
                         self._serve_all(gathering)
-                    else:
+                    elif self._sequences is None:
                         self._flush()
+                    if self._sequences is not None:
+                        self._sequences.expire()
             while self._flush():
                 pass
             if self._holding is not None:
@@ -145,7 +154,7 @@ class Worker:
         for piece in pieces:
             self._taken(piece.request, piece.taken_ns)
             table.record_taken(plan.step, piece.request, replica=plan.replica, worker=self._number)
-        for call in [pieces] if self._type.batches_requests else [[piece] for piece in pieces]:
+        for call in self._calls(pieces):
             self._serve(call)
         # Only now has everything that reads the input slots run.
         self._computing.synchronize()
@@ -153,6 +162,21 @@ class Worker:
             self._around.in_pools[slot.pool].release(slot.number)
         for lease in gathering.leases:
             lease.done()
+
+    def _wakes_ns(self) -> int | None:
+        """When there is something to do though nothing comes."""
+        return self._held_until_ns if self._sequences is None else self._sequences.next_timeout_ns
+
+    def _calls(self, pieces: list[Piece]) -> Iterator[list[Piece]]:
+        """The pieces of each call of the step."""
+        batches = self._type.batches_requests
+        if self._sequences is None:
+            yield from [pieces] if batches else [[piece] for piece in pieces]
+            return
+        for call in self._sequences.calls(pieces, batches=batches):
+            if admitted := self._sequences.admit(call):
+                yield admitted
+            self._sequences.conclude(call)
 
     def _serve(self, pieces: list[Piece]) -> None:
         """Call the step once, and again without the requests that it says have failed."""

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rnb.record.run import CLASS_NAME
+from rnb.record.run import CLASS_NAME, SEQUENCE
 from rnb.record.tables import KERNEL_WINDOWS, KERNELS, OCCUPANCY, TELEMETRY
 
 Columns = Mapping[str, pa.ChunkedArray]
@@ -16,7 +16,7 @@ EVENT_PREFIX = "time_"
 """Of the timestamp columns in requests.parquet; only they have gaps."""
 _KIND_OF_COLUMN = {
     **dict.fromkeys(("video", "status", "reason", CLASS_NAME), "text"),
-    **dict.fromkeys(("request_id", "arrival_ns", "num_clips", "label"), "whole numbers"),
+    **dict.fromkeys(("request_id", "arrival_ns", "num_clips", "label", SEQUENCE), "whole numbers"),
     "is_warmup": "true or false",
     "score": "numbers",
 }

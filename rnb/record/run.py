@@ -21,6 +21,8 @@ Table = dict[str, NDArray[Any]]
 
 CLASS_NAME = "class_name"
 """The column of the requests that says what their class is called, where classes have names."""
+SEQUENCE = "sequence"
+"""The column of the requests that says to which sequence they belong, where they belong to any."""
 _NS_PER_S = 1_000_000_000
 
 

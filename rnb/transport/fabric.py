@@ -55,19 +55,27 @@ class Lease(Protocol):
         """Let another reader, or the same, take it."""
 
 
-class Queue(Protocol):
-    """A bounded queue with many writers and many readers."""
-
-    name: str
-
-    def put(self, message: Message) -> None:
-        """Append a message, or raise QueueFull at once. A writer never waits."""
+class Inlet(Protocol):
+    """Where a reader takes messages from."""
 
     def take(self, timeout_s: float, *, poll_s: float = 0) -> Lease:
         """The oldest message; raises TimeoutError after `timeout_s`, EndOfStream at the end.
 
         For the first `poll_s` of the wait it looks often instead of sleeping until it is woken.
         """
+
+
+class Queue(Protocol):
+    """A bounded queue with many writers and many readers."""
+
+    @property
+    def name(self) -> str: ...
+
+    def put(self, message: Message) -> None:
+        """Append a message, or raise QueueFull at once. A writer never waits."""
+
+    def of_reader(self, number: int) -> Inlet:
+        """What its n-th reader takes from: the same for all, or a share of its own."""
 
     def depth(self) -> int:
         """How many messages wait now."""
@@ -224,6 +232,9 @@ class Fabric(Protocol):
     def clock(self) -> Clock: ...
 
     def queue(self, name: str, *, capacity: int, num_writers: int) -> Queue: ...
+
+    def sequence_queue(self, name: str, *, capacity: int, num_writers: int, num_readers: int) -> Queue:
+        """One whose messages of a sequence all go to the same reader; `capacity` is that of each reader."""
 
     def pool(self, *, layout: Layout, num_slots: int, device: Device) -> Pool: ...
 

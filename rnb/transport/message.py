@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import NamedTuple
 
 from rnb.contract.request import Request, Rows
+from rnb.contract.sequence import point_of
 
 
 class SlotRef(NamedTuple):
@@ -21,3 +23,9 @@ class Message(NamedTuple):
     requests: tuple[Request, ...]
     rows: tuple[Rows, ...]
     """Of each request, in each tensor; empty tuples when there is no slot."""
+
+
+def sequence_of(message: Message) -> Hashable | None:
+    """The sequence of the message's one request; None: it belongs to none."""
+    point = point_of(message.requests[0])
+    return None if point is None else point.id

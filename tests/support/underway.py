@@ -10,7 +10,7 @@ from rnb.contract.device import CPU
 from rnb.contract.events import Event
 from rnb.contract.request import Batch, Request, Rows, TensorSpec
 from rnb.processes.intake import Piece
-from rnb.transport.fabric import EndOfStream, Queue
+from rnb.transport.fabric import EndOfStream
 from rnb.transport.local.queues import MessageQueue
 from rnb.transport.local.request_table import RequestTable
 from rnb.transport.local.slots import SlotPool
@@ -44,7 +44,7 @@ def make_queue(name: str = "test queue", capacity: int = 20, num_writers: int = 
     return MessageQueue(name, capacity=capacity, num_writers=num_writers, context=CONTEXT)
 
 
-def drain(queue: Queue) -> list[Message]:
+def drain(queue: MessageQueue) -> list[Message]:
     """Close a queue, and take all that waits in it."""
     queue.close()
     messages = []

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from rnb.analysis.intervals import Interval
+from rnb.analysis.sequences import SequenceFigures
 from rnb.analysis.statistics import MIN_COUNTS, PERCENTILES, Durations, percentile_name
 from rnb.analysis.summary import Goodput, Summary
 from rnb.analysis.utilization import SHARES, Utilization, mean_shares
@@ -32,8 +33,18 @@ def table(summary: Summary, *, has_all_stages: bool = False) -> str:
             f"requests: {summary.num_scheduled} scheduled, {summary.num_sent} sent,"
             f" {summary.num_refused} refused, {summary.num_failed} failed, {summary.num_finished} finished"
             + (f"; {summary.num_warmup} of the warm-up not counted" if summary.num_warmup else ""),
+            *_sequences(summary.sequences),
         ]
     )
+
+
+def _sequences(figures: SequenceFigures | None) -> list[str]:
+    if figures is None:
+        return []
+    named = [("mean", figures.mean_ms), *figures.percentiles_ms.items(), ("max", figures.max_ms)]
+    times = ", ".join(f"{name} {value:.3f}" for name, value in named if value is not None)
+    took = f"; from the first due to the last done: {times} ms" if times else ""
+    return _wrapped(f"sequences: {figures.num_whole} whole, {figures.num_broken} broken{took}")
 
 
 def _long_ones(summary: Summary) -> list[Durations]:

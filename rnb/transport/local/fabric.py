@@ -16,12 +16,14 @@ from rnb.contract.events import Event
 from rnb.contract.request import Layout
 from rnb.transport.clock import LocalClock
 from rnb.transport.local.control import PipeLine
+from rnb.transport.local.keyed_queue import KeyedQueue
 from rnb.transport.local.nursery import begin, nursery
 from rnb.transport.local.queues import MessageQueue
 from rnb.transport.local.request_table import RequestTable
 from rnb.transport.local.shared_memory import SharedArray, SharedTexts
 from rnb.transport.local.slots import SlotPool
 from rnb.transport.local.stop import StopFlag
+from rnb.transport.message import sequence_of
 
 
 class LocalFabric:
@@ -36,6 +38,10 @@ class LocalFabric:
 
     def queue(self, name: str, *, capacity: int, num_writers: int) -> MessageQueue:
         return MessageQueue(name, capacity=capacity, num_writers=num_writers, context=self._context)
+
+    def sequence_queue(self, name: str, *, capacity: int, num_writers: int, num_readers: int) -> KeyedQueue:
+        queues = [self.queue(name, capacity=capacity, num_writers=num_writers) for _ in range(num_readers)]
+        return KeyedQueue(queues, sequence_of)
 
     def pool(self, *, layout: Layout, num_slots: int, device: Device) -> SlotPool:
         return SlotPool(

@@ -16,12 +16,15 @@ KeyOf = Callable[[Any], Any]
 class KeyedQueue:
     """One queue a reader; a writer puts each message into that of its reader.
 
-    Every writer finds the same reader for a key, without asking: it is a hash of the key. What has no key
-    goes to the reader for whom the fewest messages wait.
+    Every writer finds the same reader for a key, without asking: it is a hash of the key, and whole numbers
+    go to the readers in turn. What has no key goes to the reader for whom the fewest messages wait.
     """
 
     def __init__(self, queues: Sequence[MessageQueue], key_of: KeyOf) -> None:
         self._queues, self._key_of = queues, key_of
+
+    def __len__(self) -> int:
+        return len(self._queues)
 
     @property
     def name(self) -> str:
@@ -38,6 +41,8 @@ class KeyedQueue:
     def _reader_of(self, key: Any) -> int:
         if key is None:
             return min(range(len(self._queues)), key=lambda number: self._queues[number].depth())
+        if isinstance(key, int):
+            return key % len(self._queues)
         return zlib.crc32(repr(key).encode()) % len(self._queues)
 
     def depth(self) -> int:

@@ -148,6 +148,10 @@ class MessageQueue:
             self._get_lock.release()
         return bool(end <= self._header[_KNOWN_FREE])
 
+    def of_reader(self, number: int) -> MessageQueue:
+        """All readers take from the same queue."""
+        return self
+
     def take(self, timeout_s: float, *, poll_s: float = 0) -> Lease:
         """Take the oldest message; raise TimeoutError after `timeout_s`, EndOfStream at the end.
 

@@ -20,7 +20,7 @@ def serve(line: ControlLine, queue: Queue, pool: Pool, table: Table, shared: tup
     """Doubles what lies in a slot, and tells what it has got."""
     texts, numbers = shared
     pool.attach(b"")
-    lease = queue.take(30)
+    lease = queue.of_reader(0).take(30)
     (request,), slot = lease.message.requests, lease.message.slot
     assert slot is not None
     for tensor in pool.tensors(slot.number):
