@@ -33,6 +33,7 @@ SHOTS = (
     ),
     *(("driver", phase, fault) for phase in (*DRIVER_PHASES, "launch") for fault in SIGNALS),
     *((target, "stop", fault) for target in ("client", "runner", "tracker") for fault in SIGNALS),
+    *(("nursery", "call", fault) for fault in SIGNALS),
 )
 """Every target, phase and fault."""
 
@@ -233,6 +234,8 @@ def _promised(case: Case) -> tuple[tuple[int, ...], tuple[str, ...]]:
         return _promised_of_driver(shot)
     if shot.target == "tracker" or (shot.fault == "SIGINT" and shot.target != "all"):
         return OK, ()
+    if shot.target == "nursery":
+        return (OK, ()) if shot.fault == "SIGSTOP" else ((1,), (".pid [0-9]+. ended with exit status 255",))
     if shot.target == "all":
         return _promised_of_all(shot, killed)
     if shot.fault in ("SIGSTOP", "hang"):

@@ -7,6 +7,7 @@ it.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import time
@@ -31,7 +32,8 @@ class Shot:
 
     target: str
     """'runner' is the one of the step `Shooter`; 'driver', 'client', 'neighbour' (another runner), 'tracker'
-    (multiprocessing's, of shared resources), or 'all' of them but the tracker."""
+    (multiprocessing's, of shared resources), 'nursery' (which others are forked from), or 'all' but
+    these two."""
     phase: str
     fault: str
     """A signal's name, or 'raise', 'exit', 'no memory', 'hang'; these only of the runner."""
@@ -63,23 +65,22 @@ def come_to(phase: str) -> None:
 
 
 def _targets(target: str) -> list[int]:
-    driver = os.getpid() if _is_driver() else os.getppid()
+    parent = multiprocessing.parent_process()
+    driver = os.getpid() if parent is None else parent.pid or 0
     children = _children(driver)
     tracker = [pid for pid in children if "resource_tracker" in read(f"/proc/{pid}/cmdline")]
-    own = [pid for pid in children if pid not in tracker]
+    nursery = [pid for pid in children if read(f"/proc/{pid}/comm").strip() == "rnb nursery"]
+    own = _children(nursery[0]) if nursery else []
     clients, runners = own[:1], own[1:]  # the client is started first
     return {
         "driver": [driver],
         "client": clients,
-        "runner": runners[:1] if _is_driver() else [os.getpid()],
+        "runner": runners[:1] if parent is None else [os.getpid()],
         "neighbour": [pid for pid in runners if pid != os.getpid()][-1:],
         "tracker": tracker,
+        "nursery": nursery,
         "all": [driver, *(pid for pid in own if pid != os.getpid()), os.getpid()],
     }[target]
-
-
-def _is_driver() -> bool:
-    return "benchmark.py" in read("/proc/self/cmdline")
 
 
 def _children(parent: int) -> list[int]:

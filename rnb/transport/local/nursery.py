@@ -13,6 +13,7 @@ import gc
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import forkserver, util
@@ -49,7 +50,16 @@ def begin(environment: dict[str, str], target: Callable[..., None], *args: Any) 
 
 @functools.cache
 def _end_with_this_process() -> None:
-    atexit.register(_server()._stop)
+    atexit.register(_end)
+
+
+def _end() -> None:
+    """Not by asking alone, which one that is stopped would not hear."""
+    server = _server()
+    if server._forkserver_pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(server._forkserver_pid, signal.SIGKILL)
+        server._stop()
 
 
 def _server() -> Any:
