@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing import forkserver, util
+from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def nursery(imported: Sequence[str]) -> ForkServerContext:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, *imported])
-    with _folder_told():
+    with _about_to_start():
         forkserver.ensure_running()
     _end_with_this_process()
     return context
@@ -67,11 +67,15 @@ def _server() -> Any:
 
 
 @contextlib.contextmanager
-def _folder_told() -> Iterator[None]:
+def _about_to_start() -> Iterator[None]:
     os.environ[_FOLDER] = util.get_temp_dir()
+    resource_tracker.ensure_running()  # which would let signals through again
+    # A Ctrl-C before its children ignore it would end them: they inherit that it is held back.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         del os.environ[_FOLDER]
 
 
@@ -80,13 +84,9 @@ def _settle_down(folder: str) -> None:
     gc.disable()  # until the first child has what it needs; see rnb.processes.child
     os.setpgid(0, 0)
     Path("/proc/self/comm").write_text("rnb nursery")
-    driver = os.getppid()
-
-    def clean_up() -> None:
-        if os.getppid() != driver:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(clean_up)
+    atexit.register(
+        shutil.rmtree, folder, ignore_errors=True
+    )  # the driver, if it can, ends it without asking
 
 
 if _FOLDER in os.environ:
