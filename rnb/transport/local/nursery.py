@@ -76,7 +76,7 @@ def _about_to_start() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        del os.environ[_FOLDER]
+        os.environ.pop(_FOLDER, None)
 
 
 def _settle_down(folder: str) -> None:
@@ -84,9 +84,7 @@ def _settle_down(folder: str) -> None:
     gc.disable()  # until the first child has what it needs; see rnb.processes.child
     os.setpgid(0, 0)
     Path("/proc/self/comm").write_text("rnb nursery")
-    atexit.register(
-        shutil.rmtree, folder, ignore_errors=True
-    )  # the driver, if it can, ends it without asking
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # not reached where the driver kills it
 
 
 if _FOLDER in os.environ:
