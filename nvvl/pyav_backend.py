@@ -86,7 +86,9 @@ def _decoded(file: VideoFile, index: VideoIndex, run: Run, damage: Damage) -> It
         try:
             frames = file.decode(packet)
         except DamagedPacket:
-            damage.found(run.last if packet is None else packet.pts)
+            last = run.last if packet is None else packet.pts
+            for number in range(last - file.num_threads + 1, last + 1):  # threads tell late
+                damage.found(number)
             continue
         for frame in frames:
             if frame.is_corrupt:

@@ -28,7 +28,7 @@ class VideoFile:
     def __init__(self, filename: str, num_threads: int = 1, *, conceal: bool = False) -> None:
         """With `conceal` the decoder makes up what is damaged; without, it refuses more of such packets."""
         self.filename, self.conceal = filename, conceal
-        self._num_threads = num_threads
+        self.num_threads = num_threads
         self._opened: _Opened | None = None
         self._touched = False
 
@@ -141,7 +141,8 @@ class VideoFile:
     def _open(self) -> _Opened:
         if self._opened is None:
             self._opened = _Opened.of(self.filename)
-            self.decoder.thread_count = self._num_threads
+            self.decoder.thread_count = self.num_threads
+            self.decoder.thread_type = "FRAME"  # H.264's slices decoded side by side do not tell of damage
             # HEVC and Motion JPEG do not even say that they made something up.
             self.decoder.options = {} if self.conceal else {"err_detect": "explode"}
         return self._opened

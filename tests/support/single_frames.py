@@ -31,9 +31,9 @@ class Given(Sampler):
 class SingleFrames:
     """Decodes single frames, RGB of uint8 (3, HEIGHT, WIDTH)."""
 
-    def __init__(self, *, conceal: bool = False, backend: str = "pyav", device_id: int = -1) -> None:
+    def __init__(self, *, backend: str = "pyav", device_id: int = -1, **options: Any) -> None:
         self._sampler = Given()
-        self.loader = RnBLoader(WIDTH, HEIGHT, 1, device_id, self._sampler, backend=backend, conceal=conceal)
+        self.loader = RnBLoader(WIDTH, HEIGHT, 1, device_id, self._sampler, backend=backend, **options)
 
     def of(self, path: Path, wanted: Sequence[int]) -> list[Picture]:
         """Raises VideoError."""
