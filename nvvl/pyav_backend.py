@@ -86,9 +86,7 @@ def _decoded(file: VideoFile, index: VideoIndex, run: Run, damage: Damage) -> It
         try:
             frames = file.decode(packet)
         except DamagedPacket:
-            last = run.last if packet is None else packet.pts
-            for number in range(last - file.num_threads + 1, last + 1):  # threads tell late
-                damage.found(number)
+            damage.found(run.last if packet is None else packet.pts)
             continue
         for frame in frames:
             if frame.is_corrupt:

@@ -37,7 +37,6 @@ class RnBLoader:
         sampler: says where the clips of a video begin; None: AllSampler.
         backend: 'nvdec' (a GPU's video engine), 'pyav' (FFmpeg on the CPU), 'nvvl' (the original package,
             where it is installed), or 'auto': nvdec where it can be had, and PyAV for what it cannot decode.
-        num_decoder_threads: CPU threads for each file that PyAV decodes.
         conceal: give out frames that a decoder made up in part because the file is damaged, and say in
             `notes` how many; without it, a file is refused when such a frame is wanted.
         resize: scale to this width and height, and give out the middle of that; None: all of the picture,
@@ -60,7 +59,6 @@ class RnBLoader:
         sampler: Sampler | None = None,
         *,
         backend: str = "auto",
-        num_decoder_threads: int = 1,
         conceal: bool = False,
         resize: tuple[int, int] | None = None,
         frame_step: int = 1,
@@ -70,7 +68,6 @@ class RnBLoader:
         self.consecutive_frames = consecutive_frames
         self.sampler = AllSampler() if sampler is None else sampler
         self.device = _device(device_id)
-        self._num_threads = num_decoder_threads
         self.notes: tuple[str, ...] = ()
         self._pace = Pace(frame_step, frame_rate)
         window = Window.centred(width, height, resize)
@@ -154,7 +151,7 @@ class RnBLoader:
         self.close()
 
     def _open(self, filename: str | os.PathLike[str]) -> VideoFile:
-        return VideoFile(os.fspath(filename), self._num_threads, conceal=self._conceal)
+        return VideoFile(os.fspath(filename), conceal=self._conceal)
 
     def _sample(self, index: VideoIndex) -> Clips:
         stride, length = self._pace.stride(index), self.consecutive_frames

@@ -25,10 +25,9 @@ class VideoFile:
     Whatever reads it may raise VideoError: the file is missing, empty, not a video, or has no video stream.
     """
 
-    def __init__(self, filename: str, num_threads: int = 1, *, conceal: bool = False) -> None:
+    def __init__(self, filename: str, *, conceal: bool = False) -> None:
         """With `conceal` the decoder makes up what is damaged; without, it refuses more of such packets."""
         self.filename, self.conceal = filename, conceal
-        self.num_threads = num_threads
         self._opened: _Opened | None = None
         self._touched = False
 
@@ -141,8 +140,7 @@ class VideoFile:
     def _open(self) -> _Opened:
         if self._opened is None:
             self._opened = _Opened.of(self.filename)
-            self.decoder.thread_count = self.num_threads
-            self.decoder.thread_type = "FRAME"  # H.264's slices decoded side by side do not tell of damage
+            self.decoder.thread_count = 1  # several do not tell of all damage, or not of the same each time
             # HEVC and Motion JPEG do not even say that they made something up.
             self.decoder.options = {} if self.conceal else {"err_detect": "explode"}
         return self._opened

@@ -110,9 +110,8 @@ def test_decode_into_strided_memory(odd_files: dict[str, Path]) -> None:
     assert not whole[:, :, :, :SIZE].any()
 
 
-@pytest.mark.parametrize("num_decoder_threads", [1, 3])
-def test_decoder_threads_change_nothing(odd_files: dict[str, Path], num_decoder_threads: int) -> None:
-    with make_loader(2, 19, num_decoder_threads=num_decoder_threads) as loader:
+def test_frames_far_from_their_keyframe_are_exact(odd_files: dict[str, Path]) -> None:
+    with make_loader(2, 19) as loader:
         loader.loadfile(odd_files["one_keyframe"])
         torch.testing.assert_close(next(loader), expected_clips(odd_files["one_keyframe"], [2, 19]))
 

@@ -83,16 +83,6 @@ def test_a_damaged_file_never_gives_another_frame(
     assert [anew[place] for place in range(NUM_FRAMES)] == outcomes, "what came before changes nothing"
 
 
-@pytest.mark.parametrize("name", [name for name in DAMAGED if name.startswith(("flipped", "zeroed"))])
-def test_several_decoder_threads_give_no_frame_that_one_refuses(folder: Path, name: str) -> None:
-    make, _ = DAMAGED[name]
-    path, one, three = make(folder), SingleFrames(), SingleFrames(num_decoder_threads=3)
-    places = range(0, NUM_FRAMES, 5)
-    for place in places:
-        alone, together = one.outcome(path, [place]), three.outcome(path, [place])
-        assert isinstance(together, str) or together == alone, f"frame {place}"
-
-
 def pictures(path: Path, kind: Callable[[Any], bool] = lambda frame: True) -> list[bytes]:
     """What a player shows of a file, damaged or not, or the frames of one kind of that."""
     try:

@@ -48,9 +48,9 @@ class VideosAndAMemory(VideoAttack):
         self._is_planted = seed == PLANTED
         return super().play(seed)
 
-    def decode(self, asks: Sequence[Ask], num_threads: int) -> list[str]:
+    def decode(self, asks: Sequence[Ask]) -> list[str]:
         if not self._is_planted:
-            return super().decode(asks, num_threads)
+            return super().decode(asks)
         return [f"{len(asks)} requests in all" for _ in asks]
 
 

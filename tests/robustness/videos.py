@@ -67,13 +67,12 @@ class VideoAttack(Attack):
         damaged.write_bytes(mutated_bytes(source.read_bytes(), lots, self._intact[other].read_bytes()))
         asks = [Ask(str(damaged), _starts(lots)) for _ in range(2)]
         elsewhere = Ask(str(self._intact[other]), _starts(lots))
-        num_threads = lots.choice([1, 1, 2])
         outcome = Outcome("-")
-        alone = [self._answers(outcome, [ask], num_threads) for ask in asks]
+        alone = [self._answers(outcome, [ask]) for ask in asks]
         orders = [asks[0], elsewhere, asks[1], asks[0]], [asks[1], asks[0], asks[1]]
         order = lots.choice(orders)
-        together = self._answers(outcome, order, num_threads)
-        intact = self._answers(outcome, [Ask(str(source), ask.starts) for ask in asks], num_threads)
+        together = self._answers(outcome, order)
+        intact = self._answers(outcome, [Ask(str(source), ask.starts) for ask in asks])
         outcome.kind = _kind_of([one for answers in alone for one in answers], intact)
         if not outcome.faults:
             known = {ask: answers[0] for ask, answers in zip(asks, alone, strict=True)}
@@ -81,22 +80,22 @@ class VideoAttack(Attack):
                 is_same = ask == elsewhere or answer == known[ask]
                 why = f"{ask.starts} as request {place} of {[(one.path[-12:], one.starts) for one in order]}"
                 outcome.check(is_same, Fault.WRONG, f"{why}: {answer}; alone: {known.get(ask)}")
-        outcome.about = f"{kind} with {other}, {num_threads} threads"
+        outcome.about = f"{kind} with {other}"
         return outcome
 
-    def _answers(self, outcome: Outcome, asks: Sequence[Ask], num_threads: int) -> list[str]:
+    def _answers(self, outcome: Outcome, asks: Sequence[Ask]) -> list[str]:
         """What a process that has decoded nothing yet says of these requests, in this order."""
         try:
-            return in_child(lambda: self.decode(asks, num_threads))
+            return in_child(lambda: self.decode(asks))
         except ChildDied as error:
             outcome.note(error.fault, f"{error}, asked for {[ask.starts for ask in asks]}")
             return []
 
-    def decode(self, asks: Sequence[Ask], num_threads: int) -> list[str]:
+    def decode(self, asks: Sequence[Ask]) -> list[str]:
         """Of each request: a digest of its frames, or the VideoError."""
         torch.set_num_threads(1)
         sampler, answers = _Starts(), []
-        with RnBLoader(SIZE, SIZE, CLIP_LENGTH, None, sampler, num_decoder_threads=num_threads) as loader:
+        with RnBLoader(SIZE, SIZE, CLIP_LENGTH, None, sampler) as loader:
             for ask in asks:
                 sampler.starts = ask.starts
                 try:
