@@ -7,7 +7,7 @@ A step's author needs this page alone: `from rnb.contract import Batch, Context,
 from rnb.contract.device import Device
 from rnb.contract.options import Count, Options
 from rnb.contract.request import Batch, Layout, OutputError, Request, RequestError, TensorSpec
-from rnb.contract.result import NO_CLASS, ClassAndScore, ClassResult, JsonResult
+from rnb.contract.result import NO_CLASS, ClassAndScore, ClassResult, JsonResult, ToleranceResult
 from rnb.contract.sequence import SequencePoint, StatefulStep, point_of
 from rnb.contract.step import Context, Step
 
@@ -29,5 +29,6 @@ __all__ = [
     "StatefulStep",
     "Step",
     "TensorSpec",
+    "ToleranceResult",
     "point_of",
 ]

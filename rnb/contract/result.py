@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 MAX_RESULT_BYTES = 1 << 20
+"""A larger result fails its request."""
 
 
 class ClassAndScore(NamedTuple):
@@ -46,6 +47,47 @@ class JsonResult:
     @staticmethod
     def agree(first: Any, other: Any) -> bool:
         return bool(first == other)
+
+
+class ToleranceResult(JsonResult):
+    """What JSON knows: two results agree when their numbers are near each other, and all else is equal.
+
+    A step's own kind, at the top of a module, says how near:
+
+        class Boxes(ToleranceResult):
+            absolute, relative = 0.5, 0.01
+
+    Two numbers are near when they differ by `absolute` at most, or by `relative` times the larger of them.
+    """
+
+    absolute: ClassVar[float] = 0.0
+    relative: ClassVar[float] = 0.0
+
+    @classmethod
+    def agree(cls, first: Any, other: Any) -> bool:
+        pairs = [(first, other)]
+        while pairs:
+            one, two = pairs.pop()
+            if isinstance(one, dict) and isinstance(two, dict) and one.keys() == two.keys():
+                pairs += [(one[key], two[key]) for key in one]
+            elif isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+                pairs += zip(one, two, strict=True)
+            elif not cls._are_near(one, two):
+                return False
+        return True
+
+    @classmethod
+    def _are_near(cls, one: Any, two: Any) -> bool:
+        if not (_is_number(one) and _is_number(two)):
+            return bool(type(one) is type(two) and one == two)
+        try:
+            return math.isclose(one, two, rel_tol=cls.relative, abs_tol=cls.absolute)
+        except OverflowError:  # whole numbers that no float can hold
+            return bool(one == two)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def encode(result: Any) -> bytes:

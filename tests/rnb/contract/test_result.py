@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from rnb.contract.result import MAX_RESULT_BYTES, ClassAndScore, ClassResult, JsonResult, decode, encode
+from rnb.contract.result import (
+    MAX_RESULT_BYTES,
+    ClassAndScore,
+    ClassResult,
+    JsonResult,
+    ToleranceResult,
+    decode,
+    encode,
+)
 
 NESTED: list[Any] = []
 for _ in range(100_000):
@@ -43,3 +51,43 @@ def test_json_agrees_when_it_is_equal() -> None:
     assert JsonResult.agree({"boxes": [1, 2]}, {"boxes": [1, 2]})
     assert JsonResult.agree(b"a", b"a")
     assert not JsonResult.agree({"boxes": [1, 2]}, {"boxes": [2, 1]})
+
+
+class Boxes(ToleranceResult):
+    absolute, relative = 0.5, 0.01
+
+
+FACE: dict[str, Any] = {"name": "ada", "box": [10, 20.0], "score": 200.0, "known": True, "note": None}
+
+
+def test_within_a_tolerance_numbers_may_differ() -> None:
+    assert Boxes.agree(FACE, {**FACE, "box": [10.5, 19.5]})
+    assert Boxes.agree(FACE, {**FACE, "score": 202})  # relative
+    assert Boxes.agree([[1.0]], [[1]])
+    assert Boxes.agree(10**400, 10**400)
+    assert Boxes.agree(b"a", b"a")
+    assert not ToleranceResult.agree(1.0, 1.0 + 1e-12)
+    assert not Boxes.agree(10**400, 10**400 + 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {**FACE, "box": [10.6, 20.0]},
+        {**FACE, "box": [10, 20.0, 30]},
+        {**FACE, "box": "10"},
+        {**FACE, "name": "bob"},
+        {**FACE, "known": 1},
+        {**FACE, "note": 0},
+        {key: value for key, value in FACE.items() if key != "note"},
+        [FACE],
+        None,
+    ],
+)
+def test_within_a_tolerance_all_else_must_be_equal(other: Any) -> None:
+    assert not Boxes.agree(FACE, other)
+    assert not Boxes.agree(other, FACE)
+
+
+def test_a_tolerance_looks_into_any_depth() -> None:
+    assert ToleranceResult.agree(NESTED, NESTED)
