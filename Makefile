@@ -1,4 +1,5 @@
 # make demo      sets up, prepares sample videos and runs the R(2+1)D pipeline on them
+# make demo-faces  names the people on sample pictures, with each of the two face detectors
 # make quick     formatting, lint, types and the tests that start no runs: for each save
 # make test      the checks and all tests but the slow ones: for each commit
 # make test-all  all checks and tests; continuous integration calls this
@@ -6,7 +7,7 @@
 # make torture   attacks for about an hour, and a table of what broke; TORTURE="videos --seed 7" runs some
 # make coverage  how much of the code the tests of `make quick` run
 # make setup     the virtual environment in .venv, with the versions of spec-file.txt
-# make data      sample videos in data/videos
+# make data      sample videos in data/videos, pictures of faces in data/faces, weights in data/weights
 # make clean     removes what the above made; run folders in logs/ stay
 #
 # Needed beforehand: Python >= 3.11 with venv, and make. Another Python, beside the first one:
@@ -29,12 +30,15 @@ SIDE_BY_SIDE := $(PYTEST) -q --numprocesses $(TESTERS) --dist worksteal -m
 # Each of the many processes that the tests start would compile all it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo quick test test-all check torture coverage setup data clean
+.PHONY: demo demo-faces quick test test-all check torture coverage setup data clean
 
 demo: setup data
 	$(BIN)/python benchmark.py -c $(DEMO_CONFIG) -mi 0 -v $(DEMO_VIDEOS) --data data/videos
 
-quick: check
+demo-faces: setup data
+	$(BIN)/python -m benchmarks.face_names $(if $(HAS_GPU),,--device cpu)
+
+quick: check data
 	$(SIDE_BY_SIDE) "not processes and not slow and not gpu"
 
 test: check data
@@ -71,9 +75,12 @@ $(INSTALLED): $(SPECS)
 	$(BIN)/python -m pip install --disable-pip-version-check $(SPECS:%=-r %)
 	touch $@
 
+# What faces need may be missing: it is 100 MB, and what uses it says so, its tests too.
 data: setup
 	$(BIN)/python -m utils.sample_videos --out data/videos
+	-$(BIN)/python -m utils.face_weights --out data/weights/faces
+	-$(BIN)/python -m utils.sample_faces --out data/faces
 
 clean:
-	rm -rf $(VENV) data/videos .mypy_cache .ruff_cache .pytest_cache .coverage
+	rm -rf $(VENV) data/videos data/faces data/weights .mypy_cache .ruff_cache .pytest_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

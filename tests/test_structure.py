@@ -15,6 +15,10 @@ SOURCES = ("rnb", "models", "nvvl", "utils")
 COVERED_BY = {
     "rnb/analysis/examination.py": "tests/rnb/analysis/test_steady_state.py",
     "rnb/command_line/exit_status.py": "tests/end_to_end/test_command_line.py",
+    "models/faces/dlib_build.py": "tests/models/faces/test_detectors.py",
+    "models/faces/face.py": "tests/models/faces/test_recognizer.py",
+    "models/faces/mtcnn_networks.py": "tests/models/faces/test_mtcnn.py",
+    "models/faces/weights.py": "tests/models/faces/test_detectors.py",
     "models/r2p1d/options.py": "tests/models/test_options.py",
     "models/nothing/model.py": "tests/end_to_end/test_endings.py",
     "models/queueing/model.py": "tests/models/test_queueing.py",

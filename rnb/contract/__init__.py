@@ -4,7 +4,7 @@ and no torch, so that every process and every tool can read it.
 A step's author needs this page alone: `from rnb.contract import Batch, Context, Options, Step`.
 """
 
-from rnb.contract.device import Device
+from rnb.contract.device import CPU, Device
 from rnb.contract.options import Count, Options
 from rnb.contract.request import Batch, Layout, OutputError, Request, RequestError, TensorSpec
 from rnb.contract.result import NO_CLASS, ClassAndScore, ClassResult, JsonResult, ToleranceResult
@@ -12,6 +12,7 @@ from rnb.contract.sequence import SequencePoint, StatefulStep, point_of
 from rnb.contract.step import Context, Step
 
 __all__ = [
+    "CPU",
     "NO_CLASS",
     "Batch",
     "ClassAndScore",
