@@ -86,7 +86,7 @@ def num_pictures(units: Iterable[bytes], codec: str) -> int:
         slices = (unit for unit in units if hevc_type(unit) <= HEVC_LAST_SLICE)
         return sum(len(unit) > 2 and unit[2] >> 7 for unit in slices)
     slices = (unit for unit in units if h264_type(unit) in H264_PICTURE_HEADS)
-    return sum(unit[1] >> 7 for unit in slices)
+    return sum(len(unit) > 1 and unit[1] >> 7 for unit in slices)
 
 
 def is_hidden_vp9(data: bytes) -> bool:
@@ -116,7 +116,7 @@ def is_unreferenced(units: list[bytes], codec: str, top_layer: int = 0) -> bool:
 
 def temporal_layer(units: list[bytes]) -> int:
     """The highest HEVC TemporalId in a packet."""
-    return max((unit[1] & 7) - 1 for unit in units) if units else 0
+    return max(map(hevc_layer, units)) if units else 0
 
 
 def h264_type(unit: bytes) -> int:
@@ -129,9 +129,14 @@ def hevc_type(unit: bytes) -> int:
     return unit[0] >> 1 & 63
 
 
+def hevc_layer(unit: bytes) -> int:
+    """TemporalId (H.265, 7.4.2.2); 0 of a unit that is cut short."""
+    return (unit[1] & 7) - 1 if len(unit) > 1 else 0
+
+
 def _is_hevc_unreferenced(unit: bytes, top_layer: int) -> bool:
     kind = hevc_type(unit)
-    return kind <= HEVC_LAST_SUBLAYER_NON_REFERENCE and kind % 2 == 0 and (unit[1] & 7) - 1 == top_layer
+    return kind <= HEVC_LAST_SUBLAYER_NON_REFERENCE and kind % 2 == 0 and hevc_layer(unit) == top_layer
 
 
 def _recovers_at_once(unit: bytes) -> bool:

@@ -18,6 +18,7 @@ from nvvl.bitstream import (
     HEVC_LAST_SLICE,
     HEVC_LAST_SUBLAYER_NON_REFERENCE,
     h264_type,
+    hevc_layer,
     hevc_type,
 )
 
@@ -135,7 +136,7 @@ class _HevcOrder:
         return None
 
     def _place_of(self, unit: bytes) -> tuple[int, int] | None:
-        bits, kind, layer = _Bits(unit[2:]), hevc_type(unit), (unit[1] & 7) - 1
+        bits, kind, layer = _Bits(unit[2:]), hevc_type(unit), hevc_layer(unit)
         is_first_slice, is_irap = bits.take(1), HEVC_FIRST_IRAP <= kind <= HEVC_LAST_RESERVED_IRAP
         if not is_first_slice:
             raise UnknownOrder

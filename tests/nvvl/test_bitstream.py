@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from nvvl.bitstream import NalFormat, is_exact_start, is_unreferenced, temporal_layer
+from nvvl.bitstream import (
+    NalFormat,
+    heads_of,
+    is_exact_start,
+    is_unreferenced,
+    num_pictures,
+    temporal_layer,
+)
 
 IDR, REFERENCE, UNREFERENCED, PARTITION = b"\x65abc", b"\x41abc", b"\x01abc", b"\x02abc"
 SPS, PPS = b"\x67sps", b"\x68pps"
@@ -93,3 +100,14 @@ def test_hevc_pictures() -> None:
     assert is_unreferenced([hevc(0, 2)], "hevc", top_layer=2)
     assert not is_unreferenced([hevc(0, 1)], "hevc", top_layer=2), "the layer above may refer to it"
     assert not is_unreferenced([hevc(1, 2)], "hevc", top_layer=2)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_units_of_one_byte_are_read_like_any_other(codec: str) -> None:
+    for kind in range(256):
+        units = [bytes([kind])]
+        assert num_pictures(units, codec) == 0
+        assert temporal_layer(units) == 0
+        assert heads_of(units, codec) == units
+        assert is_exact_start(units, codec) in (False, True)
+        assert is_unreferenced(units, codec) in (False, True)
