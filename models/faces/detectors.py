@@ -40,7 +40,9 @@ class Detector(Step):
         found: list[tuple[tuple[Face, ...], ...]] = [()] * len(batch)
         rows, sizes = batch.split(), [(one.width, one.height) for one in batch.payloads]
         for size in dict.fromkeys(sizes):
-            same = [place for place, one in enumerate(sizes) if one == size]
+            same = [place for place, one in enumerate(sizes) if one == size and len(rows[place])]
+            if not same:
+                continue
             faces = iter(self.find(torch.cat([views(rows[place], *size) for place in same])))
             for place in same:
                 found[place] = tuple(tuple(sorted(next(faces))) for _ in rows[place])

@@ -13,7 +13,7 @@ from models.faces.video_file import FrameReader
 from nvvl import VideoError, backends
 from nvvl.size import shown_size
 from rnb import contract
-from rnb.contract import Batch, Context, Count, Device, Layout, RequestError, Step
+from rnb.contract import Batch, Context, Count, Device, Layout, Request, RequestError, Step, point_of
 
 Out = tuple[torch.Tensor, ...] | None
 NUM_WARM_UP_VIDEOS = 3
@@ -51,7 +51,10 @@ class ImageLoader(Step):
 
 
 class VideoLoader(Step):
-    """Every `frame_step`-th frame of a video, `max_frames` of them at most."""
+    """Every `frame_step`-th frame of a video, `max_frames` of them at most.
+
+    A request of a sequence gets the next `max_frames` of them, and none where the video has ended.
+    """
 
     class Options(contract.Options):
         max_pixels: MaxPixels = DEFAULT_MAX_PIXELS
@@ -87,25 +90,27 @@ class VideoLoader(Step):
 
     def __call__(self, batch: Batch, out: Out = None) -> Batch:
         (request,) = batch.requests
-        rows, pictures = self._load(request.payload, request.id, out[0] if out else self._rows)
+        rows, pictures = self._load(request, out[0] if out else self._rows)
         return batch.give(tensors=[rows], rows=[len(rows)], payloads=[pictures])
 
-    def _load(self, video: str, request_id: int, rows: torch.Tensor) -> tuple[torch.Tensor, Pictures]:
+    def _load(self, request: Request, rows: torch.Tensor) -> tuple[torch.Tensor, Pictures]:
         """The rows of a video's frames, which are the first of those given. Raises RequestError."""
+        video, point = request.payload, point_of(request)
         try:
             original = shown_size(video)
             width, height = fitted(*original, self.options.max_pixels)
-            frames = self._reader.read(video, views(rows, width, height))
+            part = None if point is None else point.position
+            frames = self._reader.read(video, views(rows, width, height), part=part)
         except VideoError as error:
-            raise RequestError(str(error), [request_id]) from error
+            raise RequestError(str(error), [request.id]) from error
         if self._reader.notes:
-            self.context.note(request_id, f"{video}: {'; '.join(self._reader.notes)}")
+            self.context.note(request.id, f"{video}: {'; '.join(self._reader.notes)}")
         return rows[: len(frames)], Pictures(width, height, *original, frames)
 
     def warm_up(self, row_counts: Sequence[int]) -> None:
         for video in self.context.samples[:NUM_WARM_UP_VIDEOS]:
             try:
-                self._load(video, 0, self._rows)
+                self._load(Request(0, video), self._rows)
             except RequestError:
                 continue  # it fails again, and is counted, when its turn comes
 

@@ -7,21 +7,23 @@ from collections.abc import Sequence
 
 import torch
 
-from nvvl import RnBLoader, Sampler
+from nvvl import RnBLoader, Sampler, VideoError
 
 MOST_SIZES = 4
 """A loader is kept for each of the last sizes: on a GPU it holds decoders, which take long to make."""
 
 
-class FirstFrames(Sampler):
-    """The first so many frames, as clips of one; `num_left_out` are those beyond."""
+class Part(Sampler):
+    """So many frames from `first` on, as clips of one; `num_left_out` are those beyond, and `is_beyond` says
+    that all were before."""
 
     def __init__(self, most: int) -> None:
-        self._most, self.num_left_out = most, 0
+        self._most, self.first, self.num_left_out, self.is_beyond = most, 0, 0, False
 
     def sample(self, length: int) -> Sequence[int]:
-        self.num_left_out = max(0, length - self._most)
-        return range(min(length, self._most))
+        end = min(length, self.first + self._most)
+        self.num_left_out, self.is_beyond = length - end, 0 < length <= self.first
+        return range(self.first, end)
 
 
 class FrameReader:
@@ -32,7 +34,8 @@ class FrameReader:
 
     def __init__(self, device: torch.device, backend: str, *, frame_step: int, max_frames: int) -> None:
         self._device, self._backend, self._frame_step = device, backend, frame_step
-        self._sampler = FirstFrames(max_frames)
+        self._max_frames = max_frames
+        self._sampler = Part(max_frames)
         self._loaders: OrderedDict[tuple[int, int], RnBLoader] = OrderedDict()
         self.notes: tuple[str, ...] = ()
 
@@ -41,20 +44,30 @@ class FrameReader:
         """What decodes, once a video was read."""
         return next((loader.decoder for loader in self._loaders.values()), self._backend)
 
-    def read(self, video: str, out: torch.Tensor) -> tuple[int, ...]:
+    def read(self, video: str, out: torch.Tensor, *, part: int | None = None) -> tuple[int, ...]:
         """Decode into pictures (most frames, height, width, 3), scaled to their size.
 
+        Args:
+            part: of a video that is read in parts of `max_frames` frames, which one; None: it is read once.
+
         Returns:
-            The numbers of the frames, which are in the first pictures.
+            The numbers of the frames, which are in the first pictures; none where the video has no such part.
 
         Raises:
             VideoError: the video cannot be used.
         """
         loader = self._loader(out.shape[2], out.shape[1])
-        count = loader.decode_into(video, out.permute(0, 3, 1, 2).unsqueeze(2))
-        left_out = self._sampler.num_left_out
+        self._sampler.first = first = (part or 0) * self._max_frames
+        self._sampler.is_beyond, self.notes = False, ()
+        try:
+            count = loader.decode_into(video, out.permute(0, 3, 1, 2).unsqueeze(2))
+        except VideoError:
+            if not self._sampler.is_beyond:
+                raise
+            return ()
+        left_out = self._sampler.num_left_out if part is None else 0
         self.notes = loader.notes + ((f"{left_out} frames beyond max_frames left out",) if left_out else ())
-        return tuple(range(0, count * self._frame_step, self._frame_step))
+        return tuple(range(first * self._frame_step, (first + count) * self._frame_step, self._frame_step))
 
     def close(self) -> None:
         """Give back the decoders."""

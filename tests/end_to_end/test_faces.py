@@ -20,10 +20,29 @@ def config(name: str, **loader: Any) -> Any:
     loaded = json.loads((ROOT / "config" / name).read_text())
     steps = loaded if isinstance(loaded, list) else loaded["pipeline"]
     steps[0].update(loader)
-    for step in steps[1:]:
+    for step in steps[1:3]:
         step["weights"] = face_data.weights()
     steps[2]["gallery"] = str(face_data.pictures() / "gallery")
     return loaded
+
+
+def test_a_sequence_says_who_was_in_its_video(bench: Bench, tmp_path: Path) -> None:
+    data = tmp_path / "some"
+    data.mkdir()
+    for name in ("bikes/bikes_0.mp4", "carphone/carphone_1.mp4"):
+        shutil.copy(ROOT / "data/videos" / name, data)
+    pipeline = config("faces-tracking.json", frame_step=40, max_frames=3)
+    pipeline[3]["most_gap"] = 80
+    flags = ["--sequences", "2", "--sequence-length", "3", "-b", "2"]
+    run = bench.run(pipeline, "--data", str(data), "-mi", "0", "-v", "6", *flags)
+    assert run.status in ENDED_WELL, run.err
+    assert run.folder is not None
+    kept = read(run.folder)
+    assert sorted(kept.results) == [4, 5]  # the last request of each
+    [track] = kept.results[5]["tracks"]
+    assert (track["name"], track["first_frame"], track["last_frame"]) == ("carphone", 0, 280)
+    assert track["num_faces"] == 8
+    assert kept.results[4]["tracks"] == []
 
 
 def run_over(bench: Bench, pipeline: Any, data: Path, *flags: str) -> Run:

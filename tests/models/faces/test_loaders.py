@@ -12,7 +12,7 @@ import torch
 
 from models.faces.loaders import ImageLoader, VideoLoader
 from models.faces.pictures import Pictures, views
-from rnb.contract import CPU, Batch, Context, Device, Request, RequestError, Step, TensorSpec
+from rnb.contract import CPU, Batch, Context, Device, Request, RequestError, SequencePoint, Step, TensorSpec
 from tests.support.videos import write_video
 
 
@@ -43,6 +43,17 @@ def test_an_image_lies_in_the_slot(tmp_path: Path) -> None:
     assert output.payloads == [Pictures(9, 6, 9, 6)]
     assert output.tensors[0].data_ptr() == slot.data_ptr()
     assert np.array_equal(views(slot, 9, 6)[0].numpy(), picture[..., ::-1])
+
+
+def test_a_request_of_a_sequence_has_the_next_frames(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.mp4", num_frames=20)
+    loader = make(VideoLoader, max_pixels=64 * 48, frame_step=3, max_frames=4)
+    frames = []
+    for position in range(3):
+        point = SequencePoint(8, is_start=position == 0, position=position)
+        output = loader(Batch((Request(position, str(video), parameters=point.parameters),)))
+        frames.append((output.payloads[0].frames, output.num_rows()))
+    assert frames == [((0, 3, 6, 9), [4]), ((12, 15, 18), [3]), ((), [0])]
 
 
 def test_a_large_image_says_what_its_size_was(tmp_path: Path) -> None:

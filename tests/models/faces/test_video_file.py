@@ -45,6 +45,19 @@ def test_frames_beyond_the_most_are_told(tmp_path: Path) -> None:
     assert not frames.notes
 
 
+def test_parts_are_the_whole_one_after_the_other(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.mp4", num_frames=20)
+    numbers, whole = read(reader(3), video)
+    frames, out = reader(3, max_frames=4), torch.zeros((4, *whole.shape[1:]), dtype=torch.uint8)
+    parts = []
+    for part in range(3):
+        found = frames.read(str(video), out, part=part)
+        parts.append((found, out[: len(found)].clone()))
+    assert [found for found, _ in parts] == [numbers[:4], numbers[4:], ()]
+    assert torch.equal(torch.cat([pictures for _, pictures in parts]), whole)
+    assert not frames.notes
+
+
 def test_loaders_are_kept_for_the_last_sizes(tmp_path: Path) -> None:
     frames = reader(max_frames=2)
     assert frames.decoder == "auto"
