@@ -1,5 +1,6 @@
 # make demo      sets up, prepares sample videos and runs the R(2+1)D pipeline on them
 # make demo-faces  names the people on sample pictures, with each of the two face detectors
+# make demo-images  prepares sample images and classifies them
 # make quick     formatting, lint, types and the tests that start no runs: for each save
 # make test      the checks and all tests but the slow ones: for each commit
 # make test-all  all checks and tests; continuous integration calls this
@@ -8,6 +9,7 @@
 # make coverage  how much of the code the tests of `make quick` run
 # make setup     the virtual environment in .venv, with the versions of spec-file.txt
 # make data      sample videos in data/videos, pictures of faces in data/faces, weights in data/weights
+# make images    sample images in data/images; IMAGES=10000 makes more
 # make clean     removes what the above made; run folders in logs/ stay
 #
 # Needed beforehand: Python >= 3.11 with venv, and make. Another Python, beside the first one:
@@ -20,6 +22,8 @@ INSTALLED := $(VENV)/.spec-file-installed
 HAS_GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo yes)
 SPECS := spec-file.txt $(if $(HAS_GPU),spec-file-gpu.txt)
 DEMO_VIDEOS ?= $(if $(HAS_GPU),1000,24)
+IMAGES ?= 240
+DEMO_IMAGES ?= $(if $(HAS_GPU),2000,48)
 DEMO_CONFIG ?= config/$(if $(HAS_GPU),r2p1d-whole,r2p1d-cpu).json
 
 # How many tests run side by side. Those on a GPU need it for themselves and follow, one after the other.
@@ -30,13 +34,17 @@ SIDE_BY_SIDE := $(PYTEST) -q --numprocesses $(TESTERS) --dist worksteal -m
 # Each of the many processes that the tests start would compile all it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo demo-faces quick test test-all check torture coverage setup data clean
+.PHONY: demo demo-faces demo-images quick test test-all check torture coverage setup data images clean
 
 demo: setup data
 	$(BIN)/python benchmark.py -c $(DEMO_CONFIG) -mi 0 -v $(DEMO_VIDEOS) --data data/videos
 
 demo-faces: setup data
 	$(BIN)/python -m benchmarks.face_names $(if $(HAS_GPU),,--device cpu)
+
+demo-images: images
+	$(BIN)/python benchmark.py -c config/images-classify.json -mi 0 -v $(DEMO_IMAGES) -b 8 \
+	--data data/images-tfrecord $(if $(HAS_GPU),,--device cpu)
 
 quick: check data
 	$(SIDE_BY_SIDE) "not processes and not slow and not gpu"
@@ -81,6 +89,10 @@ data: setup
 	-$(BIN)/python -m utils.face_weights --out data/weights/faces
 	-$(BIN)/python -m utils.sample_faces --out data/faces
 
+images: setup
+	$(BIN)/python -m utils.sample_images --out data/images --num $(IMAGES)
+
 clean:
-	rm -rf $(VENV) data/videos data/faces data/weights .mypy_cache .ruff_cache .pytest_cache .coverage
+	rm -rf $(VENV) data/videos data/faces data/images data/images-tfrecord data/weights
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

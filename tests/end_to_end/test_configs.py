@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from models.images import backends
 from models.r2p1d.presets import KINETICS_CLASSES
-from rnb.pipeline.config import read_config
+from rnb.pipeline.config import ConfigError, read_config
 from rnb.pipeline.plan import PlanOptions, make_plan
 from rnb.record.run_folder import read
 from tests.support.made_once import made_once
@@ -23,6 +25,7 @@ DECODING = [name for name in CONFIGS if name.startswith("r2p1d-") and name not i
 IN_BATCHES = [f"r2p1d-{name}.json" for name in ("whole", "segment", "nopipeline", "rnb")]
 RUNS = [*((name, "1") for name in DECODING), *((name, "4") for name in IN_BATCHES)]
 """Which config runs with which batch size."""
+WITH_EXTRAS = tuple(f"images-{name}.json" for name in ("torchcodec", "nvimgcodec", "dali"))
 QUICK = (("r2p1d-cpu.json", "1"), ("r2p1d-rnb.json", "4"))
 FLAGS = {"r2p1d-per-gpu.json": ["-p"]}
 TINY_LOADER = {"width": 32, "height": 32, "num_clips_population": [1, 15], "num_clips_weights": [10, 1]}
@@ -40,8 +43,23 @@ def test_the_named_configs_are_there() -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_loads_and_resolves(name: str) -> None:
     config = read_config(ROOT / "config" / name).pipeline(per_gpu_queue="-p" in FLAGS.get(name, ()))
+    if missing := missing_extra(name):
+        with pytest.raises(ConfigError, match=re.escape(missing)):
+            make_plan(config, PlanOptions(mode="cpu"))
+        return
     plan = make_plan(config, PlanOptions(mode="cpu"))
     assert plan.num_steps == len(config.pipeline)
+
+
+def missing_extra(name: str) -> str:
+    """What is said of a config of images whose backend this machine lacks."""
+    if name not in WITH_EXTRAS:
+        return ""
+    try:
+        backends.check(json.loads((ROOT / "config" / name).read_text())["pipeline"][0]["backend"])
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def tiny(name: str) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from models.r2p1d.checkpoint import CheckpointError, read_checkpoint
+from models.checkpoint_file import CheckpointError
+from models.r2p1d.checkpoint import read_checkpoint
 from models.r2p1d.network import RES2PLUS1D, TORCHVISION, R2P1DPart, Variant, input_shape
 from models.r2p1d.weights import build_part
 
