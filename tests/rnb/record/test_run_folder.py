@@ -7,6 +7,8 @@ import json
 import os
 import re
 import resource
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -342,6 +344,32 @@ def test_results_that_are_no_classes_are_written_and_read(tmp_path: Path) -> Non
     kind = "rnb.contract.result.JsonResult"
     run = read(write_run(tmp_path, data={"results": results}, result_kind=kind))
     assert (run.results, run.meta.result_kind) == (results, kind)
+
+
+FACES = {0: {"name": "ada", "box": [1, 2.5]}, 3: {"name": "bob", "box": []}}
+
+
+def test_pandas_reads_results(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.read_json(write_run(tmp_path, data={"results": FACES}) / "results.jsonl", lines=True)
+    assert dict(zip(frame["request_id"], frame["result"], strict=True)) == FACES
+
+
+def test_duckdb_reads_results_beside_requests(tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    folder = write_run(tmp_path, data={"results": FACES})
+    tables = f"'{folder}/results.jsonl' join '{folder}/requests.parquet' using (request_id)"
+    rows = duckdb.sql(f"select request_id, result.name from {tables} order by 1").fetchall()
+    assert rows == [(0, "ada"), (3, "bob")]
+
+
+def test_jq_reads_results(tmp_path: Path) -> None:
+    if (jq := shutil.which("jq")) is None:
+        pytest.skip("no jq")
+    results = write_run(tmp_path, data={"results": FACES}) / "results.jsonl"
+    command = [jq, "-c", "select(.request_id == 3) | .result", str(results)]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert json.loads(out) == FACES[3]
 
 
 def test_a_damaged_line_of_results_is_refused(tmp_path: Path) -> None:
