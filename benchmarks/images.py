@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.measuring import run_pipeline, show, spread, throughput
 from models.images import backends
-from models.images.backends import MODULES
+from models.images.backends import MODULES, WITH_ENGINE
 from models.images.decoding import DECODERS, make_decoder
 from models.images.encoded import read_encoded
 from models.images.options import LoaderOptions
@@ -115,7 +115,7 @@ def make_variants(args: argparse.Namespace) -> Sequence[Variant]:
     return [
         Variant(backend=backend, workers=workers, hardware_share=share)
         for backend, workers, share in every
-        if share is None or (backend in ("nvimgcodec", "dali") and args.gpu >= 0)
+        if share is None or (backend in WITH_ENGINE and args.gpu >= 0)
     ]
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from models.images.options import LoaderOptions
 
 Backend = Literal["opencv", "torchcodec", "nvimgcodec", "dali"]
+WITH_ENGINE = ("nvimgcodec", "dali")
+"""Those that can be told how much the GPU's JPEG engine decodes."""
 MODULES = {
     "opencv": "cv2",
     "torchcodec": "torchcodec",

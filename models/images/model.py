@@ -119,6 +119,7 @@ class ImageClassifier(Step):
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)
         self._dtype = PRECISIONS[options.precision]
+        torch.backends.cudnn.allow_tf32 = False  # PyTorch's default would make fp32 another precision
         network: Any = build_resnet50(options.num_classes, options.checkpoint, options.seed)
         self._network = network.to(context.device, self._dtype, memory_format=torch.channels_last)
         self._normalize = Normalization(options.mean, options.std, context.device)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 
-from models.images.backends import Backend
+from models.images.backends import WITH_ENGINE, Backend
 from rnb.contract import Count, Layout, Options, TensorSpec
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -55,6 +55,12 @@ class LoaderOptions(CutOptions, ColourOptions):
     """Threads of nvimgcodec and DALI on the CPU, each worker's own."""
     hardware_share: Share | None = None
     """The share of JPEGs that the GPU's JPEG engine decodes, of nvimgcodec and DALI; null: as they choose."""
+
+    @model_validator(mode="after")
+    def _check_share(self) -> Self:
+        if self.hardware_share is not None and self.backend not in WITH_ENGINE:
+            raise ValueError(f"hardware_share: is of {' and '.join(WITH_ENGINE)}, not of {self.backend}")
+        return self
 
     def rows(self) -> Layout:
         """An image: (1, 3, height, width), RGB."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,8 +33,8 @@ def _decode_one(data: bytes, **options: Any) -> torch.Tensor | None:
 
 
 def _as_tensor(data: bytes) -> torch.Tensor:
-    with warnings.catch_warnings(action="ignore"):  # nobody writes to it
-        return torch.frombuffer(data, dtype=torch.uint8)
+    # A copy, as PyTorch warns of what cannot be written to.
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
 
 
 class _OnGpu:
@@ -45,12 +44,12 @@ class _OnGpu:
         self._device = device
 
     def __call__(self, images: Sequence[bytes]) -> list[torch.Tensor | None]:
-        if all(data.startswith(_JPEG_START) for data in images):
-            try:
-                return list(decode_jpeg([_as_tensor(data) for data in images], device=self._device))
-            except RuntimeError:
-                pass
-        return [self._one(data) for data in images]
+        jpegs = [_as_tensor(data) for data in images if data.startswith(_JPEG_START)]
+        try:
+            decoded = iter(decode_jpeg(jpegs, device=self._device) if jpegs else ())
+        except RuntimeError:
+            return [self._one(data) for data in images]
+        return [next(decoded) if data.startswith(_JPEG_START) else _decode_one(data) for data in images]
 
     def _one(self, data: bytes) -> torch.Tensor | None:
         return _decode_one(data, device=self._device) if data.startswith(_JPEG_START) else _decode_one(data)

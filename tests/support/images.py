@@ -54,6 +54,15 @@ def turned(data: bytes, tiff: bytes) -> bytes:
     return b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks
 
 
+def with_palette(width: int, height: int) -> bytes:
+    """A PNG of four colours in stripes, two bits a pixel."""
+    header = struct.pack(">IIBBBBB", width, height, 2, 3, 0, 0, 0)
+    colours = bytes([250, 30, 60, 0, 90, 200, 255, 255, 255, 10, 10, 10])
+    rows = (b"\0" + b"\x1b" * (width // 4)) * height
+    chunks = ((b"IHDR", header), (b"PLTE", colours), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
 def png_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 

@@ -17,7 +17,7 @@ from models.images.encoded import Encoded
 from models.images.errors import ImageError
 from models.images.header import read_header
 from models.images.options import LoaderOptions
-from tests.support.images import Pixels, encode, exif, picture, turned, upright
+from tests.support.images import Pixels, encode, exif, picture, turned, upright, with_palette
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 TOLERANCE = {"mean": 0.6, "most": 3.0}
@@ -102,6 +102,7 @@ IMAGES = {
     "larger than they are": [encode(picture(40, 30))],
     "progressive": [encode(picture(), ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1)],
     "grey": [encode(picture()[..., 0]), encode(picture()[..., 0], ".png")],
+    "with a palette": [with_palette(120, 90)],
     "PNG": [encode(picture(), ".png")],
     "PNG with alpha": [encode(np.dstack([picture(), np.full((90, 120), 255, np.uint8)]), ".png")],
     "WebP": [encode(picture(), ".webp", 64, 90), encode(picture(), ".webp")],

@@ -135,6 +135,18 @@ def test_bytes_are_normalized_by_the_classifier() -> None:
     assert 0 < (of_halves - of_bytes).abs().max() < 0.3
 
 
+@pytest.mark.gpu
+def test_on_a_gpu_classes_are_those_of_the_cpu() -> None:
+    layout, pictures = TensorSpec((1, 3, 64, 64)), torch.randn(8, 3, 64, 64)
+    on_cpu = classifier(layout).infer(pictures)
+    options = ImageClassifier.Options(num_classes=20)
+    on_gpu = ImageClassifier(options, Context(where=Device("cuda", 0), inputs=(layout,)))
+    on_gpu.warm_up(range(1, 9))
+    found = on_gpu.infer(pictures.cuda()).cpu()
+    torch.testing.assert_close(found, on_cpu, rtol=1e-3, atol=1e-3)
+    assert torch.equal(found.argmax(1), on_cpu.argmax(1))
+
+
 @pytest.mark.parametrize("inputs", [(), (TensorSpec((1, 3, 8, 112, 112)),), (TensorSpec((1, 4, 64, 64)),)])
 def test_the_classifier_says_what_it_takes(inputs: tuple[TensorSpec, ...]) -> None:
     with pytest.raises(

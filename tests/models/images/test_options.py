@@ -13,6 +13,7 @@ from rnb.contract import TensorSpec
 def test_the_layout_follows_from_the_crop_and_the_number_type() -> None:
     assert LoaderOptions().rows() == (TensorSpec((1, 3, 224, 224), "float32"),)
     wide = LoaderOptions(crop=(64, 32), dtype="uint8")
+    assert LoaderOptions(backend="dali", hardware_share=0.5).hardware_share == 0.5
     assert wide.rows() == (TensorSpec((1, 3, 32, 64), "uint8"),)
 
 
@@ -25,7 +26,8 @@ def test_the_layout_follows_from_the_crop_and_the_number_type() -> None:
         ({"crop": [0, 1]}, "crop"),
         ({"crop_position": "left"}, "crop_position"),
         ({"mirror": 1.5}, "mirror"),
-        ({"hardware_share": -0.1}, "hardware_share"),
+        ({"backend": "dali", "hardware_share": -0.1}, "hardware_share"),
+        ({"backend": "torchcodec", "hardware_share": 0.5}, "hardware_share: is of nvimgcodec and dali"),
         ({"std": [0, 1, 1]}, "std"),
         ({"dtype": "int8"}, "dtype"),
         ({"max_pixels": 0}, "max_pixels"),
