@@ -102,7 +102,7 @@ def examples(out: Path, samples: Sequence[Sample]) -> Iterator[bytes]:
 def draw_image(frames: Sequence[Picture], number: int) -> bytes:
     """A JPEG of a part of a frame; which one, the number says."""
     rng = np.random.default_rng(number)
-    frame = frames[rng.integers(len(frames))]
+    frame = frames[int(rng.integers(len(frames)))]
     width, height = SIZES[rng.integers(len(SIZES))]
     scale = rng.uniform(LEAST_SCALE, 1) * min(frame.shape[1] / width, frame.shape[0] / height)
     part_width, part_height = round(width * scale), round(height * scale)

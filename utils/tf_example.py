@@ -59,8 +59,12 @@ def _first(feature: memoryview) -> bytes | int | None:
                 continue
             if kind == _BYTES_LIST and not isinstance(value, int):
                 return bytes(value)
-            if kind == _INT64_LIST and value != b"":  # packed: all of them in one field
-                return _signed(value if isinstance(value, int) else _read_varint(value, 0)[0])
+            if kind == _INT64_LIST and isinstance(value, int):
+                return _signed(value)
+            if (
+                kind == _INT64_LIST and isinstance(value, memoryview) and len(value)
+            ):  # packed: all in one field
+                return _signed(_read_varint(value, 0)[0])
     return None
 
 

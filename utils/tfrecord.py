@@ -126,7 +126,7 @@ def _length(head: bytes) -> int | None:
 
 def _masked_sum(data: bytes) -> int:
     """CRC-32C, turned by 15 bits and added to: a checksum over data that holds checksums is a weak one."""
-    value = google_crc32c.value(data)
+    value: int = google_crc32c.value(data)
     return (((value >> 15) | (value << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 

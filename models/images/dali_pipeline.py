@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from nvidia.dali import Pipeline, fn, types
+from torch.utils.dlpack import from_dlpack
 
 from models.images.cut import Cut
 from models.images.encoded import Encoded
@@ -44,7 +45,7 @@ class DaliPipeline:
         for image, cut, shape in zip(images, cuts, shapes.as_array().tolist(), strict=True):
             if shape[1::-1] != list(cut.upright):
                 raise damaged(image.name)
-        return torch.from_dlpack(rows.as_tensor())
+        return from_dlpack(rows.as_tensor())
 
     def close(self) -> None:
         del self._pipeline

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from nvidia import nvimgcodec
+from torch.utils.dlpack import from_dlpack
 
 from models.images.decoding import Decoder
 from models.images.options import LoaderOptions
@@ -37,7 +38,7 @@ class _Nvimgcodec:
         return [None if image is None else self._tensor(image) for image in decoded]
 
     def _tensor(self, image: Any) -> torch.Tensor:
-        return torch.from_dlpack(image) if self._on_gpu else torch.from_numpy(np.asarray(image))
+        return from_dlpack(image) if self._on_gpu else torch.from_numpy(np.asarray(image))
 
 
 def _kinds(hardware_share: float | None) -> list[Any]:

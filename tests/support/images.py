@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,12 +27,18 @@ def picture(width: int = 120, height: int = 90, seed: int = 0) -> Pixels:
     return np.asarray(smooth, dtype=np.uint8)
 
 
-def encode(pixels: Pixels, suffix: str = ".jpg", *options: int) -> bytes:
+def encode(pixels: npt.NDArray[Any], suffix: str = ".jpg", *options: int) -> bytes:
     """RGB, or grey, or with alpha, as OpenCV writes it."""
     stored = pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]]
     is_written, data = cv2.imencode(suffix, np.ascontiguousarray(stored), list(options))
     assert is_written
     return data.tobytes()
+
+
+def decoded(data: bytes) -> Pixels:
+    """As it is stored: (height, width, 3), RGB."""
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), flags), dtype=np.uint8)
 
 
 def exif(orientation: int, order: str = "<") -> bytes:
@@ -47,7 +55,7 @@ def turned(data: bytes, tiff: bytes) -> bytes:
         return data[:2] + b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content + data[2:]
     if data.startswith(b"\x89PNG"):
         return data[:33] + png_chunk(b"eXIf", tiff) + data[33:]
-    height, width = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape[:2]
+    height, width = decoded(data).shape[:2]
     has_exif = 0x08
     size = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
     chunks = webp_chunk(b"VP8X", bytes([has_exif, 0, 0, 0]) + size) + data[12:] + webp_chunk(b"EXIF", tiff)
@@ -89,7 +97,7 @@ def with_frame(data: bytes, *, marker: int = 0xC0, bits: int = 8, num_components
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
     """What is to be seen of pixels that are stored so; Exif 2.32, section 4.6.4."""
-    turns = {
+    turns: dict[int, Callable[[Pixels], Pixels]] = {
         1: lambda p: p,
         2: lambda p: p[:, ::-1],
         3: lambda p: p[::-1, ::-1],

@@ -6,10 +6,10 @@ import hashlib
 import zipfile
 from pathlib import Path
 
-import cv2
 import pytest
 
 from tests.support import odd_videos
+from tests.support.images import decoded
 from utils import sample_images, sample_videos
 from utils.tf_example import first_values
 from utils.tfrecord import find_records, read_record
@@ -40,7 +40,7 @@ def test_images_are_of_real_sizes_and_differ(tmp_path: Path, cache: Path) -> Non
     assert run(tmp_path / "images", cache) == 0
     paths = sorted((tmp_path / "images").glob("*/*.jpg"))
     assert [path.parent.name for path in paths] == ["bikes"] * 6 + ["bunny"] * 6
-    sizes = {cv2.imread(str(path)).shape[1::-1] for path in paths}
+    sizes = {decoded(path.read_bytes()).shape[1::-1] for path in paths}
     assert len(sizes) > 1
     assert sizes <= set(sample_images.SIZES)
     assert len({path.read_bytes() for path in paths}) == NUM

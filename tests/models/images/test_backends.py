@@ -17,7 +17,7 @@ from models.images.encoded import Encoded
 from models.images.errors import ImageError
 from models.images.header import read_header
 from models.images.options import LoaderOptions
-from tests.support.images import Pixels, encode, exif, picture, turned, upright, with_palette
+from tests.support.images import Pixels, decoded, encode, exif, picture, turned, upright, with_palette
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 TOLERANCE = {"mean": 0.6, "most": 3.0}
@@ -58,9 +58,7 @@ def load(
     expected = []
     for data, cut in zip(images, cuts, strict=True):
         header = read_header("", data)
-        flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-        stored = cv2.imdecode(np.frombuffer(data, np.uint8), flags).astype(np.uint8)
-        whole = resized(upright(stored, header.orientation), *cut.resized)
+        whole = resized(upright(decoded(data), header.orientation), *cut.resized)
         part = whole[cut.top : cut.top + cut.size[1], cut.left : cut.left + cut.size[0]]
         expected.append((part[:, ::-1] if cut.is_mirrored else part).transpose(2, 0, 1))
     return rows, expected
@@ -179,7 +177,7 @@ def test_a_missing_package_is_a_line_with_the_command(name: Backend, monkeypatch
     def missing(module: str) -> None:
         raise ModuleNotFoundError(f"No module named '{module}'", name=module)
 
-    monkeypatch.setattr(backends.importlib, "import_module", missing)
+    monkeypatch.setattr("models.images.backends.importlib.import_module", missing)
     extra = "dali" if name == "dali" else "images"
     with pytest.raises(ValueError, match=rf"backend '{name}' needs \S+: pip install -e '\.\[{extra}\]'"):
         backends.check(name)
@@ -192,7 +190,7 @@ def test_a_package_that_does_not_load_is_a_line_with_the_cause(monkeypatch: pyte
         except OSError as error:
             raise OSError(f"Could not load {module}\nwith a long story") from error
 
-    monkeypatch.setattr(backends.importlib, "import_module", broken)
+    monkeypatch.setattr("models.images.backends.importlib.import_module", broken)
     with pytest.raises(ValueError, match=r"^backend 'dali' cannot be loaded: libnvrtc.so.13: [\w ]+$"):
         backends.check("dali")
     with pytest.raises(

@@ -45,7 +45,7 @@ def test_both_sides_can_be_given() -> None:
 
 
 def test_what_is_random_depends_on_the_seed_and_the_request_alone() -> None:
-    options = {"crop_position": "random", "mirror": 0.5}
+    options: dict[str, Any] = {"crop_position": "random", "mirror": 0.5}
     cuts = [cut(500, 375, number, **options) for number in range(200)]
     assert cuts == [cut(500, 375, number, **options) for number in range(200)]
     assert cuts != [cut(500, 375, number, seed=1, **options) for number in range(200)]
@@ -53,7 +53,7 @@ def test_what_is_random_depends_on_the_seed_and_the_request_alone() -> None:
 
 
 def test_random_crops_reach_every_place_and_half_are_mirrored() -> None:
-    options = {"resize": [230, 226], "crop_position": "random", "mirror": 0.5}
+    options: dict[str, Any] = {"resize": [230, 226], "crop_position": "random", "mirror": 0.5}
     cuts = [cut(500, 375, number, **options) for number in range(2000)]
     assert {found.left for found in cuts} == set(range(7))
     assert {found.top for found in cuts} == set(range(3))
