@@ -14,6 +14,8 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIDTH = {_FIXED64: 8, _FIXED32: 4}
 _BYTES_LIST, _INT64_LIST = 1, 3
 _MAX_VARINT_BYTES = 10
+MAX_FIELDS = 100_000
+"""Of a message with all that it holds; more are no image, and would take long."""
 
 Field = tuple[int, int | memoryview]
 """Its number and its value; a value with a length is a view of that many bytes."""
@@ -29,10 +31,11 @@ def first_values(data: bytes, names: Collection[str]) -> dict[str, bytes | int]:
     Features of floats count as having none. Raises ExampleError.
     """
     found: dict[str, bytes | int] = {}
-    for features in _messages(memoryview(data), 1):
-        for entry in _messages(features, 1):
-            name = b"".join(_messages(entry, 1)).decode(errors="replace")
-            values = (_first(feature) for feature in _messages(entry, 2) if name in names)
+    left = iter(range(MAX_FIELDS))
+    for features in _messages(memoryview(data), 1, left):
+        for entry in _messages(features, 1, left):
+            name = b"".join(_messages(entry, 1, left)).decode(errors="replace")
+            values = (_first(feature, left) for feature in _messages(entry, 2, left) if name in names)
             if (value := next(values, None)) is not None:
                 found[name] = value
     return found
@@ -50,11 +53,11 @@ def serialize_example(features: Mapping[str, bytes | int]) -> bytes:
     return _field(1, entries)
 
 
-def _first(feature: memoryview) -> bytes | int | None:
-    for kind, values in _fields(feature):
+def _first(feature: memoryview, left: Iterator[int]) -> bytes | int | None:
+    for kind, values in _fields(feature, left):
         if kind not in (_BYTES_LIST, _INT64_LIST) or isinstance(values, int):
             continue
-        for number, value in _fields(values):
+        for number, value in _fields(values, left):
             if number != 1:
                 continue
             if kind == _BYTES_LIST and not isinstance(value, int):
@@ -72,14 +75,19 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def _messages(data: memoryview, number: int) -> Iterator[memoryview]:
+def _messages(data: memoryview, number: int, left: Iterator[int]) -> Iterator[memoryview]:
     """The values of all fields of this number that have a length."""
-    return (value for found, value in _fields(data) if found == number and isinstance(value, memoryview))
+    return (
+        value for found, value in _fields(data, left) if found == number and isinstance(value, memoryview)
+    )
 
 
-def _fields(data: memoryview) -> Iterator[Field]:
+def _fields(data: memoryview, left: Iterator[int]) -> Iterator[Field]:
+    """`left` has as many items as fields may still come."""
     position = 0
     while position < len(data):
+        if next(left, None) is None:
+            raise ExampleError(f"more than {MAX_FIELDS} fields")
         key, position = _read_varint(data, position)
         number, kind = key >> 3, key & 7
         if kind == _VARINT:

@@ -47,6 +47,8 @@ def _read_file(path: str) -> bytes:
 
 
 def _of_record(payload: str, place: Place) -> Encoded:
+    if place.size > MAX_FILE_BYTES:
+        raise ImageError(f"{payload}: not a record of up to {MAX_FILE_BYTES >> 20} MiB")
     try:
         values = first_values(read_record(place), (ENCODED, LABEL, TEXT))
     except ExampleError as error:

@@ -71,6 +71,8 @@ def test_what_other_fields_hold_is_passed_over() -> None:
             "a field of 18446744073709551615 bytes, and 0 are left",
         ),
         (b"\xff" * 20, "a number is cut short, or longer than 64 bits"),
+        (b"\x08\x01" * 100_001, "more than 100000 fields"),
+        (b"\x0a\x00" * 100_001, "more than 100000 fields"),
         (b"\x0b", "wire type 3 is not one of an Example"),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from utils.tf_example import serialize_example
 from utils.tfrecord import (
     FRAME_BYTES,
     Place,
@@ -167,3 +168,22 @@ def test_the_command_counts_and_names_corrupt_records(file: Path, capsys: pytest
     assert out[1] == f"{file}: 4 records, 1 corrupt"
     assert main(["no/such/file"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_dali_reads_file_and_index(file: Path) -> None:
+    pytest.importorskip("nvidia.dali")
+    from nvidia.dali import Pipeline, fn, tfrecord
+
+    write_records(file, [serialize_example({"image/encoded": data, "label": 7}) for data in RECORDS[1:]])
+    read_index(str(file))
+    with Pipeline(batch_size=3, num_threads=1, device_id=None) as pipeline:
+        features = {
+            "image/encoded": tfrecord.FixedLenFeature((), tfrecord.string, ""),
+            "label": tfrecord.FixedLenFeature([1], tfrecord.int64, -1),
+        }
+        read = fn.readers.tfrecord(path=str(file), index_path=f"{file}.idx", features=features)
+        pipeline.set_outputs(read["image/encoded"], read["label"])
+    pipeline.build()
+    images, labels = pipeline.run()
+    assert [bytes(images.at(number)) for number in range(3)] == RECORDS[1:]
+    assert labels.as_array().tolist() == [[7]] * 3

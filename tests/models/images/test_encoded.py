@@ -55,6 +55,7 @@ def test_what_cannot_be_read_is_a_line_with_its_name(tmp_path: Path) -> None:
         (str(tmp_path), "not a file of up to 256 MiB"),
         (str(tmp_path / "fifo.jpg"), "not a file of up to 256 MiB"),
         (f"{tmp_path}/none.tfrecord@0+16", "cannot be read: No such file"),
+        (f"{records}@0+{1 << 29}", "not a record of up to 256 MiB"),
         (places[0], "not a tf.train.Example: a number is cut short"),
         (places[1], "the tf.train.Example has no image/encoded"),
         (places[2], "the tf.train.Example has no image/encoded"),
