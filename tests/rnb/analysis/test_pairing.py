@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rnb.analysis.pairing import pair
+from rnb.contract.result import ToleranceResult
 from rnb.record.run import Run
 from rnb.record.run_folder import read
 from tests.support.sample_runs import write_seed_run
@@ -106,6 +107,10 @@ class Near:
         return abs(first - other) < 0.5
 
 
+class Boxes(ToleranceResult):
+    absolute = 0.5
+
+
 def with_results(kind: str, results: dict[int, Any]) -> Run:
     made = run()
     made.meta.result_kind, made.results = kind, results
@@ -121,6 +126,13 @@ def test_results_of_another_kind_agree_by_its_own_rule() -> None:
     equal = "rnb.contract.result.JsonResult"
     overlap = pair(with_results(equal, first), with_results(equal, other)).overlap
     assert (overlap.num_agreeing, overlap.num_compared) == (1, 3)
+
+
+def test_results_agree_within_the_tolerance_that_their_kind_states() -> None:
+    kind = f"{Boxes.__module__}.{Boxes.__qualname__}"
+    first, other = {0: {"box": [1, 2]}, 1: {"box": [1, 2]}}, {0: {"box": [1.4, 2]}, 1: {"box": [1.6, 2]}}
+    overlap = pair(with_results(kind, first), with_results(kind, other)).overlap
+    assert (overlap.num_agreeing, overlap.num_compared) == (1, 2)
 
 
 @pytest.mark.parametrize(
