@@ -1,10 +1,11 @@
 """How many images a second each backend loads. python -m benchmarks.images --backends opencv torchcodec
 
-Runs of all variants alternate, so that they meet the same machine: the loader alone, with all requests at
-once. Beside them stand the bare decoder's rate, in one thread with the files in memory, and the ratio to
-OpenCV with one process and one worker. Then a run at a share of the rate shows the latency, and with
---classifier ResNet-50 stands behind. On a GPU each share of the JPEG engine in --hardware-shares is a variant
-of nvimgcodec and of DALI.
+First each variant's bare decoder, and all of its loading, in one thread of this process, with the files in
+memory: images a second, on the CPU of CPU time, which other work on the machine changes least. Then pipelines
+of the loader alone, with all requests at once; runs of all variants alternate, so that they meet the same
+machine, and stand beside OpenCV with one process and one worker. Then a run at a share of the rate shows the
+latency, and with --classifier ResNet-50 stands behind. On a GPU each share of the JPEG engine in
+--hardware-shares is a variant of nvimgcodec and of DALI. With -n 0 no pipeline is played.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ import torch
 from benchmarks.measuring import run_pipeline, show, spread, throughput
 from models.images import backends
 from models.images.backends import MODULES, WITH_ENGINE
+from models.images.cut import cut_of
 from models.images.decoding import DECODERS, make_decoder
 from models.images.encoded import read_encoded
+from models.images.header import read_header
 from models.images.options import LoaderOptions
 from models.images.requests import ImageIterator
 from rnb.analysis.statistics import describe
@@ -33,8 +36,7 @@ from rnb.contract.events import END_TO_END
 
 BASELINE = "opencv"
 CUT = {"resize": 256, "crop": [224, 224], "crop_position": "random", "mirror": 0.5}
-NUM_BARE = 256
-"""Images in memory for the bare decoder."""
+NUM_IN_MEMORY, NUM_ROUNDS = 240, 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ class Variant:
     @property
     def name(self) -> str:
         share = "" if self.hardware_share is None else f", engine {self.hardware_share:.0%}"
-        return f"{self.backend}, {self.workers} workers{share}"
+        return f"{self.backend}{share}, {self.workers} workers"
 
     def options(self) -> dict[str, Any]:
         share = {} if self.hardware_share is None else {"hardware_share": self.hardware_share}
@@ -67,19 +69,22 @@ class Variant:
 
 def main() -> None:
     args = parse_arguments()
-    variants = [*make_variants(args)]
     baseline = Variant(backend=BASELINE, workers=1)
-    rates = play_in_turn([baseline, *variants], args, classifies=False)
-    for variant in dict.fromkeys([baseline, *variants]):
-        found = rates[variant]
-        figures: dict[str, Any] = {"images_per_s": found}
-        figures["ratio"] = found["median"] / rates[baseline]["median"]
-        line = f"{_text(found)} images/s, {figures['ratio']:.2f} times OpenCV with one process"
-        if variant.backend in DECODERS:
-            figures["bare_images_per_s"] = bare = bare_rate(variant, args)
-            line += f"; bare decoder {bare:.4g}, so {found['median'] / bare:.0%} of it"
-        figures["paced_latency_ms"] = latency = paced(variant, found["median"], args)
-        line += f"; at {args.share:.0%} of that p50 {latency['p50']} ms, p99 {latency['p99']} ms"
+    variants = list(dict.fromkeys([baseline, *make_variants(args)]))
+    for variant in dict.fromkeys(replace(variant, workers=1) for variant in variants):
+        figures = in_process(variant, args)
+        told = ", ".join(f"{name} {_text(rates)} images/s" for name, rates in figures.items())
+        show(f"images in this process, {variant.name}", told, figures)
+    if not args.repeats:
+        return
+    rates = play_in_turn(variants, args, classifies=False)
+    for variant, found in rates.items():
+        ratio, latency = found["median"] / rates[baseline]["median"], paced(variant, found["median"], args)
+        figures = {"images_per_s": found, "ratio": ratio, "paced_latency_ms": latency}
+        line = (
+            f"{_text(found)} images/s, {ratio:.2f} times OpenCV with one process;"
+            f" at {args.share:.0%} of that p50 {latency['p50']} ms, p99 {latency['p99']} ms"
+        )
         if args.classifier:
             figures["classified_per_s"] = played = play_in_turn([variant], args, classifies=True)[variant]
             line += f"; with ResNet-50 behind {_text(played)} images/s"
@@ -148,22 +153,42 @@ def play(variant: Variant, args: argparse.Namespace, *flags: str, classifies: bo
         return run_pipeline(str(path), "--data", args.data, "-b", str(args.batch), "-bt", "2", *flags)
 
 
-def bare_rate(variant: Variant, args: argparse.Namespace) -> float:
-    """Images per second of the decoder alone in one thread, the median of the repeats."""
+def in_process(variant: Variant, args: argparse.Namespace) -> dict[str, Any]:
+    """Images per second of the decoder alone, where it can be had alone, and of all of the loading."""
     torch.set_num_threads(1)
     device = torch.device("cpu" if args.gpu < 0 or variant.backend == BASELINE else f"cuda:{args.gpu}")
-    decode = make_decoder(LoaderOptions.model_validate(variant.options()), device)
-    images = [read_encoded(payload).data for payload in itertools.islice(ImageIterator(args.data), NUM_BARE)]
-    batches = [images[start : start + args.batch] for start in range(0, len(images), args.batch)]
-    rates = []
-    for _ in range(args.repeats + 1):
-        started = time.perf_counter()
-        for batch in batches:
-            decode(batch)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        rates.append(len(images) / (time.perf_counter() - started))
-    return spread(rates[1:])["median"]  # the first warms up
+    options = LoaderOptions.model_validate(variant.options())
+    images = [read_encoded(payload) for payload in itertools.islice(ImageIterator(args.data), NUM_IN_MEMORY)]
+    cuts = [
+        cut_of(image.name, read_header(image.name, image.data), options, number)
+        for number, image in enumerate(images)
+    ]
+    loading = backends.choose(options, device, args.batch)
+    starts = range(0, len(images), args.batch)
+    calls: dict[str, Callable[[int, int], object]] = {
+        "loading": lambda a, b: loading.load(images[a:b], cuts[a:b])
+    }
+    if variant.backend in DECODERS:
+        decode = make_decoder(options, device)
+        calls["bare decoder"] = lambda a, b: decode([image.data for image in images[a:b]])
+    rates: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(NUM_ROUNDS + 1):
+        for name, call in calls.items():
+            rates[name].append(_rate(call, starts, args.batch, len(images), device))
+    loading.close()
+    return {name: spread(found[1:]) for name, found in rates.items()}  # the first warms up
+
+
+def _rate(
+    call: Callable[[int, int], object], starts: range, size: int, num_images: int, device: torch.device
+) -> float:
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    started = clock()
+    for start in starts:
+        call(start, start + size)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return num_images / (clock() - started)
 
 
 def _text(rates: dict[str, float]) -> str:
