@@ -60,8 +60,7 @@ class ImageLoader(Step):
         images, cuts = [], []
         for request in batch.requests:
             try:
-                image = read_encoded(request.payload)
-                cut = cut_of(image.name, read_header(image.name, image.data), self.options, request.id)
+                image, cut = self._read(request.payload, request.id)
             except ImageError as error:
                 raise RequestError(str(error), [request.id]) from None
             images.append(image)
@@ -69,6 +68,11 @@ class ImageLoader(Step):
         rows = self._load(batch.ids, images, cuts)
         payloads = [_described(image, cut) for image, cut in zip(images, cuts, strict=True)]
         return batch.give(tensors=[rows], rows=[1] * len(batch), payloads=payloads)
+
+    def _read(self, payload: str, request_id: int) -> tuple[Encoded, Cut]:
+        """Raises ImageError."""
+        image = read_encoded(payload)
+        return image, cut_of(image.name, read_header(image.name, image.data), self.options, request_id)
 
     def _load(self, ids: Sequence[int], images: Sequence[Encoded], cuts: Sequence[Cut]) -> torch.Tensor:
         """The rows of all. Raises RequestError for those that cannot be decoded, found one by one."""
@@ -86,8 +90,7 @@ class ImageLoader(Step):
     def warm_up(self, row_counts: Sequence[int]) -> None:
         for payload in self.context.samples[:NUM_WARM_UP_IMAGES]:
             try:
-                image = read_encoded(payload)
-                cut = cut_of(image.name, read_header(image.name, image.data), self.options, 0)
+                image, cut = self._read(payload, 0)
                 num_images = self.context.batch_size
                 self._loading.load([image] * num_images, [cut] * num_images)
             except ImageError:
@@ -107,7 +110,7 @@ def _described(image: Encoded, cut: Cut) -> dict[str, object]:
 
 
 class ImageClassifier(Step):
-    """ResNet-50. Bytes are normalized here, floats as they come are taken to be."""
+    """ResNet-50 on the rows of a loader. Bytes are normalized here; floats are taken as normalized."""
 
     class Options(ClassifierOptions):
         pass
