@@ -46,6 +46,7 @@ class ImageLoader(Step):
 
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)
+        torch.set_num_threads(1)  # an image is too small for several; more workers use more cores
         self._loading = backends.choose(options, context.device, context.batch_size)
 
     @classmethod

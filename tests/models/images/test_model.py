@@ -48,6 +48,15 @@ def test_each_image_becomes_a_row(tmp_path: Path) -> None:
     json.dumps(output.payloads)
 
 
+def test_it_computes_in_one_thread() -> None:
+    """With two on a busy machine of two cores it took five times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    loader()
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
+
+
 def test_a_request_is_the_same_alone_and_in_a_batch(tmp_path: Path) -> None:
     paths = write_images(tmp_path, 3)
     step = loader(crop_position="random", mirror=0.5, seed=3)
