@@ -23,7 +23,7 @@ from rnb.processes.computing import Computing
 from rnb.processes.delivery import Delivery, ResultDelivery, SlotDelivery
 from rnb.processes.gpu_memory import describe, explain, explained
 from rnb.processes.holding import Holding
-from rnb.processes.intake import Gathering, Intake, Piece
+from rnb.processes.intake import Intake, Piece
 from rnb.processes.sequence_states import SequenceStates
 from rnb.processes.slowness import Slowdown, Slowness
 from rnb.transport.clock import now_ns, sleep_precisely
@@ -135,9 +135,9 @@ class Worker:
         with self._computing.current():
             with contextlib.suppress(EndOfStream):
                 while True:
-                    gathering = self._intake.gather(self._wakes_ns())
-                    if gathering.pieces:
-                        self._serve_all(gathering)
+                    pieces = self._intake.gather(self._wakes_ns())
+                    if pieces:
+                        self._serve_all(pieces)
                     elif self._sequences is None:
                         self._flush()
                     if self._sequences is not None:
@@ -149,8 +149,8 @@ class Worker:
             self._computing.synchronize()
             self._step.close()
 
-    def _serve_all(self, gathering: Gathering) -> None:
-        pieces, table, plan = gathering.pieces, self._around.table, self._plan
+    def _serve_all(self, pieces: list[Piece]) -> None:
+        table, plan = self._around.table, self._plan
         for piece in pieces:
             self._taken(piece.request, piece.taken_ns)
             table.record_taken(plan.step, piece.request, replica=plan.replica, worker=self._number)
@@ -160,8 +160,6 @@ class Worker:
         self._computing.synchronize()
         for slot in {piece.slot for piece in pieces if piece.slot is not None}:
             self._around.in_pools[slot.pool].release(slot.number)
-        for lease in gathering.leases:
-            lease.done()
 
     def _wakes_ns(self) -> int | None:
         """When there is something to do though nothing comes."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from rnb.play import CHILD_MODULES
 from rnb.transport.local.fabric import LocalFabric
 from rnb.transport.local.queues import MessageQueue
@@ -30,9 +32,9 @@ class QuickFabric(LocalFabric):
     def slots_kept(self) -> Sequence[str]:
         """The slots that nobody gave back, of a run that has ended."""
         return [
-            f"{sum(pool._is_taken.tolist())} of {pool.num_slots}"
+            f"{np.count_nonzero(pool._holders)} of {pool.num_slots}"
             for pool in self.pools
-            if any(pool._is_taken)
+            if pool._holders.any()
         ]
 
     def messages_left(self) -> list[str]:

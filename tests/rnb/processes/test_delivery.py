@@ -215,7 +215,7 @@ def taken_from(queue: MessageQueue, pool: SlotPool, num_requests: int) -> list[B
     assembly = Assembly({7: pool}, CPU, inputs=(FRAMES, BOXES), most_rows=9 * num_requests, in_place=False)
     found, left = [], num_requests
     while left > 0:
-        pieces = intake.gather().pieces
+        pieces = intake.gather()
         requests, rows = [piece.request for piece in pieces], [piece.rows for piece in pieces]
         found.append(Batch(tuple(requests), assembly.tensors(pieces), tuple(rows)).checked())
         left -= len(pieces)
