@@ -284,6 +284,16 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
         help="how many requests may fail, say for a bad video, before the run does (default %(default)s)",
     )  # fmt: skip
     run.add_argument(
+        "--retries", type=whole_number(0), metavar="N",
+        help="how often a request that fails, or whose replica dies, is tried again, by another replica where"
+        " there is one (docs/jobs.md; default: those that fail not at all)",
+    )  # fmt: skip
+    run.add_argument(
+        "--restart", type=whole_number(0), default=0, metavar="N",
+        help="how often each replica that dies is replaced, and what it had done again; by default the first"
+        " death ends the run (docs/jobs.md)",
+    )  # fmt: skip
+    run.add_argument(
         "--no-telemetry", dest="telemetry", action="store_false",
         help="do not sample the use of GPUs, CPUs and memory beside the run",
     )  # fmt: skip

@@ -23,9 +23,9 @@ class RequestTable:
     `times`: int64 (num_requests, len(events)), readings of the clock, 0 = not reached.
     `outcomes`: a structured array with status, label (-1 = none), score (NaN = none), num_clips and reason.
     `served_by`: int32 (num_requests, number of TAKEN events, 2), the replica of the step and the worker of
-    the replica that took it from the queue, -1 = none. `holders` and `shunned`: int32 (num_requests,), for runs
-    that try requests again; see Table. Results that are no ClassAndScore are in a log, in the
-    order in which they came.
+    the replica that took it from the queue, -1 = none. `holders` and `shunned`: int32 (num_requests,), of
+    runs that try requests again; see Table. Results that are no ClassAndScore are in a log, in the order in
+    which they came.
     """
 
     def __init__(self, *, num_requests: int, events: Sequence[Event]) -> None:

@@ -116,7 +116,8 @@ class SharedLog:
 
     def follow(self) -> Iterator[tuple[int, bytes]]:
         """Those that have come since this process followed it last."""
-        for key, data, self._followed in self._records(self._followed):
+        for key, data, following in self._records(self._followed):
+            self._followed = following
             yield key, data
 
     def _records(self, start: int) -> Iterator[tuple[int, bytes, int]]:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import torch
 
 _FREE, _TAKEN, _FIRST_READER = 0, -1, -2
-"""Who has a slot: nobody; its producer, or a message that waits; or the reader number _FIRST_READER less this."""
+"""Who has a slot: nobody; its producer, or a message that waits; or a reader, its number less than that."""
 _GENERATION, _HANDLE_LENGTH, _NUM_WORDS = range(3)
-"""How often the slots went with their producer, and the bytes of the handle of those there are now; 0: none."""
+"""How often the slots went with their producer; the bytes of the handle of those there are now, 0: none."""
 _HANDLE_BYTES = 1 << 14
 _STATE_BYTES = _NUM_WORDS * 8 + _HANDLE_BYTES
 WAIT_S = 0.01

@@ -286,7 +286,8 @@ class TooFew(Step):
 
 def finish(cls: type[Step], batch: Batch) -> Any:
     table = make_table()
-    ResultDelivery(cls(cls.Options(), Context()), table).deliver(batch, None, is_filled=False)
+    delivery = ResultDelivery(cls(cls.Options(), Context()), table, fail=table.fail)
+    delivery.deliver(batch, None, is_filled=False)
     return table
 
 

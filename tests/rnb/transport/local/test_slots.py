@@ -160,9 +160,8 @@ def test_slots_of_the_next_producer_are_mapped_when_they_are_read() -> None:
     """The reader is a copy of the pool, as another process has it; the memory is the CPU's."""
     producer, reader = gpu_pool(), gpu_pool()
     reader._state, reader._free = producer._state, producer._free
-    storage = reader.storage
     reader._open()
-    reader._use(storage)
+    reader._use(torch.zeros(2 * slot_bytes(SPECS), dtype=torch.uint8))
     for index in (0, 1):
         assert producer.take() == index
         reader.hold(index, 0)
