@@ -231,6 +231,7 @@ class Recovery:
         child = self._spawn(self._plan.replicas[number])
         self._children[number] = child
         self._heirs.add(number)
+        self.log.note("replaced by", child.name, child.process.pid)
         self._replaced(child.name, child.process.pid or 0)
 
     def _help_to_start(self, number: int, child: Child) -> None:

@@ -15,7 +15,7 @@ class Entry(NamedTuple):
 
     time_ns: int
     event: str
-    """'started', 'died' or 'recycled' of a process; 'tried again' or 'gave up' of a request."""
+    """Of a process: started, died, recycled, replaced by; of a request: tried again, gave up."""
     replica: str
     pid: int
     """0 of what is about a request."""
