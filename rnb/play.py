@@ -31,6 +31,7 @@ from rnb.load.source import ScheduleSource
 from rnb.observe.machine import MachineObserver
 from rnb.observe.observer import End, Observer, Seen, Start, Watched
 from rnb.pipeline.plan import Plan, QueuePlan, ReplicaPlan
+from rnb.processes.memory import Sample, samples_of
 from rnb.processes.mps import Sharing, shared_gpus
 from rnb.processes.recovery import Allowed, Recovery, is_complete
 from rnb.processes.runner import RunnerTask, run_replica
@@ -40,9 +41,9 @@ from rnb.processes.worker import Surroundings
 from rnb.record.meta import Jobs, RunMeta
 from rnb.record.run import CLASS_NAME, SEQUENCE, Run
 from rnb.record.run_folder import RunFolderError, write
-from rnb.record.tables import EVENTS
+from rnb.record.tables import EVENTS, MEMORY
 from rnb.spec import RunSpec, keeps_jobs, plan_of
-from rnb.transport.fabric import FAILED, STATUS_NAMES, ControlLine, Fabric, Queue, Table
+from rnb.transport.fabric import FAILED, STATUS_NAMES, ControlLine, Fabric, Log, Queue, Table
 from rnb.transport.local.fabric import LocalFabric
 
 CHILD_MODULES = ("rnb.processes.runner", "rnb.processes.sender", "rnb.pipeline.step_type")
@@ -178,6 +179,7 @@ class _Playing:
             for one in self.plan.pools
         ]
         self._supervisor = Supervisor(self.fabric, lambda: self.interruption.is_set)
+        self._memory = self.fabric.log() if self.spec.memory else None
         self._recovery = self._make_recovery() if keeps_jobs(self.spec, self.plan) else None
         found = [observer.probe(self.plan) for observer in self.observers]
         self._probes = tuple(probe for probe in found if probe is not None)
@@ -318,6 +320,8 @@ class _Playing:
             num_threads=_threads_per_worker(self.plan),
             context=self._context(replica),
             slowdowns=self.faults.slowdowns_of(replica),
+            number=self.plan.replicas.index(replica),
+            memory=self._memory,
             jobs=None if self._recovery is None else self._recovery.rules(replica),
         )
         environment = self.sharing.environment
@@ -395,7 +399,11 @@ class _Playing:
 
     def _tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         tables = {name: table for seen in self.seen for name, table in seen.tables.items()}
-        return tables if self._recovery is None else {**tables, EVENTS: self._recovery.log.columns()}
+        if self._recovery is not None:
+            tables[EVENTS] = self._recovery.log.columns()
+        if self._memory is not None:
+            tables[MEMORY] = _memory_table(self._memory, self.plan, self.fabric.clock.epoch_offset_ns())
+        return tables
 
     def _meta(self, offset_ns: int) -> RunMeta:
         problem, flags, reason = self._problem(), self.spec.flags(), self.fabric.stop.reason
@@ -531,6 +539,15 @@ def _named(labels: NDArray[Any], class_names: Sequence[str]) -> dict[str, NDArra
         return {}
     names = np.array([*class_names, ""], dtype=object)
     return {CLASS_NAME: names[np.where(labels < len(class_names), labels, -1)]}
+
+
+def _memory_table(log: Log, plan: Plan, epoch_offset_ns: int) -> dict[str, NDArray[Any]]:
+    """In the order in which the calls ended."""
+    samples = list(samples_of(log))
+    columns = np.array([sample for _, sample in samples], dtype=np.int64).reshape(-1, len(Sample._fields)).T
+    table: dict[str, NDArray[Any]] = dict(zip(Sample._fields, columns, strict=True))
+    names = np.array([plan.replicas[number].name for number, _ in samples], dtype=object)
+    return {"at_ns": table.pop("at_ns") + epoch_offset_ns, "replica": names, **table}
 
 
 def namespace_text(flags: dict[str, Any]) -> str:

@@ -57,6 +57,8 @@ class RunSpec:
     limits: Limits = field(default_factory=Limits)
     observe: Sequence[str] = ("telemetry",)
     """Names or import paths of observers."""
+    memory: bool = False
+    """Whether what each replica holds is noted after each call."""
     faults: Sequence[str] = ()
     """What is done to it on purpose; see rnb/contract/fault.py."""
 
@@ -65,7 +67,11 @@ class RunSpec:
         flat = {**asdict(self.load), **asdict(self.placement), **asdict(self.limits)}
         others = [name for name in self.observe if name not in OBSERVERS]
         observed = {name: name in self.observe for name in OBSERVERS} | {"observe": others or None}
-        told = {"config_file_path": self.config.path, "fault": list(self.faults) or None}
+        told = {
+            "config_file_path": self.config.path,
+            "fault": list(self.faults) or None,
+            "memory": self.memory,
+        }
         return dict(sorted({**told, **flat, **observed}.items()))
 
     def with_load(self, **changes: Any) -> RunSpec:

@@ -64,6 +64,7 @@ def spec_of(args: argparse.Namespace) -> RunSpec:
         placement=_some(args, Placement),
         limits=_some(args, Limits),
         observe=(*(name for name, is_asked in observed.items() if is_asked), *args.observe),
+        memory=args.memory,
         faults=tuple(args.fault),
     )
     if args.alone is None:
@@ -308,6 +309,10 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--occupancy", action="store_true",
         help="sample the GPUs' counters and trace some kernels; needs ./build_cupti.sh (docs/cupti.md)",
+    )  # fmt: skip
+    run.add_argument(
+        "--memory", action="store_true",
+        help="note what each replica holds after each call, and see whether that grows (docs/jobs.md)",
     )  # fmt: skip
     run.add_argument(
         "--observe", action="append", default=[], metavar="CLASS",

@@ -74,6 +74,8 @@ class StepConfig(BaseModel):
     """Threads in each replica's process, each with a step instance and a CUDA stream of its own."""
     recycle_after: Count | None = None
     """Another process takes the place of each replica's after so many requests."""
+    memory_limit_mb: Count | None = None
+    """How much each replica may hold, of its GPU's memory or the CPU's."""
 
     @property
     def options(self) -> dict[str, Any]:

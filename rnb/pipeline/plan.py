@@ -72,6 +72,7 @@ class ReplicaPlan:
     """The largest input of one message."""
     recycle_after: int | None = None
     """After how many requests another process takes its place; None: never."""
+    memory_limit_mb: int | None = None
 
     @property
     def most_rows(self) -> int:
@@ -306,6 +307,7 @@ class _Builder:
                         writes_in_place=step_type.writes_in_place and out_pool is not None and is_plain,
                         inputs=inputs,
                         recycle_after=step.recycle_after,
+                        memory_limit_mb=step.memory_limit_mb,
                     )
                 )
                 on_gpu[gpu] = on_gpu.get(gpu, 0) + 1

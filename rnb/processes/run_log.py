@@ -13,7 +13,7 @@ from rnb.transport.fabric import NOBODY, Clock
 class Entry(NamedTuple):
     """A row."""
 
-    time_ns: int
+    at_ns: int
     event: str
     """Of a process: started, died, recycled, replaced by; of a request: tried again, gave up."""
     replica: str
@@ -56,5 +56,5 @@ class RunLog:
         shown = dict(zip(Entry._fields, map(list, columns), strict=True))
         texts = {name: np.array(shown[name], dtype=object) for name in ("event", "replica", "reason")}
         numbers = {name: np.array(shown[name], dtype=np.int64) for name in shown if name not in texts}
-        numbers["time_ns"] += offset_ns
+        numbers["at_ns"] += offset_ns
         return {name: {**texts, **numbers}[name] for name in Entry._fields}

@@ -25,6 +25,7 @@ from rnb.processes.gpu_memory import describe, explain, explained
 from rnb.processes.holding import Holding
 from rnb.processes.intake import Intake, Piece
 from rnb.processes.jobs import JobRules, Retired
+from rnb.processes.memory import MemoryWatch
 from rnb.processes.sequence_states import SequenceStates
 from rnb.processes.slowness import Slowdown, Slowness
 from rnb.transport.clock import now_ns, sleep_precisely
@@ -32,6 +33,7 @@ from rnb.transport.fabric import (
     FAILED,
     EndOfStream,
     Inlet,
+    Log,
     Pool,
     Queue,
     ReadingEnd,
@@ -64,6 +66,10 @@ class Surroundings:
     context: Context
     slowdowns: tuple[Slowdown, ...] = ()
     """Of --fault slow."""
+    number: int = 0
+    """The replica's place in the plan."""
+    memory: Log | None = None
+    """Where goes what it holds after each call; None: nowhere."""
     jobs: JobRules | None = None
     """None: a request that fails has failed, and a process that dies ends the run."""
 
@@ -88,6 +94,7 @@ class Worker:
         self._turn: Any = turn if takes_turns else contextlib.nullcontext()
         self._sequences = self._sequence_states()
         self._holding = Holding(joins=self._type.joins_segments) if self._type.regroups else None
+        self._memory = self._watch_memory()
         self._fail = around.jobs.fail if around.jobs else around.table.fail
         self._intake = Intake(
             in_queue or around.in_queue,
@@ -113,6 +120,12 @@ class Worker:
     def _sequence_states(self) -> SequenceStates | None:
         step = self._step
         return SequenceStates(step, self._around.table.fail) if isinstance(step, StatefulStep) else None
+
+    def _watch_memory(self) -> MemoryWatch | None:
+        log, limit_mb = self._around.memory, self._plan.memory_limit_mb
+        if log is None and limit_mb is None:
+            return None
+        return MemoryWatch(self._plan.device, log=log, number=self._around.number, limit_mb=limit_mb)
 
     def _stamp(self, kind: EventKind) -> Stamp | None:
         return self._around.table.stamp(Event(kind, self._plan.step))
@@ -193,6 +206,8 @@ class Worker:
         self._computing.synchronize()
         for slot in {piece.slot for piece in pieces if piece.slot is not None}:
             self._around.in_pools[slot.pool].release(slot.number)
+        if self._memory is not None:
+            self._memory.look(pieces)
 
     def _wakes_ns(self) -> int | None:
         """When there is something to do though nothing comes."""
@@ -257,7 +272,11 @@ class Worker:
                 return output, now_ns()
         except RuntimeError as error:
             place = f"out of GPU memory in a call with {describe(batch.tensors)}"
-            raise explain(error, place) or error from error
+            used_up = explain(error, place)
+            if used_up and self._plan.memory_limit_mb:
+                limit = f"memory_limit_mb of {self._plan.memory_limit_mb}"
+                raise RequestError(f"more than its {limit}: {used_up}") from error
+            raise used_up or error from error
 
     def _slot_tensors(self, slot: int) -> tuple[torch.Tensor, ...]:
         assert self._around.out_pool is not None

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rnb.record.run import CLASS_NAME, SEQUENCE
-from rnb.record.tables import EVENTS, KERNEL_WINDOWS, KERNELS, OCCUPANCY, TELEMETRY
+from rnb.record.tables import EVENTS, KERNEL_WINDOWS, KERNELS, MEMORY, OCCUPANCY, TELEMETRY
 
 Columns = Mapping[str, pa.ChunkedArray]
 EVENT_PREFIX = "time_"
@@ -29,6 +29,7 @@ _KIND_OF_TABLE = {
     KERNEL_WINDOWS: "numbers or text",
     KERNELS: "numbers or text",
     EVENTS: "numbers or text",
+    MEMORY: "numbers or text",
 }
 
 

@@ -10,6 +10,8 @@ KERNEL_WINDOWS = "kernel_windows"
 """A row for each runner and window in which its kernels were traced."""
 KERNELS = "kernels"
 """A row for each window and kernel; 'window' is the row of kernel_windows."""
+MEMORY = "memory"
+"""With --memory, what a replica held after each of its calls: at_ns, replica, pid, request_id, …"""
 EVENTS = "events"
 """Who started, died and was replaced, and which requests were tried again, in the order of time."""
 COUNTERS = ("occupancy_pct", "sm_busy_pct", "sm_throughput_pct", "tensor_pct", "dram_pct")

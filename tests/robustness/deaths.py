@@ -34,13 +34,16 @@ class DeathAttack(PipelineAttack):
 
     def play(self, seed: int) -> Outcome:
         log, lots = self.folder / f"{seed}.log", random.Random(seed)
-        drawn = _with_many(_drawn_whole(seed, str(log)), self.num_requests, lots)
+        drawn = self.drawn(seed, str(log), lots)
         self._retries = lots.choice([None, None, 20])
         self._shooter = Shooter(lots)
         outcome = self.play_drawn(drawn, log)
         outcome.kind = f"{len(drawn.steps)} steps"
         outcome.about = f"{drawn}, retries {self._retries}, {self._shooter.num_shots} shots"
         return outcome
+
+    def drawn(self, seed: int, log: str, lots: random.Random) -> DrawnPipeline:
+        return _with_many(_drawn_whole(seed, log), self.num_requests, lots)
 
     def limits(self, drawn: DrawnPipeline) -> Limits:
         return Limits(max_failures=drawn.num_requests, restart=MANY, retries=self._retries)
@@ -57,13 +60,18 @@ class DeathAttack(PipelineAttack):
 
 def _drawn_whole(seed: int, log: str) -> DrawnPipeline:
     """The first pipeline from there on in which requests stay in one piece."""
-    found = (draw(number, log) for number in itertools.count(1000 * seed))
+    found = (draw(number, log) for number in itertools.count(1000 * abs(seed)))
     return next(one for one in found if all(step.arriving == 1 for step in one.steps))
 
 
+def steps_of(drawn: DrawnPipeline) -> list[dict[str, Any]]:
+    """As the config has them."""
+    steps: list[dict[str, Any]] = drawn.config if isinstance(drawn.config, list) else drawn.config["pipeline"]
+    return steps
+
+
 def _with_many(drawn: DrawnPipeline, num_requests: int, lots: random.Random) -> DrawnPipeline:
-    steps = drawn.config if isinstance(drawn.config, list) else drawn.config["pipeline"]
-    for step in steps:
+    for step in steps_of(drawn):
         if lots.random() < 0.2:
             step["recycle_after"] = num_requests // 10
     drawn.load |= {"videos": num_requests, "warmup": 0, "mean_interval_ms": 0}
@@ -151,7 +159,7 @@ def _check_lives(outcome: Outcome, events: Sequence[dict[str, Any]]) -> None:
     """A process ends at most once, and after each end but the last ones of the run there is another one."""
     ended = Counter(event["pid"] for event in events if event["event"] in ("died", "recycled"))
     outcome.check(max(ended.values(), default=0) <= 1, Fault.DOUBLED, f"ends of processes: {ended}")
-    times = [event["time_ns"] for event in events]
+    times = [event["at_ns"] for event in events]
     outcome.check(times == sorted(times), Fault.WRONG, "events are out of order")
     began = {event["pid"] for event in events if event["event"] in ("started", "replaced by")}
     outcome.check(set(ended) <= began, Fault.WRONG, f"ended, but never began: {set(ended) - began}")

@@ -255,7 +255,6 @@ def die_at(queue: MessageQueue, word: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.processes
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
