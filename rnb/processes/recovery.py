@@ -72,8 +72,8 @@ class Recovery:
         self._retirements = fabric.numbers(np.zeros(len(plan.replicas), np.int64))
         self._num_deaths = [0] * len(plan.replicas)
         self._children: list[Child | None] = [None] * len(plan.replicas)
-        self._heirs: set[int] = set()
-        """Replicas whose new process is not ready yet."""
+        self._heirs: dict[int, bool] = {}
+        """Replicas whose new process is not ready yet, and whether it has the handles of all slots."""
         self._start_ns: int | None = None
         self._is_over = False
         self.log = RunLog(fabric.clock)
@@ -209,15 +209,22 @@ class Recovery:
         """One that asked for it: let it end when no other replica of its step is away, then replace it."""
         if "retired" in child.told:
             send([child], "exit")
-            if child.process.exitcode is not None:
-                child.is_dead, child.has_heir = True, False
+            if child.process.exitcode is not None and child.has_heir:
+                child.has_heir = False
                 self.log.note("recycled", child.name, child.process.pid)
+                self._let_slots_go(number)
                 self._replace(number)
         elif "finished" in child.told:
             child.has_heir = False  # the stream ended first
-        elif not child.has_heir and not self._is_sibling_away(number):
+        elif not (child.has_heir or self._is_over or self._is_sibling_away(number)):
             child.has_heir = True
             self._retirements.values[number] = 1
+
+    def _let_slots_go(self, number: int) -> None:
+        """Those of a process that has ended, where they went with it: all of them had been read."""
+        out_pool = self._plan.replicas[number].out_pool
+        if out_pool is not None and not self._pools[out_pool].outlives_producer:
+            self._pools[out_pool].reclaim()
 
     def _is_sibling_away(self, number: int) -> bool:
         step = self._plan.replicas[number].step
@@ -228,19 +235,22 @@ class Recovery:
 
     def _replace(self, number: int) -> None:
         self._retirements.values[number] = 0
+        if self._is_over:
+            self._pass_on_end(number)
+            return
         child = self._spawn(self._plan.replicas[number])
         self._children[number] = child
-        self._heirs.add(number)
+        self._heirs[number] = False
         self.log.note("replaced by", child.name, child.process.pid)
         self._replaced(child.name, child.process.pid or 0)
 
     def _help_to_start(self, number: int, child: Child) -> None:
-        if "prepared" in child.told and "handles" not in child.told:
-            child.told["handles"] = []
+        if "prepared" in child.told and not self._heirs[number]:
+            self._heirs[number] = True
             send([child], "handles", self._handles())
         if "ready" in child.told:
             send([child], "start", self._start_ns)
-            self._heirs.discard(number)
+            del self._heirs[number]
             self.log.note("started", child.name, child.process.pid)
 
     def _dismiss(self, number: int) -> None:
@@ -249,9 +259,13 @@ class Recovery:
         assert child is not None
         child.is_dead = True
         child.process.kill()
+        del self._heirs[number]
+        self._pass_on_end(number)
+
+    def _pass_on_end(self, number: int) -> None:
+        """Of the stream, in the name of a replica without a process."""
         for queue in self._plan.replicas[number].out_queues:
             self._queues[queue].close()
-        self._heirs.discard(number)
 
 
 def is_complete(table: Table) -> bool:

@@ -17,9 +17,12 @@ from rnb.observe.observer import End, Observer, Seen, Start
 from rnb.record.run import Run, Table
 from rnb.record.tables import EVENTS
 from rnb.spec import Limits
+from rnb.transport.local.slots import SlotPool
 from tests.robustness.attack import Fault, Outcome
 from tests.robustness.drawn_pipeline import DrawnPipeline, draw
 from tests.robustness.pipelines import PipelineAttack, check_order, check_requests
+from tests.robustness.quick_fabric import QuickFabric
+from tests.support.producers_memory import ProducersPool
 
 MANY = 1_000_000
 
@@ -36,14 +39,20 @@ class DeathAttack(PipelineAttack):
         log, lots = self.folder / f"{seed}.log", random.Random(seed)
         drawn = self.drawn(seed, str(log), lots)
         self._retries = lots.choice([None, None, 20])
+        self._pool_class = lots.choice([SlotPool, ProducersPool])
         self._shooter = Shooter(lots)
         outcome = self.play_drawn(drawn, log)
         outcome.kind = f"{len(drawn.steps)} steps"
-        outcome.about = f"{drawn}, retries {self._retries}, {self._shooter.num_shots} shots"
+        outcome.about = (
+            f"{drawn}, retries {self._retries}, {self._pool_class.__name__}, {self._shooter.num_shots} shots"
+        )
         return outcome
 
     def drawn(self, seed: int, log: str, lots: random.Random) -> DrawnPipeline:
         return _with_many(_drawn_whole(seed, log), self.num_requests, lots)
+
+    def fabric(self) -> QuickFabric:
+        return QuickFabric(self._pool_class)
 
     def limits(self, drawn: DrawnPipeline) -> Limits:
         return Limits(max_failures=drawn.num_requests, restart=MANY, retries=self._retries)

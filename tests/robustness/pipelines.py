@@ -56,7 +56,7 @@ class PipelineAttack(Attack):
         log.write_bytes(b"")
         outcome = Outcome(f"{len(drawn.steps)} steps")
         before = _held()
-        fabric, interruption = QuickFabric(), Interruption()
+        fabric, interruption = self.fabric(), Interruption()
         timer = threading.Timer(self.hangs_after_s, interruption.set)
         timer.start()
         spec = RunSpec(
@@ -88,6 +88,9 @@ class PipelineAttack(Attack):
         _check_nothing_held(outcome, before)
         return outcome
 
+    def fabric(self) -> QuickFabric:
+        return QuickFabric()
+
     def limits(self, drawn: DrawnPipeline) -> Limits:
         return Limits(max_failures=drawn.num_requests)
 
@@ -110,13 +113,14 @@ class PipelineAttack(Attack):
 
 
 def check_requests(outcome: Outcome, drawn: DrawnPipeline, run: Run) -> None:
-    """Each must have its outcome; the reason of one that has failed ends with that of its last try."""
+    """Each must have its outcome; one that has failed, the reason of each of its tries."""
     statuses, reasons = run.requests["status"].tolist(), run.requests["reason"].tolist()
     outcome.check(len(statuses) == drawn.num_requests, Fault.LOST, f"{len(statuses)} requests")
     for request_id, (status, reason) in enumerate(zip(statuses, reasons, strict=True)):
         fate, name = drawn.fate_of(request_id), f"request {request_id}"
         if isinstance(fate, str):
-            is_so = status == "failed" and reason.endswith(fate)
+            is_told = fate in reason if "attempts" in run.requests else fate == reason
+            is_so = status == "failed" and is_told
             outcome.check(is_so, Fault.WRONG, f"{name} is {status} ({reason}), not failed ({fate})")
         elif status != "finished":
             outcome.note(Fault.LOST, f"{name} is {status} ({reason})")

@@ -16,8 +16,9 @@ from rnb.transport.local.slots import SlotPool
 class QuickFabric(LocalFabric):
     """The fabric of all runs but for how a process comes into being; it keeps what a run leaves in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool_class: type[SlotPool] = SlotPool) -> None:
         super().__init__((*CHILD_MODULES, "tests.robustness.arithmetic_steps"))
+        self.pool_class = pool_class
         self.queues: list[MessageQueue] = []
         self.pools: list[SlotPool] = []
 
@@ -26,7 +27,7 @@ class QuickFabric(LocalFabric):
         return self.queues[-1]
 
     def pool(self, **what: Any) -> SlotPool:
-        self.pools.append(super().pool(**what))
+        self.pools.append(self.pool_class(**what, context=self._context, stop=self.stop))
         return self.pools[-1]
 
     def slots_kept(self) -> Sequence[str]:

@@ -83,13 +83,21 @@ class SlotPool:
         if self._host_memory is not None:
             self.attach(b"")
             return b""
-        import torch
-
-        num_bytes = self.num_slots * self._slot_bytes
-        self._use(torch.zeros(num_bytes, dtype=torch.uint8, device=self.device.torch()))
-        handle = bytes(_pickler().dumps(self.storage))
+        storage, handle = self._make(self.num_slots * self._slot_bytes)
+        self._use(storage)
         self._publish(handle)
         return handle
+
+    def _make(self, num_bytes: int) -> tuple[torch.Tensor, bytes]:
+        """Memory of this process's own, and what `_map` needs in another one while this one is there."""
+        import torch
+
+        storage = torch.zeros(num_bytes, dtype=torch.uint8, device=self.device.torch())
+        return storage, bytes(_pickler().dumps(storage))
+
+    def _map(self, handle: bytes) -> torch.Tensor:
+        storage: torch.Tensor = _pickler().loads(handle)
+        return storage
 
     def _publish(self, handle: bytes) -> None:
         """Where readers find it that have attached to the memory of a producer before this one."""
@@ -103,7 +111,7 @@ class SlotPool:
         """Map the slots in a reader, on whatever device they are."""
         if self._host_memory is None:
             if not self._words[_GENERATION]:  # else `tensors` does, when the producer is there
-                self._use(_pickler().loads(handle))
+                self._use(self._map(handle))
             return
         import torch
 
@@ -151,7 +159,7 @@ class SlotPool:
             if not length:
                 raise SlotsLost("the process that held these slots is gone")
             start = _NUM_WORDS * 8
-            self._use(_pickler().loads(self._state.buffer[start : start + length]))
+            self._use(self._map(self._state.buffer[start : start + length]))
 
     def take(self) -> int:
         """Wait for a free slot and own it; raises Stopped when the run ends first."""
