@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -11,12 +12,13 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from rnb.observe.observer import End, Observer, Seen, Start
+from rnb.observe.observer import End, Observer, Seen, Start, Watched
 from rnb.record.run import Run, Table
 from rnb.record.tables import EVENTS
 from rnb.spec import Limits
+from rnb.transport.fabric import FAILED, FINISHED
 from rnb.transport.local.slots import SlotPool
 from tests.robustness.attack import Fault, Outcome
 from tests.robustness.drawn_pipeline import DrawnPipeline, draw
@@ -33,7 +35,12 @@ class DeathAttack(PipelineAttack):
     limit_s = 300
     long_run = 60
     hangs_after_s = 240
-    num_requests: ClassVar[int] = 10_000
+    num_requests = 10_000
+
+    def play_first(self) -> None:
+        many, self.num_requests = self.num_requests, 100
+        self.play(0)
+        self.num_requests = many
 
     def play(self, seed: int) -> Outcome:
         log, lots = self.folder / f"{seed}.log", random.Random(seed)
@@ -89,16 +96,27 @@ def _with_many(drawn: DrawnPipeline, num_requests: int, lots: random.Random) -> 
 
 
 class Shooter(Observer):
-    """Kills a replica, drawn anew each time, after times that are drawn, in a thread of its own."""
+    """Kills replicas, drawn anew each time, whenever so many more requests are done, in a thread of its own.
+
+    One to three of them at a time, so that some are killed in their start-up. That goes by requests and not
+    by seconds: on a busy machine nobody would ever get through his start-up.
+    """
 
     name = "shooter"
-    least_s, most_s = 0.02, 0.6
+    most_shots = 3
+    share = 1 / 10
+    """Of all requests: the most that are done between two times."""
+    pause_s = 0.3
+    """Between two shots of one time, at most."""
 
     def __init__(self, lots: random.Random) -> None:
         self._lots, self._pids = lots, dict[str, int]()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._shoot)
         self.num_shots = 0
+
+    def prepare(self, watched: Watched) -> None:
+        self._table = watched.table
 
     def start(self, start: Start) -> None:
         self._pids = {name: pid for name, pid in start.pids.items() if name.startswith("step")}
@@ -110,13 +128,20 @@ class Shooter(Observer):
         self._pids[name] = pid
 
     def _shoot(self) -> None:
-        while not self._stopping.wait(self._lots.uniform(self.least_s, self.most_s)):
-            pid = self._pids[self._lots.choice(sorted(self._pids))]
-            try:
-                os.kill(pid, signal.SIGKILL)
-                self.num_shots += 1
-            except ProcessLookupError:
+        due = 0.0
+        while not self._stopping.wait(0.002):
+            num_done = self._table.count(FINISHED) + self._table.count(FAILED)
+            if num_done < due:
                 continue
+            due = num_done + self._lots.uniform(0, self.share * self._table.num_requests)
+            for _ in range(self._lots.randint(1, self.most_shots)):
+                self._kill_one()
+                self._stopping.wait(self._lots.uniform(0, self.pause_s))
+
+    def _kill_one(self) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it is dead already
+            os.kill(self._pids[self._lots.choice(sorted(self._pids))], signal.SIGKILL)
+            self.num_shots += 1
 
     def stop(self, end: End) -> Seen:
         self.kill()

@@ -41,7 +41,10 @@ class PipelineAttack(Attack):
         self._videos.mkdir()
         for number in range(3):
             (self._videos / f"{number}.mp4").touch()
-        # What the first run makes and keeps is no leak.
+        self.play_first()
+
+    def play_first(self) -> None:
+        """What the first run makes and keeps is no leak."""
         self.play(0)
 
     def play(self, seed: int) -> Outcome:
