@@ -39,6 +39,8 @@ from rnb.transport.fabric import (
 )
 from rnb.transport.message import Message
 
+DONE = Termination.TARGET_NUM_VIDEOS_REACHED
+
 
 @dataclass(frozen=True, kw_only=True)
 class Allowed:
@@ -172,13 +174,13 @@ class Recovery:
     def _take_over(self, child: Child, how: str) -> bool:
         """After a death, told by its supervisor: whether the run goes on."""
         number = self._numbers.get(child.name)
-        if number is None or self._fabric.stop.reason is not Termination.UNSET:
+        if number is None or self._fabric.stop.reason not in (Termination.UNSET, DONE):
             return False
         child.has_heir = False
         self.log.note("died", child.name, child.process.pid, reason=how)
         if self._is_over:
             # Its part in the end of the stream may be undone; there is nothing left that the others could do.
-            self._fabric.stop.raise_flag(Termination.TARGET_NUM_VIDEOS_REACHED)
+            self._fabric.stop.raise_flag(DONE)
             return True
         self._num_deaths[number] += 1
         if self._num_deaths[number] > self._allowed.restarts:

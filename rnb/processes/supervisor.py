@@ -205,6 +205,8 @@ class Supervisor:
         for child in self.children:
             if child.process.exitcode and not child.is_dead:
                 how = describe_exit(child.process.exitcode)
+                if self.take_over(child, how):
+                    continue
                 self._fail(f"{child.name} (pid {child.process.pid}) {how} after its work was done")
 
 

@@ -10,7 +10,7 @@ import random
 import signal
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from tests.robustness.quick_fabric import QuickFabric
 from tests.support.producers_memory import ProducersPool
 
 MANY = 1_000_000
+SECONDS = 0.0003
+"""For which some steps wait in each call, so that they are often killed in one."""
 
 
 class DeathAttack(PipelineAttack):
@@ -70,7 +72,7 @@ class DeathAttack(PipelineAttack):
     def check(self, outcome: Outcome, drawn: DrawnPipeline, run: Run, log: Path) -> None:
         check_requests(outcome, drawn, run)
         check_order(outcome, drawn, run)
-        _check_served(outcome, drawn, log)
+        _check_served(outcome, drawn, log, run.requests["attempts"].tolist())
         _check_events(outcome, run, self._retries)
 
 
@@ -90,6 +92,8 @@ def _with_many(drawn: DrawnPipeline, num_requests: int, lots: random.Random) -> 
     for step in steps_of(drawn):
         if lots.random() < 0.2:
             step["recycle_after"] = num_requests // 10
+        if lots.random() < 0.5 and "log" in step:
+            step["seconds"] = SECONDS
     drawn.load |= {"videos": num_requests, "warmup": 0, "mean_interval_ms": 0}
     drawn.num_requests, drawn.is_in_order = num_requests, False
     return drawn
@@ -113,10 +117,13 @@ class Shooter(Observer):
         self._lots, self._pids = lots, dict[str, int]()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._shoot)
+        self._num_done: Callable[[], int] = lambda: 0
         self.num_shots = 0
 
     def prepare(self, watched: Watched) -> None:
-        self._table = watched.table
+        table = watched.table
+        self._num_requests = table.num_requests
+        self._num_done = lambda: table.count(FINISHED) + table.count(FAILED)
 
     def start(self, start: Start) -> None:
         self._pids = {name: pid for name, pid in start.pids.items() if name.startswith("step")}
@@ -130,10 +137,10 @@ class Shooter(Observer):
     def _shoot(self) -> None:
         due = 0.0
         while not self._stopping.wait(0.002):
-            num_done = self._table.count(FINISHED) + self._table.count(FAILED)
+            num_done = self._num_done()
             if num_done < due:
                 continue
-            due = num_done + self._lots.uniform(0, self.share * self._table.num_requests)
+            due = num_done + self._lots.uniform(0, self.share * self._num_requests)
             for _ in range(self._lots.randint(1, self.most_shots)):
                 self._kill_one()
                 self._stopping.wait(self._lots.uniform(0, self.pause_s))
@@ -151,14 +158,17 @@ class Shooter(Observer):
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._num_done = lambda: 0  # with which the table goes
 
 
-def _check_served(outcome: Outcome, drawn: DrawnPipeline, log: Path) -> None:
-    """Each step that a request must pass has served it at least once."""
-    noted = {tuple(map(int, line.split())) for line in log.read_text().splitlines()}
+def _check_served(outcome: Outcome, drawn: DrawnPipeline, log: Path, attempts: Sequence[int]) -> None:
+    """Each step that a request must pass has served it at least once, and at most once a try."""
+    noted = Counter(tuple(map(int, line.split())) for line in log.read_text().splitlines())
     for request_id in range(drawn.num_requests):
-        for missing in set(drawn.notes_of(request_id)) - noted:
-            outcome.note(Fault.LOST, f"(step, request, segment) {missing}")
+        for note in drawn.notes_of(request_id):
+            about = f"(step, request, segment) {note}: {noted[note]} times in {attempts[request_id]} tries"
+            outcome.check(noted[note] > 0, Fault.LOST, about)
+            outcome.check(noted[note] <= attempts[request_id], Fault.DOUBLED, about)
 
 
 def _check_events(outcome: Outcome, run: Run, retries: int | None) -> None:
