@@ -43,7 +43,7 @@ class RnBLoader:
             scaled to the output.
         frame_step, frame_rate: what a clip has: every `frame_step`-th frame, or so many frames a second. The
             sampler sees the video as if it had no others.
-        max_pixels: refuse videos with larger pictures, before their decoder takes the memory for them.
+        max_pixels: refuse videos with larger pictures.
 
     Raises:
         ValueError, ImportError: an option cannot be had, in one line.
@@ -89,8 +89,9 @@ class RnBLoader:
             VideoError: the file cannot be used. The loader goes on with the next one.
         """
         with self._open(filename) as file:
-            self._check_size(file)
-            self._loaded.append((file.filename, self._sample(index_of(file))))
+            index = index_of(file)
+            self._check_size(index)
+            self._loaded.append((file.filename, self._sample(index)))
 
     def __iter__(self) -> RnBLoader:
         return self
@@ -129,8 +130,8 @@ class RnBLoader:
         """
         self._check_out(out)
         with self._open(filename) as file:
-            self._check_size(file)
             index = index_of(file)
+            self._check_size(index)
             clips = self._sample(index)
             if len(clips) > len(out):
                 raise ValueError(f"the sampler picked {len(clips)} clips, but out has room for {len(out)}")
@@ -157,14 +158,12 @@ class RnBLoader:
     def _open(self, filename: str | os.PathLike[str]) -> VideoFile:
         return VideoFile(os.fspath(filename), conceal=self._conceal)
 
-    def _check_size(self, file: VideoFile) -> None:
-        if self._max_pixels is None:
-            return
-        width, height = file.size
-        if width * height > self._max_pixels:
+    def _check_size(self, index: VideoIndex) -> None:
+        width, height = index.info.width, index.info.height
+        if self._max_pixels is not None and width * height > self._max_pixels:
             most = f"max_pixels allows {self._max_pixels:,}"
             raise VideoError(
-                file.filename, f"has pictures of {width}x{height}, {width * height:,} pixels; {most}"
+                index.filename, f"has pictures of {width}x{height}, {width * height:,} pixels; {most}"
             )
 
     def _sample(self, index: VideoIndex) -> Clips:

@@ -60,11 +60,6 @@ class VideoFile:
         return any(name in UNFRAMED for name in self._open().container.format.name.split(","))
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of its pictures in pixels, as the container declares them."""
-        return int(self.decoder.width), int(self.decoder.height)
-
-    @property
     def frame_rate(self) -> Fraction | None:
         """Frames a second, on average; None where the container does not tell."""
         return self._open().stream.average_rate or None
