@@ -87,7 +87,7 @@ def _drain(task: DrainTask) -> None:
         while True:
             task.line.stop.check()
             with contextlib.suppress(TimeoutError):
-                task.queue.of_reader(0).take(POLL_S).done()
+                task.queue.of_reader(0).take(POLL_S)
 
 
 class Bed:

@@ -43,6 +43,7 @@ class RnBLoader:
             scaled to the output.
         frame_step, frame_rate: what a clip has: every `frame_step`-th frame, or so many frames a second. The
             sampler sees the video as if it had no others.
+        max_pixels: refuse videos with larger pictures.
 
     Raises:
         ValueError, ImportError: an option cannot be had, in one line.
@@ -63,6 +64,7 @@ class RnBLoader:
         resize: tuple[int, int] | None = None,
         frame_step: int = 1,
         frame_rate: float | None = None,
+        max_pixels: int | None = None,
     ) -> None:
         self.width, self.height = width, height
         self.consecutive_frames = consecutive_frames
@@ -71,7 +73,7 @@ class RnBLoader:
         self.notes: tuple[str, ...] = ()
         self._pace = Pace(frame_step, frame_rate)
         window = Window.centred(width, height, resize)
-        self._conceal = conceal
+        self._conceal, self._max_pixels = conceal, max_pixels
         self._backend = backends.choose(backend, self.device, window, conceal=conceal)
         self._loaded: deque[tuple[str, Clips]] = deque()
 
@@ -87,7 +89,9 @@ class RnBLoader:
             VideoError: the file cannot be used. The loader goes on with the next one.
         """
         with self._open(filename) as file:
-            self._loaded.append((file.filename, self._sample(index_of(file))))
+            index = index_of(file)
+            self._check_size(index)
+            self._loaded.append((file.filename, self._sample(index)))
 
     def __iter__(self) -> RnBLoader:
         return self
@@ -127,6 +131,7 @@ class RnBLoader:
         self._check_out(out)
         with self._open(filename) as file:
             index = index_of(file)
+            self._check_size(index)
             clips = self._sample(index)
             if len(clips) > len(out):
                 raise ValueError(f"the sampler picked {len(clips)} clips, but out has room for {len(out)}")
@@ -152,6 +157,14 @@ class RnBLoader:
 
     def _open(self, filename: str | os.PathLike[str]) -> VideoFile:
         return VideoFile(os.fspath(filename), conceal=self._conceal)
+
+    def _check_size(self, index: VideoIndex) -> None:
+        width, height = index.info.width, index.info.height
+        if self._max_pixels is not None and width * height > self._max_pixels:
+            most = f"max_pixels allows {self._max_pixels:,}"
+            raise VideoError(
+                index.filename, f"has pictures of {width}x{height}, {width * height:,} pixels; {most}"
+            )
 
     def _sample(self, index: VideoIndex) -> Clips:
         stride, length = self._pace.stride(index), self.consecutive_frames

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnb.contract.request import Request
 from rnb.contract.step import Context
 from rnb.contract.termination import Termination, UsageError
 from rnb.faults.plan import plan_faults
@@ -30,16 +31,19 @@ from rnb.load.source import ScheduleSource
 from rnb.observe.machine import MachineObserver
 from rnb.observe.observer import End, Observer, Seen, Start, Watched
 from rnb.pipeline.plan import Plan, QueuePlan, ReplicaPlan
+from rnb.processes.memory import Sample, samples_of
 from rnb.processes.mps import Sharing, shared_gpus
+from rnb.processes.recovery import Allowed, Recovery, is_complete
 from rnb.processes.runner import RunnerTask, run_replica
 from rnb.processes.sender import SenderTask, run_sender
-from rnb.processes.supervisor import Supervisor
+from rnb.processes.supervisor import Child, Supervisor
 from rnb.processes.worker import Surroundings
-from rnb.record.meta import RunMeta
+from rnb.record.meta import Jobs, RunMeta
 from rnb.record.run import CLASS_NAME, SEQUENCE, Run
 from rnb.record.run_folder import RunFolderError, write
-from rnb.spec import RunSpec, plan_of
-from rnb.transport.fabric import FAILED, FINISHED, STATUS_NAMES, ControlLine, Fabric, Queue, Table
+from rnb.record.tables import EVENTS, MEMORY
+from rnb.spec import RunSpec, keeps_jobs, plan_of
+from rnb.transport.fabric import FAILED, STATUS_NAMES, ControlLine, Fabric, Log, Queue, Table
 from rnb.transport.local.fabric import LocalFabric
 
 CHILD_MODULES = ("rnb.processes.runner", "rnb.processes.sender", "rnb.pipeline.step_type")
@@ -175,6 +179,8 @@ class _Playing:
             for one in self.plan.pools
         ]
         self._supervisor = Supervisor(self.fabric, lambda: self.interruption.is_set)
+        self._memory = self.fabric.log() if self.spec.memory else None
+        self._recovery = self._make_recovery() if keeps_jobs(self.spec, self.plan) else None
         found = [observer.probe(self.plan) for observer in self.observers]
         self._probes = tuple(probe for probe in found if probe is not None)
         self._poll_s = polling_s(
@@ -186,6 +192,21 @@ class _Playing:
         if plan.keeps_sequences:
             return self.fabric.sequence_queue(plan.name, num_readers=plan.num_readers, **sizes)
         return self.fabric.queue(plan.name, **sizes)
+
+    def _make_recovery(self) -> Recovery:
+        limits = self.spec.limits
+        return Recovery(
+            allowed=Allowed(retries=limits.retries, restarts=limits.restart),
+            plan=self.plan,
+            fabric=self.fabric,
+            table=self._table,
+            queues=self._queues,
+            pools=self._pools,
+            request_of=self._request,
+        )
+
+    def _request(self, request_id: int) -> Request:
+        return Request(request_id, self.schedule.payloads[self.schedule.payload_of[request_id]])
 
     def play(self) -> Run:
         try:
@@ -202,8 +223,7 @@ class _Playing:
             name = "client" if self.spec.load.clients == 1 else f"client {number}"
             self._supervisor.spawn(name, run_sender, partial(self._sender_task, number))
         for replica in self.plan.replicas:
-            task = partial(self._runner_task, replica)
-            self._supervisor.spawn(replica.name, run_replica, task, rank=replica.step + 1)
+            self._spawn(replica)
         for observer in self.observers:
             observer.prepare(self._watched())
         if not self._supervisor.wait_for("prepared"):
@@ -217,7 +237,28 @@ class _Playing:
         self._supervisor.send_all("start", start_ns)
         for observer in self.observers:
             observer.begin(start_ns)
+        if self._recovery is not None:
+            self._recovery.begin(
+                start_ns,
+                supervisor=self._supervisor,
+                spawn=self._spawn,
+                handles=self._slot_handles,
+                replaced=self._tell_of_heir,
+            )
         return start_ns
+
+    def _spawn(self, replica: ReplicaPlan) -> Child:
+        return self._supervisor.spawn(
+            replica.name,
+            run_replica,
+            partial(self._runner_task, replica),
+            rank=replica.step + 1,
+            is_replaceable=self.spec.limits.restart > 0,
+        )
+
+    def _tell_of_heir(self, name: str, pid: int) -> None:
+        for observer in self.observers:
+            observer.replaced(name, pid)
 
     def _watched(self) -> Watched:
         return Watched(
@@ -279,6 +320,9 @@ class _Playing:
             num_threads=_threads_per_worker(self.plan),
             context=self._context(replica),
             slowdowns=self.faults.slowdowns_of(replica),
+            number=self.plan.replicas.index(replica),
+            memory=self._memory,
+            jobs=None if self._recovery is None else self._recovery.rules(replica),
         )
         environment = self.sharing.environment
         return RunnerTask(line=line, around=around, probes=self._probes, environment=environment)
@@ -309,19 +353,20 @@ class _Playing:
             self.end_ns = self.fabric.clock.now_ns()
             return
         self._supervisor.wait_until_over(self._look, self._is_complete)
-        is_complete = self._is_complete()
-        if is_complete:
+        is_done = self._is_complete()
+        if is_done:
             self.fabric.stop.raise_flag(Termination.TARGET_NUM_VIDEOS_REACHED)
-        self.end_ns = int(self._table.times.max()) if is_complete else self.fabric.clock.now_ns()
-        self.seen = [observer.stop(self._end(observer, is_complete)) for observer in self.observers]
+        self.end_ns = int(self._table.times.max()) if is_done else self.fabric.clock.now_ns()
+        self.seen = [observer.stop(self._end(observer, is_done)) for observer in self.observers]
 
     def _is_complete(self) -> bool:
-        """Whether every request has its outcome."""
-        return self._table.count(FINISHED) + self._table.count(FAILED) == self._table.num_requests
+        return is_complete(self._table)
 
     def _look(self) -> None:
         for observer in self.observers:
             observer.look()
+        if self._recovery is not None:
+            self._recovery.look(self._is_complete())
 
     def _end(self, observer: Observer, is_complete: bool) -> End:
         assert self.start_ns is not None
@@ -338,11 +383,27 @@ class _Playing:
         return Run(
             meta=self._meta(offset_ns),
             times={event: times[:, index] for index, event in enumerate(self.plan.events)},
-            requests=_request_columns(self._table, self.schedule, self.plan.class_names),
-            tables={name: table for seen in self.seen for name, table in seen.tables.items()},
+            requests=self._requests(),
+            tables=self._tables(),
             results=self._table.results(),
             traceback=self._supervisor.traceback,
         )
+
+    def _requests(self) -> dict[str, NDArray[Any]]:
+        columns = _request_columns(self._table, self.schedule, self.plan.class_names)
+        if self._recovery is not None:
+            columns["attempts"] = self._recovery.attempts
+            for request_id, reasons in self._recovery.reasons.items():
+                columns["reason"][request_id] = "; ".join(reasons)
+        return columns
+
+    def _tables(self) -> dict[str, dict[str, NDArray[Any]]]:
+        tables = {name: table for seen in self.seen for name, table in seen.tables.items()}
+        if self._recovery is not None:
+            tables[EVENTS] = self._recovery.log.columns()
+        if self._memory is not None:
+            tables[MEMORY] = _memory_table(self._memory, self.plan, self.fabric.clock.epoch_offset_ns())
+        return tables
 
     def _meta(self, offset_ns: int) -> RunMeta:
         problem, flags, reason = self._problem(), self.spec.flags(), self.fabric.stop.reason
@@ -369,6 +430,18 @@ class _Playing:
             result_kind=f"{kind.__module__}.{kind.__qualname__}",
             faults=self.faults.played(offset_ns),
             full_queue=self._full_queue(),
+            jobs=self._jobs(),
+        )
+
+    def _jobs(self) -> Jobs | None:
+        if self._recovery is None:
+            return None
+        log = self._recovery.log
+        return Jobs(
+            num_deaths=log.count("died"),
+            num_recycled=log.count("recycled"),
+            num_tries=log.count("tried again"),
+            num_touched=len(self._recovery.reasons),
         )
 
     def _provenance(self) -> dict[str, Any]:
@@ -466,6 +539,15 @@ def _named(labels: NDArray[Any], class_names: Sequence[str]) -> dict[str, NDArra
         return {}
     names = np.array([*class_names, ""], dtype=object)
     return {CLASS_NAME: names[np.where(labels < len(class_names), labels, -1)]}
+
+
+def _memory_table(log: Log, plan: Plan, epoch_offset_ns: int) -> dict[str, NDArray[Any]]:
+    """In the order in which the calls ended."""
+    samples = list(samples_of(log))
+    columns = np.array([sample for _, sample in samples], dtype=np.int64).reshape(-1, len(Sample._fields)).T
+    table: dict[str, NDArray[Any]] = dict(zip(Sample._fields, columns, strict=True))
+    names = np.array([plan.replicas[number].name for number, _ in samples], dtype=object)
+    return {"at_ns": table.pop("at_ns") + epoch_offset_ns, "replica": names, **table}
 
 
 def namespace_text(flags: dict[str, Any]) -> str:

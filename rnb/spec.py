@@ -37,12 +37,14 @@ class Placement:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What makes a run fail, or INVALID; the fields have the names of the flags."""
+    """What makes a run fail, or INVALID, and what does not; the fields have the names of the flags."""
 
     slo: float | None = None
     percentile: float | None = None
     min_duration: float | None = None
     max_failures: int = 0
+    retries: int | None = None
+    restart: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,8 @@ class RunSpec:
     limits: Limits = field(default_factory=Limits)
     observe: Sequence[str] = ("telemetry",)
     """Names or import paths of observers."""
+    memory: bool = False
+    """Whether what each replica holds is noted after each call."""
     faults: Sequence[str] = ()
     """What is done to it on purpose; see rnb/contract/fault.py."""
 
@@ -63,7 +67,11 @@ class RunSpec:
         flat = {**asdict(self.load), **asdict(self.placement), **asdict(self.limits)}
         others = [name for name in self.observe if name not in OBSERVERS]
         observed = {name: name in self.observe for name in OBSERVERS} | {"observe": others or None}
-        told = {"config_file_path": self.config.path, "fault": list(self.faults) or None}
+        told = {
+            "config_file_path": self.config.path,
+            "fault": list(self.faults) or None,
+            "memory": self.memory,
+        }
         return dict(sorted({**told, **flat, **observed}.items()))
 
     def with_load(self, **changes: Any) -> RunSpec:
@@ -128,8 +136,24 @@ def plan_of(spec: RunSpec, *, num_requests: int) -> Plan:
     )
     spec.observers()
     plan = make_plan(pipeline, options)
+    if keeps_jobs(spec, plan):
+        _check_jobs(spec, most_segments)
     check_sharing(plan, spec.placement.mps)
     stateful = [one.name for one in plan.step_types if one.stateful]
     if stateful and spec.load.sequences is None:
         raise UsageError(f"{stateful[0]} keeps a state for each sequence: say --sequences N")
     return plan
+
+
+def keeps_jobs(spec: RunSpec, plan: Plan) -> bool:
+    """Whether requests are tried again, or replicas replaced."""
+    asked = spec.limits.retries is not None or spec.limits.restart > 0
+    return asked or any(replica.recycle_after for replica in plan.replicas)
+
+
+def _check_jobs(spec: RunSpec, most_segments: int) -> None:
+    why = "cannot be tried again, nor its replicas replaced: leave out --retries, --restart and recycle_after"
+    if most_segments > 1:
+        raise ConfigError("num_segments", f"a request in segments {why}")
+    if spec.load.sequences is not None:
+        raise UsageError(f"--sequences: a request of a sequence {why}")

@@ -85,6 +85,7 @@ class R2P1DLoader(Step):
             resize=options.resize,
             frame_step=options.frame_step,
             frame_rate=options.frame_rate,
+            max_pixels=options.max_pixels,
         )
         (clips,) = self.output(options, ())
         self._frames = torch.empty(clips.shape, dtype=getattr(torch, clips.dtype), device=device)

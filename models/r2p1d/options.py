@@ -85,6 +85,8 @@ class FrameOptions(PresetOptions):
     """Clips have so many frames a second."""
     backend: Literal["auto", "nvdec", "pyav", "nvvl"] = "auto"
     """What decodes; see nvvl.RnBLoader."""
+    max_pixels: Count | None = None
+    """Requests whose video has larger pictures fail."""
     conceal: bool = False
     """Take frames that a decoder made up in part because the file is damaged; such requests get a remark."""
 

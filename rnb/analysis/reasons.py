@@ -23,6 +23,7 @@ class Reason(Enum):
     CLOCKS_DROPPED = "clocks dropped"
     NOT_STEADY = "not in a steady state"
     LITTLES_LAW = "Little's law does not hold"
+    MEMORY_GROWS = "memory grows"
     STEADINESS_UNTESTED = "steady state not tested"
     MACHINE_UNWATCHED = "other load not looked at"
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnb.analysis.intervals import evidence_needed
 from rnb.analysis.littles_law import LittlesLaw, littles_law
+from rnb.analysis.memory import MemoryUse, memory_uses
 from rnb.analysis.occupancy import Occupancy, occupancy_of
 from rnb.analysis.queue_depth import QueueDepth, queue_depths
 from rnb.analysis.sequences import SequenceFigures, sequence_figures
@@ -80,6 +81,8 @@ class Summary:
     """Of --occupancy."""
     sequences: SequenceFigures | None
     """Of --sequences."""
+    memory: list[MemoryUse]
+    """Of each replica, with --memory."""
     step_names: list[str]
 
     @property
@@ -123,6 +126,7 @@ def summarize(run: Run, step_names: Sequence[str] | None = None) -> Summary:
         queue_depths=queue_depths(part),
         occupancy=occupancy_of(part),
         sequences=sequence_figures(part),
+        memory=memory_uses(run),
         step_names=list(run.step_names if step_names is None else step_names),
     )
 

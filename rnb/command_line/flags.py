@@ -64,6 +64,7 @@ def spec_of(args: argparse.Namespace) -> RunSpec:
         placement=_some(args, Placement),
         limits=_some(args, Limits),
         observe=(*(name for name, is_asked in observed.items() if is_asked), *args.observe),
+        memory=args.memory,
         faults=tuple(args.fault),
     )
     if args.alone is None:
@@ -284,6 +285,16 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
         help="how many requests may fail, say for a bad video, before the run does (default %(default)s)",
     )  # fmt: skip
     run.add_argument(
+        "--retries", type=whole_number(0), metavar="N",
+        help="how often a request that fails, or whose replica dies, is tried again, by another replica where"
+        " there is one (docs/jobs.md; default: those that fail not at all)",
+    )  # fmt: skip
+    run.add_argument(
+        "--restart", type=whole_number(0), default=0, metavar="N",
+        help="how often each replica that dies is replaced, and what it had done again; by default the first"
+        " death ends the run (docs/jobs.md)",
+    )  # fmt: skip
+    run.add_argument(
         "--no-telemetry", dest="telemetry", action="store_false",
         help="do not sample the use of GPUs, CPUs and memory beside the run",
     )  # fmt: skip
@@ -298,6 +309,10 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--occupancy", action="store_true",
         help="sample the GPUs' counters and trace some kernels; needs ./build_cupti.sh (docs/cupti.md)",
+    )  # fmt: skip
+    run.add_argument(
+        "--memory", action="store_true",
+        help="note what each replica holds after each call, and see whether that grows (docs/jobs.md)",
     )  # fmt: skip
     run.add_argument(
         "--observe", action="append", default=[], metavar="CLASS",

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rnb.contract.fault import FaultKind
@@ -33,7 +33,7 @@ class FaultPlayer(Observer):
         self._faults = faults
         self._helpers: dict[int, list[subprocess.Popen[str]]] = {}
         """By the number of the fault."""
-        self._pids: Mapping[str, int] = {}
+        self._pids: dict[str, int] = {}
         self._times_ns: dict[tuple[int, bool], int] = {}
         """When each fault began (True) and ended (False)."""
         self._stopped: set[int] = set()
@@ -47,13 +47,16 @@ class FaultPlayer(Observer):
             self._helpers[number] = [_start_helper(*arguments) for arguments in _helpers_of(planned)]
 
     def start(self, start: Start) -> None:
-        self._pids = start.pids
+        self._pids = dict(start.pids)
         for number, helpers in self._helpers.items():
             for helper in helpers:
                 assert helper.stdout is not None
                 if not helper.stdout.readline():
                     text = self._faults[number].fault.text
                     raise UsageError(f"--fault {text}: its process did not start: {_last_line(helper)}")
+
+    def replaced(self, name: str, pid: int) -> None:
+        self._pids[name] = pid
 
     def begin(self, start_ns: int) -> None:
         if self._faults:

@@ -22,6 +22,10 @@ class Children:
         self._leaders = frozenset(leaders)
         self._due_s, self._alive = 0.0, frozenset[int]()
 
+    def adopt(self, leader: int) -> None:
+        """One more process."""
+        self._leaders |= {leader}
+
     def cpu_s(self) -> float:
         """CPU time of all of them so far, also of those that have ended and were waited for."""
         alive = [cpu_time_s(pid) for pid in self.alive()]

@@ -28,6 +28,10 @@ class GpuOthers:
         self._gpu, self._own = gpu, frozenset(own)
         self._names: dict[int, str] = {}
 
+    def adopt(self, pid: int) -> None:
+        """One more process of the run's own."""
+        self._own |= {pid}
+
     def percent(self) -> float:
         """What they took of the GPU's time in the last second or so; NaN: it cannot be told."""
         present = self._gpu.process_memory_bytes().keys()

@@ -105,6 +105,9 @@ class Observer:
     def look(self) -> None:
         """Twenty times a second while it plays."""
 
+    def replaced(self, name: str, pid: int) -> None:
+        """Another process has taken the place of a replica's, by its name; see rnb/processes/recovery.py."""
+
     def stop(self, end: End) -> Seen:
         """When it is over. Not called for a run that never started."""
         return Seen()

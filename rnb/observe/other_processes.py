@@ -29,6 +29,11 @@ class OtherProcesses:
         self._before_s = self._used_s()
         self._found: dict[int, dict[str, Any]] = {}
 
+    def adopt(self, pid: int) -> None:
+        """One more process of the run's own."""
+        self._own |= {pid}
+        self._children.adopt(pid)
+
     def look(self) -> None:
         """To be called often; it looks every INTERVAL_S."""
         if time.monotonic() >= self._due_s:

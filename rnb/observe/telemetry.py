@@ -65,7 +65,9 @@ class _Source:
         if self.most_percent is None:
             return values.copy()
         percent = np.full(len(values), np.nan)
-        percent[1:] = np.minimum(100e9 * np.diff(values) / np.diff(times_ns), self.most_percent)
+        used = np.diff(values)
+        used[used < 0] = np.nan  # another process has taken the place of the one before
+        percent[1:] = np.minimum(100e9 * used / np.diff(times_ns), self.most_percent)
         return percent
 
 
@@ -84,12 +86,13 @@ class Telemetry:
         max_samples: int = MAX_SAMPLES,
     ) -> None:
         # Reading a GPU can take milliseconds: the CPU's counters are read first, close to the sample's time.
-        own, children = frozenset(pids.values()), Children(set(pids.values()) - {os.getpid()})
+        own, self._children = frozenset(pids.values()), Children(set(pids.values()) - {os.getpid()})
+        self._pids = dict(pids)
         self.gpu_others = {i: GpuOthers(gpu, own) for i, gpu in gpus.items() if gpu is not None}
         self._sources = [
             _cpus(),
-            *_processes(gpus, pids),
-            _children(children),
+            *_processes(gpus, self._pids),
+            _children(self._children),
             *starmap(_gpu, gpus.items()),
             *starmap(_others, self.gpu_others.items()),
         ]
@@ -100,6 +103,13 @@ class Telemetry:
         self._num_samples = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
+
+    def replace(self, name: str, pid: int) -> None:
+        """Another process goes by this name from now on."""
+        self._pids[name] = pid
+        self._children.adopt(pid)
+        for others in self.gpu_others.values():
+            others.adopt(pid)
 
     def start(self) -> None:
         self._thread.start()
@@ -249,6 +259,12 @@ class TelemetryObserver(Observer):
     def look(self) -> None:
         assert self._others is not None
         self._others.look()
+
+    def replaced(self, name: str, pid: int) -> None:
+        assert self._others is not None
+        assert self._telemetry is not None
+        self._others.adopt(pid)
+        self._telemetry.replace(name, pid)
 
     def stop(self, end: End) -> Seen:
         assert self._watched is not None

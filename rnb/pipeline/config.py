@@ -72,6 +72,10 @@ class StepConfig(BaseModel):
     """Pack the clips of the waiting requests up to this many into one call, whatever -b says."""
     workers: Workers | None = None
     """Threads in each replica's process, each with a step instance and a CUDA stream of its own."""
+    recycle_after: Count | None = None
+    """Another process takes the place of each replica's after so many requests."""
+    memory_limit_mb: Count | None = None
+    """How much each replica may hold, of its GPU's memory or the CPU's."""
 
     @property
     def options(self) -> dict[str, Any]:

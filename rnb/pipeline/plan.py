@@ -70,6 +70,9 @@ class ReplicaPlan:
     """Whether the step writes its output straight into a slot."""
     inputs: Layout
     """The largest input of one message."""
+    recycle_after: int | None = None
+    """After how many requests another process takes its place; None: never."""
+    memory_limit_mb: int | None = None
 
     @property
     def most_rows(self) -> int:
@@ -303,6 +306,8 @@ class _Builder:
                         num_segments=step.num_segments,
                         writes_in_place=step_type.writes_in_place and out_pool is not None and is_plain,
                         inputs=inputs,
+                        recycle_after=step.recycle_after,
+                        memory_limit_mb=step.memory_limit_mb,
                     )
                 )
                 on_gpu[gpu] = on_gpu.get(gpu, 0) + 1

@@ -8,6 +8,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -25,11 +26,12 @@ def run_child(
     full: Termination,
     environment: Mapping[str, str],
     release: Callable[[], None] | None = None,
+    is_replaceable: bool = False,
 ) -> None:
     """Run the body of a child process and report how it ended.
 
     `full` is the reason to give when a queue was full; `environment` are variables to set first; `release`
-    lets go of what others could use until now.
+    lets go of what others could use until now; `is_replaceable`: see `report_end`.
     """
     exit_code = 0
     resume_garbage_collection()
@@ -42,7 +44,7 @@ def run_child(
         body()
     except BaseException as error:
         exit_code = 0 if isinstance(error, Stopped | QueueFull) else 1
-        report_end(line, error, full=full)
+        report_end(line, error, full=full, is_replaceable=is_replaceable)
     line.tell("finished")
     line.wait_for_exit()
     if release is not None:
@@ -51,10 +53,14 @@ def run_child(
         raise SystemExit(exit_code)
 
 
-def report_end(line: ControlLine, error: BaseException, *, full: Termination) -> None:
+def report_end(
+    line: ControlLine, error: BaseException, *, full: Termination, is_replaceable: bool = False
+) -> None:
     """Tell the driver why the body ends, and stop the run; the driver keeps what it is told first.
 
-    Whoever may have to wait before the body can end, for other threads say, calls it before that.
+    Whoever may have to wait before the body can end, for other threads say, calls it before that. A process
+    that is replaceable ends at once instead, as if it had been killed: whether the run goes on the driver
+    knows.
     """
     if isinstance(error, Stopped):
         return
@@ -64,6 +70,9 @@ def report_end(line: ControlLine, error: BaseException, *, full: Termination) ->
         return
     summary = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     line.tell("failed", (summary, "".join(traceback.format_exception(error))))
+    if is_replaceable:
+        sys.stderr.flush()
+        os._exit(1)
     line.stop.raise_flag(Termination.PROCESS_FAILED)
 
 

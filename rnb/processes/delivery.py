@@ -23,8 +23,9 @@ class Delivery(Protocol):
 class ResultDelivery:
     """The end of the pipeline."""
 
-    def __init__(self, step: Step, sink: Sink) -> None:
-        self._step, self._sink = step, sink
+    def __init__(self, step: Step, sink: Sink, *, fail: Callable[[int, str], None]) -> None:
+        """`fail` is told of results that the sink does not keep, by the request's id, and why."""
+        self._step, self._sink, self._fail = step, sink, fail
 
     def deliver(self, batch: Batch, slot: int | None, *, is_filled: bool) -> None:
         results = self._step.results(batch)
@@ -34,7 +35,7 @@ class ResultDelivery:
             try:
                 self._sink.finish(request.id, result)
             except ValueError as error:
-                self._sink.fail(request.id, str(error))
+                self._fail(request.id, str(error))
 
 
 class SlotDelivery:

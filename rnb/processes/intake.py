@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rnb.contract.request import Request, Rows
 from rnb.transport.clock import now_ns
-from rnb.transport.fabric import POLL_S, EndOfStream, Inlet, Lease, Stop
+from rnb.transport.fabric import POLL_S, EndOfStream, Inlet, Stop
 from rnb.transport.message import Message, SlotRef
 
 
@@ -22,19 +21,6 @@ class Piece(NamedTuple):
     message: int
     """Which message of the gathering it came with."""
     taken_ns: int
-
-
-@dataclass(slots=True)
-class Gathering:
-    """What was taken for the next calls."""
-
-    pieces: list[Piece] = field(default_factory=list)
-    leases: list[Lease] = field(default_factory=list)
-    """Of the messages."""
-
-    def add(self, lease: Lease) -> None:
-        self.pieces += _pieces(lease.message, len(self.leases), now_ns())
-        self.leases.append(lease)
 
 
 class Intake:
@@ -60,26 +46,26 @@ class Intake:
         self._batch_size, self._timeout_ns = batch_size, int(timeout_ms * 1e6)
         self._most_rows, self._max_rows = most_rows, _room_for(max_clips, most_rows)
 
-    def gather(self, until_ns: int | None = None) -> Gathering:
+    def gather(self, until_ns: int | None = None) -> list[Piece]:
         """Wait for the next messages; nothing when `until_ns` comes first.
 
         Raises EndOfStream when there will be none, Stopped when the run is over.
         """
-        gathering = Gathering()
         first = self._take(until_ns)
         if first is None:
-            return gathering
-        gathering.add(first)
+            return []
+        pieces, num_messages = _pieces(first, 0, now_ns()), 1
         deadline_ns = now_ns() + self._timeout_ns
-        while self._has_room(gathering.pieces):
+        while self._has_room(pieces):
             try:
-                lease = self._take(deadline_ns)
+                message = self._take(deadline_ns)
             except EndOfStream:
                 break
-            if lease is None:
+            if message is None:
                 break
-            gathering.add(lease)
-        return gathering
+            pieces += _pieces(message, num_messages, now_ns())
+            num_messages += 1
+        return pieces
 
     def _has_room(self, pieces: list[Piece]) -> bool:
         if not self._max_rows:
@@ -88,7 +74,7 @@ class Intake:
         rooms = zip(gathered, self._most_rows, self._max_rows, strict=True)
         return all(rows + most <= room for rows, most, room in rooms)
 
-    def _take(self, until_ns: int | None) -> Lease | None:
+    def _take(self, until_ns: int | None) -> Message | None:
         while True:
             self._stop.check()
             left_s = POLL_S if until_ns is None else (until_ns - now_ns()) / 1e9

@@ -16,8 +16,9 @@ from typing import Any
 from rnb.contract.probe import Probe
 from rnb.contract.termination import Termination
 from rnb.processes.child import report_end, run_child
+from rnb.processes.jobs import JobQueue
 from rnb.processes.worker import Surroundings, Worker
-from rnb.transport.fabric import ControlLine, Handles
+from rnb.transport.fabric import ControlLine, Handles, Inlet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,12 @@ def run_replica(task: RunnerTask) -> None:
         full=Termination.FRAME_QUEUE_FULL,
         environment=task.environment,
         release=pool.detach if pool else None,
+        is_replaceable=_is_replaceable(task.around),
     )
+
+
+def _is_replaceable(around: Surroundings) -> bool:
+    return around.jobs is not None and around.jobs.is_replaceable
 
 
 def _run(task: RunnerTask) -> None:
@@ -56,26 +62,50 @@ def _run(task: RunnerTask) -> None:
         handle = around.out_pool.allocate() if around.out_pool else b""
         # A worker keeps one thread for life: CUDA streams, inference mode and cuDNN's plans are per thread.
         threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(around.plan.workers)]
-        make = partial(Worker, around, turn=threading.Lock())
-        each = partial(_on_each, threads, line)
+        make = partial(Worker, around, turn=threading.Lock(), in_queue=_in_queue(around, line))
+        full, is_replaceable = Termination.FRAME_QUEUE_FULL, _is_replaceable(around)
+        report = partial(report_end, line, full=full, is_replaceable=is_replaceable)
+        each = partial(_on_each, threads, report)
         workers = each([partial(make, number) for number in range(len(threads))])
         line.tell("prepared", handle)
         _attach(around, line.wait_for("handles"))
         each([worker.warm_up for worker in workers])
-        (facts,) = _on_each(threads[:1], line, [workers[0].facts])
+        (facts,) = _on_each(threads[:1], report, [workers[0].facts])
         line.tell("ready", facts)
         start_ns = line.wait_for("start")
         for probe in task.probes:
             probe.start(start_ns)
         try:
-            each([partial(worker.run, start_ns) for worker in workers])
+            has_ended = each([partial(worker.run, start_ns) for worker in workers])
         finally:
             for probe in task.probes:
                 probe.stop()
+        _leave(around, line, has_ended=any(has_ended))
+
+
+def _in_queue(around: Surroundings, line: ControlLine) -> Inlet:
+    if around.jobs is None:
+        return around.in_queue
+    return JobQueue(
+        around.in_queue,
+        around.jobs,
+        table=around.table,
+        pools=around.in_pools,
+        ask_to_retire=partial(line.tell, "worn"),
+    )
+
+
+def _leave(around: Surroundings, line: ControlLine, *, has_ended: bool) -> None:
+    """Pass the end of the stream on; where it has not ended, the next process of this replica will."""
+    if has_ended:
         for queue in around.out_queues:
             queue.close()
-        for pool in around.in_pools.values():
-            pool.detach()
+    elif around.out_pool and not around.out_pool.outlives_producer:
+        around.out_pool.wait_until_read()
+    for pool in around.in_pools.values():
+        pool.detach()
+    if not has_ended:
+        line.tell("retired")
 
 
 def _tell_observer(line: ControlLine, observer: str, value: Any) -> None:
@@ -83,13 +113,15 @@ def _tell_observer(line: ControlLine, observer: str, value: Any) -> None:
 
 
 def _on_each(
-    threads: Sequence[ThreadPoolExecutor], line: ControlLine, calls: Sequence[Callable[[], Any]]
+    threads: Sequence[ThreadPoolExecutor],
+    report: Callable[[BaseException], None],
+    calls: Sequence[Callable[[], Any]],
 ) -> list[Any]:
-    """Make one call in each thread; the first exception is told at once, stops the run, and is raised."""
+    """Make one call in each thread; the first exception is reported at once, and is raised."""
     futures: list[Future[Any]] = [thread.submit(call) for thread, call in zip(threads, calls, strict=True)]
     done, _ = wait(futures, return_when=FIRST_EXCEPTION)
     for error in filter(None, (future.exception() for future in done)):
-        report_end(line, error, full=Termination.FRAME_QUEUE_FULL)  # another thread may be busy for long
+        report(error)  # another thread may be busy for long
     return [future.result() for future in sorted(futures, key=lambda future: future not in done)]
 
 

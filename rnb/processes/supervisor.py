@@ -34,14 +34,24 @@ class Child:
     """How late in the pipeline it is: 0 for the client, 1 for step 0, …"""
     process: BaseProcess
     connection: connection.Connection
+    is_replaceable: bool = False
+    """Whether the run may go on without it; what it tells of its failure waits until it is dead then."""
     told: dict[str, list[Any]] = field(default_factory=dict)
     """What it has told so far, by kind; it may tell several things of a kind."""
     is_dead: bool = False
     """Whether its death has been noticed; asking the process again would miss what has to be done then."""
+    has_heir: bool = False
+    """Whether another process is to take its place, which is not there yet."""
 
     @property
     def is_over(self) -> bool:
-        return "finished" in self.told or self.is_dead
+        return not self.has_heir and ("finished" in self.told or self.is_dead)
+
+    def end(self) -> str:
+        """How it ended, in words."""
+        if "failed" in self.told:
+            return f"failed: {self.told['failed'][0][0]}"
+        return describe_exit(self.process.exitcode)
 
 
 class Supervisor:
@@ -54,6 +64,8 @@ class Supervisor:
         self._fabric, self._stop, self._is_interrupted = fabric, fabric.stop, is_interrupted
         self._guard: Guard | None = None
         self.children: list[Child] = []
+        self.take_over: Callable[[Child, str], bool] = lambda child, how: False
+        """Is told of a child that has died, and how; True: the run goes on without it."""
         self.failure: str | None = None
         self.traceback = ""
 
@@ -64,8 +76,9 @@ class Supervisor:
         make_task: Callable[[ControlLine], Any],
         *,
         rank: int = 0,
+        is_replaceable: bool = False,
     ) -> Child:
-        """Start a process that runs `target(make_task(line))`."""
+        """Start a process that runs `target(make_task(line))`; the heir of another one has its name."""
         ours, theirs = self._fabric.line()
         process = self._fabric.process(name=name, target=target, args=(make_task(theirs),))
         with interrupts_held_back():
@@ -73,7 +86,7 @@ class Supervisor:
         self._guard = self._guard or Guard()
         self._guard.add(process.pid or 0)
         theirs.close()
-        child = Child(name=name, rank=rank, process=process, connection=ours)
+        child = Child(name=name, rank=rank, process=process, connection=ours, is_replaceable=is_replaceable)
         self.children.append(child)
         return child
 
@@ -137,16 +150,24 @@ class Supervisor:
             child.connection.close()
             return
         child.told.setdefault(kind, []).append(value)
-        if kind == "failed":
-            summary, trace = value
-            self._fail(f"{child.name} failed: {summary}", trace)
+        if kind == "failed" and not child.is_replaceable:
+            self._fail_with(child)
 
     def _note_death(self, child: Child) -> None:
         child.is_dead = True
         while not child.connection.closed and child.connection.poll():
             self._receive(child)  # what it told before it died says more than its exit code
-        if "finished" not in child.told or child.process.exitcode:
-            self._fail(f"{child.name} (pid {child.process.pid}) {describe_exit(child.process.exitcode)}")
+        if "finished" in child.told and not child.process.exitcode:
+            return
+        if self.take_over(child, child.end()):
+            return
+        if "failed" in child.told:
+            self._fail_with(child)
+        self._fail(f"{child.name} (pid {child.process.pid}) {describe_exit(child.process.exitcode)}")
+
+    def _fail_with(self, child: Child) -> None:
+        summary, trace = child.told["failed"][0]
+        self._fail(f"{child.name} failed: {summary}", trace)
 
     def _fail(self, failure: str, trace: str = "") -> None:
         if self.failure is None:
@@ -162,13 +183,13 @@ class Supervisor:
         return {child.name: child.process.pid or 0 for child in self.children}
 
     def send_all(self, kind: str, value: Any = None) -> None:
-        _send(self.children, kind, value)
+        send(self.children, kind, value)
 
     def end(self) -> None:
         """End every process: let go of them, the readers of slots before their producers, then force them."""
         for rank in sorted({child.rank for child in self.children}, reverse=True):
             group = [child for child in self.children if child.rank == rank]
-            _send(group, "exit")
+            send(group, "exit")
             _join([child for child in group if child.is_over])  # who hangs is not waited for by rank
         self._note_late_deaths()
         for force in (BaseProcess.terminate, BaseProcess.kill):
@@ -184,10 +205,12 @@ class Supervisor:
         for child in self.children:
             if child.process.exitcode and not child.is_dead:
                 how = describe_exit(child.process.exitcode)
+                if self.take_over(child, how):
+                    continue
                 self._fail(f"{child.name} (pid {child.process.pid}) {how} after its work was done")
 
 
-def _send(children: Sequence[Child], kind: str, value: Any = None) -> None:
+def send(children: Sequence[Child], kind: str, value: Any = None) -> None:
     for child in children:
         with contextlib.suppress(OSError):  # it died: its sentinel says so
             child.connection.send((kind, value))

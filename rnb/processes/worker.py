@@ -23,11 +23,25 @@ from rnb.processes.computing import Computing
 from rnb.processes.delivery import Delivery, ResultDelivery, SlotDelivery
 from rnb.processes.gpu_memory import describe, explain, explained
 from rnb.processes.holding import Holding
-from rnb.processes.intake import Gathering, Intake, Piece
+from rnb.processes.intake import Intake, Piece
+from rnb.processes.jobs import JobRules, Retired
+from rnb.processes.memory import MemoryWatch
 from rnb.processes.sequence_states import SequenceStates
 from rnb.processes.slowness import Slowdown, Slowness
 from rnb.transport.clock import now_ns, sleep_precisely
-from rnb.transport.fabric import FAILED, EndOfStream, Inlet, Pool, Queue, Stamp, Stop, Table
+from rnb.transport.fabric import (
+    FAILED,
+    EndOfStream,
+    Inlet,
+    Log,
+    Pool,
+    Queue,
+    ReadingEnd,
+    SlotsLost,
+    Stamp,
+    Stop,
+    Table,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +54,7 @@ class Surroundings:
     plan: ReplicaPlan
     stop: Stop
     table: Table
-    in_queue: Inlet
+    in_queue: ReadingEnd
     out_queues: tuple[Queue, ...]
     in_pools: dict[int, Pool]
     out_pool: Pool | None
@@ -52,12 +66,25 @@ class Surroundings:
     context: Context
     slowdowns: tuple[Slowdown, ...] = ()
     """Of --fault slow."""
+    number: int = 0
+    """The replica's place in the plan."""
+    memory: Log | None = None
+    """Where goes what it holds after each call; None: nowhere."""
+    jobs: JobRules | None = None
+    """None: a request that fails has failed, and a process that dies ends the run."""
 
 
 class Worker:
     """Serves requests, one gathering after the other."""
 
-    def __init__(self, around: Surroundings, number: int, turn: threading.Lock) -> None:
+    def __init__(
+        self,
+        around: Surroundings,
+        number: int,
+        turn: threading.Lock,
+        in_queue: Inlet | None = None,
+    ) -> None:
+        """`in_queue`: what it takes from, where that is not the queue itself."""
         self._around, self._plan, self._number = around, around.plan, number
         self._type = resolve(around.plan.model)
         self._computing = Computing(self._plan.device, num_threads=around.num_threads)
@@ -67,8 +94,10 @@ class Worker:
         self._turn: Any = turn if takes_turns else contextlib.nullcontext()
         self._sequences = self._sequence_states()
         self._holding = Holding(joins=self._type.joins_segments) if self._type.regroups else None
+        self._memory = self._watch_memory()
+        self._fail = around.jobs.fail if around.jobs else around.table.fail
         self._intake = Intake(
-            around.in_queue,
+            in_queue or around.in_queue,
             around.stop,
             batch_size=self._plan.batch_size,
             timeout_ms=around.batch_timeout_ms,
@@ -92,13 +121,19 @@ class Worker:
         step = self._step
         return SequenceStates(step, self._around.table.fail) if isinstance(step, StatefulStep) else None
 
+    def _watch_memory(self) -> MemoryWatch | None:
+        log, limit_mb = self._around.memory, self._plan.memory_limit_mb
+        if log is None and limit_mb is None:
+            return None
+        return MemoryWatch(self._plan.device, log=log, number=self._around.number, limit_mb=limit_mb)
+
     def _stamp(self, kind: EventKind) -> Stamp | None:
         return self._around.table.stamp(Event(kind, self._plan.step))
 
     def _make_delivery(self) -> Delivery:
         around = self._around
         if not around.out_queues:
-            return ResultDelivery(self._step, around.table)
+            return ResultDelivery(self._step, around.table, fail=self._fail)
         return SlotDelivery(
             pool=around.out_pool,
             pool_index=self._plan.out_pool,
@@ -129,28 +164,39 @@ class Worker:
         with self._computing.current():
             return self._step.facts()
 
-    def run(self, start_ns: int = 0) -> None:
-        """Serve requests until the stream ends; the timed part begins at `start_ns`."""
+    def run(self, start_ns: int = 0) -> bool:
+        """Serve requests until the stream ends; the timed part begins at `start_ns`.
+
+        False: it has not ended, but another process is to go on with it.
+        """
         self._slowness = Slowness(self._around.slowdowns, start_ns)
         with self._computing.current():
-            with contextlib.suppress(EndOfStream):
-                while True:
-                    gathering = self._intake.gather(self._wakes_ns())
-                    if gathering.pieces:
-                        self._serve_all(gathering)
-                    elif self._sequences is None:
-                        self._flush()
-                    if self._sequences is not None:
-                        self._sequences.expire()
+            has_ended = self._serve_until_end()
             while self._flush():
                 pass
             if self._holding is not None:
                 self._holding.check_empty(self._has_failed)
             self._computing.synchronize()
             self._step.close()
+        return has_ended
 
-    def _serve_all(self, gathering: Gathering) -> None:
-        pieces, table, plan = gathering.pieces, self._around.table, self._plan
+    def _serve_until_end(self) -> bool:
+        try:
+            while True:
+                pieces = self._intake.gather(self._wakes_ns())
+                if pieces:
+                    self._serve_all(pieces)
+                elif self._sequences is None:
+                    self._flush()
+                if self._sequences is not None:
+                    self._sequences.expire()
+        except Retired:
+            return False
+        except EndOfStream:
+            return True
+
+    def _serve_all(self, pieces: list[Piece]) -> None:
+        table, plan = self._around.table, self._plan
         for piece in pieces:
             self._taken(piece.request, piece.taken_ns)
             table.record_taken(plan.step, piece.request, replica=plan.replica, worker=self._number)
@@ -160,8 +206,8 @@ class Worker:
         self._computing.synchronize()
         for slot in {piece.slot for piece in pieces if piece.slot is not None}:
             self._around.in_pools[slot.pool].release(slot.number)
-        for lease in gathering.leases:
-            lease.done()
+        if self._memory is not None:
+            self._memory.look(pieces)
 
     def _wakes_ns(self) -> int | None:
         """When there is something to do though nothing comes."""
@@ -182,11 +228,15 @@ class Worker:
         """Call the step once, and again without the requests that it says have failed."""
         slot = self._take_slot(pieces) if self._plan.writes_in_place else None
         while pieces:
-            batch = self._batch(pieces)
             try:
+                batch = self._batch(pieces)
                 output, finished_ns = self._call(batch, slot)
             except RequestError as error:
                 pieces = self._drop_failed(pieces, error)
+            except SlotsLost:
+                assert self._around.jobs is not None  # else the death of their producer ends the run
+                self._around.jobs.lose(piece.request.id for piece in pieces)
+                break
             else:
                 slot = self._hand_on(self._outputs(output, batch), finished_ns, slot)
                 break
@@ -222,7 +272,11 @@ class Worker:
                 return output, now_ns()
         except RuntimeError as error:
             place = f"out of GPU memory in a call with {describe(batch.tensors)}"
-            raise explain(error, place) or error from error
+            used_up = explain(error, place)
+            if used_up and self._plan.memory_limit_mb:
+                limit = f"memory_limit_mb of {self._plan.memory_limit_mb}"
+                raise RequestError(f"more than its {limit}: {used_up}") from error
+            raise used_up or error from error
 
     def _slot_tensors(self, slot: int) -> tuple[torch.Tensor, ...]:
         assert self._around.out_pool is not None
@@ -234,7 +288,7 @@ class Worker:
         if not failed:
             raise OutputError(f"a RequestError that names no request of its call: {error}") from error
         for request_id in failed:
-            self._around.table.fail(request_id, str(error))
+            self._fail(request_id, str(error))
         return [piece for piece in pieces if piece.request.id not in failed]
 
     def _has_failed(self, request_id: int) -> bool:

@@ -9,14 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rnb.record.run import CLASS_NAME, SEQUENCE
-from rnb.record.tables import KERNEL_WINDOWS, KERNELS, OCCUPANCY, TELEMETRY
+from rnb.record.tables import EVENTS, KERNEL_WINDOWS, KERNELS, MEMORY, OCCUPANCY, TELEMETRY
 
 Columns = Mapping[str, pa.ChunkedArray]
 EVENT_PREFIX = "time_"
 """Of the timestamp columns in requests.parquet; only they have gaps."""
 _KIND_OF_COLUMN = {
     **dict.fromkeys(("video", "status", "reason", CLASS_NAME), "text"),
-    **dict.fromkeys(("request_id", "arrival_ns", "num_clips", "label", SEQUENCE), "whole numbers"),
+    **dict.fromkeys(
+        ("request_id", "arrival_ns", "num_clips", "label", "attempts", SEQUENCE), "whole numbers"
+    ),
     "is_warmup": "true or false",
     "score": "numbers",
 }
@@ -26,6 +28,8 @@ _KIND_OF_TABLE = {
     OCCUPANCY: "numbers",
     KERNEL_WINDOWS: "numbers or text",
     KERNELS: "numbers or text",
+    EVENTS: "numbers or text",
+    MEMORY: "numbers or text",
 }
 
 

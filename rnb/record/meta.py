@@ -97,6 +97,19 @@ class PlayedFault(BaseModel):
     """Why it could not be played; empty when it could."""
 
 
+class Jobs(BaseModel):
+    """What was tried again and replaced, where that was allowed."""
+
+    num_deaths: int
+    """Of processes of replicas."""
+    num_recycled: int
+    """How many were replaced for their age."""
+    num_tries: int
+    """How often a request was tried again."""
+    num_touched: int
+    """How many requests that was."""
+
+
 class RunMeta(BaseModel):
     """run.json."""
 
@@ -130,6 +143,8 @@ class RunMeta(BaseModel):
     """Where to import the ResultKind of the last step from; None: it is not told, and results are classes."""
     faults: list[PlayedFault] = []
     """What was done to it on purpose."""
+    jobs: Jobs | None = None
+    """None: the first death would have ended it, and no request was tried again."""
     full_queue: str | None = None
     """The queue that could take no more, when that ended the run."""
     is_seed_format: bool = Field(default=False, exclude=True)

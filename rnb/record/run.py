@@ -34,8 +34,8 @@ class Run:
     times: dict[Event, Times]
     """Of each request, in the order in which the events happen."""
     requests: Table
-    """REQUEST_COLUMNS, replica<i> and worker<i>, and CLASS_NAME where classes have names; of a run in the
-    seed's format only status and is_warmup."""
+    """REQUEST_COLUMNS, replica<i> and worker<i>, CLASS_NAME where classes have names, and attempts where
+    requests might be tried again; of a run in the seed's format only status and is_warmup."""
     tables: dict[str, Table] = field(default_factory=dict)
     """What was measured beside the requests, by the name of its table: telemetry, occupancy, …"""
     results: dict[int, Any] = field(default_factory=dict)

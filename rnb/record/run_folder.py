@@ -5,6 +5,7 @@ g<gpu>-r<replica>.txt timestamps of each request, per last-step replica    } see
 <config>.json         a copy of the pipeline's config                      }
 run.json              everything about the run (RunMeta), versioned
 requests.parquet      a row a request: outcome, replicas, timestamps in epoch ns
+events.parquet        who was replaced and what was tried again, where that was allowed
 <table>.parquet       what was measured beside the run: telemetry, occupancy, … (rnb/record/tables.py)
 results.jsonl         a line a request, of results that are no classes
 schedule.csv          when each request was to arrive, in ns from the start

@@ -6,7 +6,7 @@ All of it is made in the driver, and passed to a process as an argument when tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -42,27 +42,27 @@ class SlotsLost(Exception):
     """The process that allocated the slots is gone, and its memory with it."""
 
 
-class Lease(Protocol):
-    """A message that was taken. Until it is done, it can be given back."""
-
-    @property
-    def message(self) -> Message: ...
-
-    def done(self) -> None:
-        """The message is dealt with."""
-
-    def give_back(self) -> None:
-        """Let another reader, or the same, take it."""
-
-
 class Inlet(Protocol):
-    """Where a reader takes messages from."""
+    """What messages are taken from."""
 
-    def take(self, timeout_s: float, *, poll_s: float = 0) -> Lease:
+    def take(self, timeout_s: float, *, poll_s: float = 0) -> Message:
         """The oldest message; raises TimeoutError after `timeout_s`, EndOfStream at the end.
 
         For the first `poll_s` of the wait it looks often instead of sleeping until it is woken.
         """
+
+
+class ReadingEnd(Protocol):
+    """A queue as a reader has it."""
+
+    def put_back(self, message: Message) -> None:
+        """Append a message that was there before, whatever the capacity is."""
+
+    def take(
+        self, timeout_s: float, *, poll_s: float = 0, claim: Callable[[Message], None] | None = None
+    ) -> Message:
+        """As of Inlet; `claim` is called with the message before the queue forgets it, so that a reader that
+        dies has claimed what it took."""
 
 
 class Queue(Protocol):
@@ -74,7 +74,16 @@ class Queue(Protocol):
     def put(self, message: Message) -> None:
         """Append a message, or raise QueueFull at once. A writer never waits."""
 
-    def of_reader(self, number: int) -> Inlet:
+    def put_back(self, message: Message) -> None:
+        """Append a message that was there before, whatever the capacity is."""
+
+    def sift(self, is_dropped: Callable[[Message], bool]) -> None:
+        """After a process that used the queue has died: set right what it left half done, and drop messages.
+
+        Others may use the queue meanwhile.
+        """
+
+    def of_reader(self, number: int) -> ReadingEnd:
         """What its n-th reader takes from: the same for all, or a share of its own."""
 
     def depth(self) -> int:
@@ -109,12 +118,24 @@ class Pool(Protocol):
     def pin(self) -> None:
         """Page-lock slots in CPU memory, so that a GPU reads them at full speed."""
 
-    def declare_lost(self) -> None:
-        """Say that the producer is gone; where the slots went with it, `tensors` raises SlotsLost from now
-        on."""
+    def hold(self, index: int, reader: int) -> None:
+        """Note that a reader has taken the slot's message."""
+
+    def let_go(self, reader: int) -> None:
+        """Release what a reader held that has died."""
+
+    def reclaim(self) -> None:
+        """Release what no reader holds: the producer has died, and no message of it waits any more.
+
+        Where the slots went with it, what readers still hold is lost, and the next producer allocates anew.
+        """
+
+    def wait_until_read(self) -> None:
+        """Wait until all slots are free; raises Stopped when the run ends first."""
 
     def tensors(self, index: int) -> tuple[torch.Tensor, ...]:
-        """The tensors of a slot, with all their rows."""
+        """The tensors of a slot, with all their rows; raises SlotsLost where they went with their
+        producer."""
 
     def take(self) -> int:
         """Wait for a free slot and own it; raises Stopped when the run ends first."""
@@ -139,6 +160,7 @@ class Sink(Protocol):
         """A request cannot be served."""
 
 
+NOBODY = -1
 UNFINISHED, FINISHED, FAILED, REFUSED = range(4)
 STATUS_NAMES = ("unfinished", "finished", "failed", "refused")
 """What can have become of a request."""
@@ -150,6 +172,10 @@ class Table(Sink, Protocol):
     num_requests: int
     times: NDArray[np.int64]
     """(num_requests, number of events), readings of the clock, 0 = not reached."""
+    holders: NDArray[np.int32]
+    """Of each request: the replica, by its place in the plan, that took it last; NOBODY: none."""
+    shunned: NDArray[np.int32]
+    """Of each request: the replica that it failed in last, which leaves it to others; NOBODY: none."""
     outcomes: NDArray[Any]
     """With the fields status, label, score, num_clips and reason."""
 
@@ -182,6 +208,18 @@ class Table(Sink, Protocol):
 
     def served_by_columns(self) -> dict[str, NDArray[np.int32]]:
         """Who took each request: replica<i> and worker<i>, with -<segment> where it came in segments."""
+
+
+class Log(Protocol):
+    """Records that several processes append, and that stay when those are gone."""
+
+    def append(self, key: int, data: bytes) -> None: ...
+
+    def read(self) -> Iterator[tuple[int, bytes]]:
+        """All of them, in the order in which they came."""
+
+    def follow(self) -> Iterator[tuple[int, bytes]]:
+        """Those that have come since this process followed it last."""
 
 
 class Stop(Protocol):
@@ -239,6 +277,8 @@ class Fabric(Protocol):
     def pool(self, *, layout: Layout, num_slots: int, device: Device) -> Pool: ...
 
     def table(self, *, num_requests: int, events: Sequence[Event]) -> Table: ...
+
+    def log(self) -> Log: ...
 
     def line(self) -> tuple[Any, ControlLine]:
         """The driver's end, and the child's."""

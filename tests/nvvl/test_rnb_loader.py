@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -290,3 +291,18 @@ def test_backends_that_cannot_be() -> None:
         make_loader(1, backend="dali")
     with pytest.raises(ValueError, match="needs a GPU"):
         make_loader(1, backend="nvdec")
+
+
+def test_pictures_larger_than_allowed_are_refused(odd_files: dict[str, Path]) -> None:
+    path = str(odd_files["b_frames"])
+    frame = odd_videos.sequential(odd_files["b_frames"])[0]
+    pixels = frame.width * frame.height
+    out = torch.zeros(1, 3, CLIP_LENGTH, SIZE, SIZE)
+    with make_loader(3, max_pixels=pixels) as loader:
+        assert loader.decode_into(path, out) == 1
+    told = rf"^{re.escape(path)}: has pictures of {frame.width}x{frame.height}, {pixels:,} pixels; max_pixels"
+    with make_loader(3, max_pixels=pixels - 1) as loader:
+        with pytest.raises(VideoError, match=told):
+            loader.decode_into(path, out)
+        with pytest.raises(VideoError, match=told):
+            loader.loadfile(path)

@@ -12,6 +12,7 @@ from collections import Counter
 
 from tests.robustness.attack import Attack, Fault, Outcome
 from tests.robustness.configs import ConfigAttack
+from tests.robustness.deaths import DeathAttack
 from tests.robustness.engine import attack
 from tests.robustness.flags import FlagAttack
 from tests.robustness.folders import FolderAttack
@@ -22,6 +23,7 @@ from tests.robustness.videos import VideoAttack
 ATTACKS: dict[str, type[Attack]] = {
     "pipelines": PipelineAttack,
     "kills": KillAttack,
+    "deaths": DeathAttack,
     "configs": ConfigAttack,
     "flags": FlagAttack,
     "folders": FolderAttack,

@@ -8,6 +8,7 @@ file that it did so.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -63,6 +64,8 @@ class Change(Step):
         """So many requests fail, as their ids say; 0: none."""
         log: str
         """Where each request, or segment, that was served is noted in a line."""
+        seconds: float = 0
+        """For which it waits in each call."""
         lies_about: int = -1
         """The request whose value is wrong: to see that this is found."""
 
@@ -87,6 +90,7 @@ class Change(Step):
 
     def fail_as_planned(self, batch: Batch) -> None:
         options = self.options
+        time.sleep(options.seconds)
         if ids := [one for one in batch.ids if is_planned_to_fail(one, options.step, options.fails_one_in)]:
             raise RequestError(planned_reason(options.step), ids if len(batch) > 1 else None)
 

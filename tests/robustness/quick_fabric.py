@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from rnb.play import CHILD_MODULES
 from rnb.transport.local.fabric import LocalFabric
 from rnb.transport.local.queues import MessageQueue
@@ -14,8 +16,9 @@ from rnb.transport.local.slots import SlotPool
 class QuickFabric(LocalFabric):
     """The fabric of all runs but for how a process comes into being; it keeps what a run leaves in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool_class: type[SlotPool] = SlotPool) -> None:
         super().__init__((*CHILD_MODULES, "tests.robustness.arithmetic_steps"))
+        self.pool_class = pool_class
         self.queues: list[MessageQueue] = []
         self.pools: list[SlotPool] = []
 
@@ -24,15 +27,15 @@ class QuickFabric(LocalFabric):
         return self.queues[-1]
 
     def pool(self, **what: Any) -> SlotPool:
-        self.pools.append(super().pool(**what))
+        self.pools.append(self.pool_class(**what, context=self._context, stop=self.stop))
         return self.pools[-1]
 
     def slots_kept(self) -> Sequence[str]:
         """The slots that nobody gave back, of a run that has ended."""
         return [
-            f"{sum(pool._is_taken.tolist())} of {pool.num_slots}"
+            f"{np.count_nonzero(pool._holders)} of {pool.num_slots}"
             for pool in self.pools
-            if any(pool._is_taken)
+            if pool._holders.any()
         ]
 
     def messages_left(self) -> list[str]:

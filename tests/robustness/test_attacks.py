@@ -12,7 +12,8 @@ from tests.robustness import command
 from tests.robustness.attack import Attack, Fault, Outcome
 from tests.robustness.command import call, judge
 from tests.robustness.configs import ConfigAttack
-from tests.robustness.drawn_pipeline import draw
+from tests.robustness.deaths import DeathAttack, steps_of
+from tests.robustness.drawn_pipeline import DrawnPipeline, draw
 from tests.robustness.engine import attack
 from tests.robustness.flags import FlagAttack
 from tests.robustness.folders import FolderAttack
@@ -37,6 +38,18 @@ class PipelinesAndALie(PipelineAttack):
         config = drawn.config if isinstance(drawn.config, list) else drawn.config["pipeline"]
         config[0]["lies_about"] = 0
         return self.play_drawn(drawn, log)
+
+
+class DeathsAndALie(DeathAttack):
+    """In one case a request has a wrong result."""
+
+    num_requests = 1500
+
+    def drawn(self, seed: int, log: str, lots: random.Random) -> DrawnPipeline:
+        drawn = super().drawn(seed, log, lots)
+        if seed == PLANTED:
+            steps_of(drawn)[0]["lies_about"] = 700
+        return drawn
 
 
 class VideosAndAMemory(VideoAttack):
@@ -65,6 +78,10 @@ def faults_of(kind: type[Attack], seeds: Sequence[int]) -> dict[int, set[Fault]]
 
 def test_some_pipelines() -> None:
     assert faults_of(PipelinesAndALie, [PLANTED, *range(1, 6)]) == {PLANTED: {Fault.WRONG}}
+
+
+def test_some_deaths() -> None:
+    assert faults_of(DeathsAndALie, [PLANTED, 1, 2]) == {PLANTED: {Fault.WRONG}}
 
 
 def test_some_videos() -> None:

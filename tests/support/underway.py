@@ -50,7 +50,7 @@ def drain(queue: MessageQueue) -> list[Message]:
     messages = []
     while True:
         try:
-            messages.append(queue.take(1).message)
+            messages.append(queue.take(1))
         except EndOfStream:
             return messages
 

@@ -13,6 +13,8 @@ from rnb.analysis.checks import (
     clocks,
     ends,
     faults,
+    jobs,
+    memory,
     missing,
     other_load,
     outcomes,
@@ -37,10 +39,12 @@ CHECKS: tuple[Check, ...] = (
     clocks.clocks_dropped,
     steadiness.not_steady,
     steadiness.littles_law_broken,
+    memory.memory_grows,
 )
 MISSING: tuple[Check, ...] = (missing.steadiness_untested, missing.machine_unwatched)
 NOTES: tuple[Note, ...] = (
     faults.fault_note,
+    jobs.jobs_note,
     amount.bound_note,
     steadiness.steady_note,
     steadiness.cut_note,
@@ -50,4 +54,4 @@ NOTES: tuple[Note, ...] = (
     clocks.power_note,
     outcomes.odd_requests,
 )
-CUT_SHORT_NOTES: tuple[Note, ...] = (faults.fault_note, outcomes.odd_requests)
+CUT_SHORT_NOTES: tuple[Note, ...] = (faults.fault_note, jobs.jobs_note, outcomes.odd_requests)

@@ -30,6 +30,7 @@ def table(summary: Summary, *, has_all_stages: bool = False) -> str:
             "",
             *_rates(summary),
             *_replicas(summary),
+            *_memory(summary),
             f"requests: {summary.num_scheduled} scheduled, {summary.num_sent} sent,"
             f" {summary.num_refused} refused, {summary.num_failed} failed, {summary.num_finished} finished"
             + (f"; {summary.num_warmup} of the warm-up not counted" if summary.num_warmup else ""),
@@ -45,6 +46,14 @@ def _sequences(figures: SequenceFigures | None) -> list[str]:
     times = ", ".join(f"{name} {value:.3f}" for name, value in named if value is not None)
     took = f"; from the first due to the last done: {times} ms" if times else ""
     return _wrapped(f"sequences: {figures.num_whole} whole, {figures.num_broken} broken{took}")
+
+
+def _memory(summary: Summary) -> list[str]:
+    rows = [
+        [use.replica, *(f"{one / 1e6:,.1f}" for one in (use.held_bytes, use.most_held_bytes, use.peak_bytes))]
+        for use in summary.memory
+    ]
+    return align([["memory in MB", "at the end", "most held", "peak"], *rows]) if rows else []
 
 
 def _long_ones(summary: Summary) -> list[Durations]:

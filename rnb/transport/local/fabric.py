@@ -20,7 +20,7 @@ from rnb.transport.local.keyed_queue import KeyedQueue
 from rnb.transport.local.nursery import begin, nursery
 from rnb.transport.local.queues import MessageQueue
 from rnb.transport.local.request_table import RequestTable
-from rnb.transport.local.shared_memory import SharedArray, SharedTexts
+from rnb.transport.local.shared_memory import SharedArray, SharedLog, SharedTexts
 from rnb.transport.local.slots import SlotPool
 from rnb.transport.local.stop import StopFlag
 from rnb.transport.message import sequence_of
@@ -50,6 +50,9 @@ class LocalFabric:
 
     def table(self, *, num_requests: int, events: Sequence[Event]) -> RequestTable:
         return RequestTable(num_requests=num_requests, events=events)
+
+    def log(self) -> SharedLog:
+        return SharedLog()
 
     def line(self) -> tuple[Connection, PipeLine]:
         """The driver's end, and the child's."""

@@ -45,6 +45,15 @@ class KeyedQueue:
             return key % len(self._queues)
         return zlib.crc32(repr(key).encode()) % len(self._queues)
 
+    def put_back(self, message: Any) -> None:
+        """Append a message that was taken before, whatever the capacity is."""
+        self._queues[self._reader_of(self._key_of(message))].put_back(message)
+
+    def sift(self, is_dropped: Callable[[Any], bool]) -> None:
+        """As of MessageQueue, in the queue of each reader."""
+        for queue in self._queues:
+            queue.sift(is_dropped)
+
     def depth(self) -> int:
         return sum(queue.depth() for queue in self._queues)
 

@@ -11,15 +11,16 @@ a reader that the kernel had put aside while it held the lock.
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import sys
 import time
+from collections.abc import Callable, Iterator
 from multiprocessing.context import BaseContext
 from multiprocessing.synchronize import Lock
 from typing import Any
 
 from rnb.transport.fabric import EndOfStream, QueueFull
-from rnb.transport.local.journal import Journal
 from rnb.transport.local.shared_memory import SharedMemory
 
 BYTES_PER_MESSAGE = 16_384
@@ -28,13 +29,17 @@ room of several. Memory is taken when it is first written to."""
 
 LOCK_TIMEOUT_S = 5.0
 """The lock is held for microseconds, so waiting this long means that its holder was killed."""
+DEAD_HOLDER_S = 1.0
+"""The same for who knows that a process has died: less, so that the others wait for no more than that."""
 
 POLL_INTERVAL_S = 10e-6
 
 _LENGTH_BYTES = 8
 
 # What the header holds. Positions count bytes since the start and never wrap; their remainder is the place in
-# the ring. Each side's words are on a cache line of their own, and only that side writes them.
+# the ring. Each side's words are on a cache line of their own, and only that side writes them. A message is
+# there when _WRITTEN has passed it, and gone when _READ has: one store each, which a kill does not split. The
+# numbers are for the depth alone.
 _WRITTEN, _NUM_PUT, _NUM_WRITERS, _KNOWN_FREE = range(4)
 _READ, _NUM_TAKEN = 8, 9
 _HEADER_WORDS = 16
@@ -44,26 +49,6 @@ class QueueBroken(RuntimeError):
     """A process was killed while it held the queue's lock."""
 
 
-class Lease:
-    """A message that was taken from a queue."""
-
-    __slots__ = ("_entry", "_queue", "message")
-
-    def __init__(self, message: Any, queue: MessageQueue, entry: int | None) -> None:
-        self.message, self._queue, self._entry = message, queue, entry
-
-    def done(self) -> None:
-        """The message is dealt with."""
-        if self._entry is not None:
-            self._queue.strike(self._entry)
-            self._entry = None
-
-    def give_back(self) -> None:
-        """Put it back, behind those that wait, whatever the capacity is."""
-        self._queue.put_back(self.message)
-        self.done()
-
-
 class MessageQueue:
     """A bounded many-to-many queue of picklable messages.
 
@@ -71,14 +56,11 @@ class MessageQueue:
     `take` raises EndOfStream, however many readers there are. Who may put messages back later must hold the
     queue open until then, as one more writer.
 
-    A reader that works on a copy with a journal (`journalled`) leaves a trace of what it took until it is
-    done with it, so that `recover` can give that back when the reader has died. A message may then be worked
-    on twice, but is never lost.
+    Nobody waits for a process that was killed while it held a lock once `sift` was called after its death.
     """
 
     def __init__(self, name: str, *, capacity: int, num_writers: int, context: BaseContext) -> None:
         """Make a queue of at most `capacity` messages, named as error messages should name it."""
-        self._journal: Journal | None = None
         self.name = name
         self.capacity = capacity
         self._put_lock, self._get_lock = context.Lock(), context.Lock()
@@ -95,7 +77,7 @@ class MessageQueue:
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("name", "capacity", "_put_lock", "_get_lock", "_wakeups", "_header_memory", "_ring_memory")
-        return {key: self.__dict__[key] for key in (*kept, "_journal")}
+        return {key: self.__dict__[key] for key in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -105,12 +87,6 @@ class MessageQueue:
         """How many messages wait now."""
         num_taken: int = self._header[_NUM_TAKEN]  # first, or it could pass the other one
         return self._header[_NUM_PUT] - num_taken
-
-    def journalled(self, journal: Journal) -> MessageQueue:
-        """The same queue, for one reader that keeps a journal."""
-        queue = MessageQueue.__new__(MessageQueue)
-        queue.__setstate__({**self.__getstate__(), "_journal": journal})
-        return queue
 
     def put(self, message: Any) -> None:
         """Append a message, or raise QueueFull at once."""
@@ -152,45 +128,66 @@ class MessageQueue:
         """All readers take from the same queue."""
         return self
 
-    def take(self, timeout_s: float, *, poll_s: float = 0) -> Lease:
+    def take(self, timeout_s: float, *, poll_s: float = 0, claim: Callable[[Any], None] | None = None) -> Any:
         """Take the oldest message; raise TimeoutError after `timeout_s`, EndOfStream at the end.
 
-        For the first `poll_s` of the wait it looks often instead of sleeping until it is woken.
+        For the first `poll_s` of the wait it looks often instead of sleeping until it is woken. `claim` is
+        called with the message before the queue forgets it, so that whoever dies in between has claimed it.
         """
         if not self._poll(min(poll_s, timeout_s)) and not self._wakeups.acquire(True, timeout_s):
             raise TimeoutError
         self._acquire(self._get_lock)
         try:
-            if self.depth() == 0:
-                # Only the last close wakes a reader without a message: pass the news on to the next reader.
-                self._wakeups.release()
-                raise EndOfStream
             read = self._header[_READ]
-            length = int.from_bytes(self._read(read, _LENGTH_BYTES), "little")
-            data = self._read(read + _LENGTH_BYTES, length)
-            # Before the ring forgets it; so a reader that dies in between leaves it in both.
-            entry = None if self._journal is None else self._journal.note(data)
-            self._header[_READ] = read + _LENGTH_BYTES + length
+            if read == self._header[_WRITTEN]:
+                self._tell_end()
+            length, data = self._message_at(read)
+            if claim is not None:
+                claim(pickle.loads(data))
+            self._header[_READ] = read + length
             self._header[_NUM_TAKEN] += 1
-        except ValueError:
-            self._wakeups.release()  # the journal has no room: the message stays for who has
-            raise
         finally:
             self._get_lock.release()
-        return Lease(pickle.loads(data), self, entry)
+        return pickle.loads(data)
 
-    def strike(self, entry: int) -> None:
-        """A message of this reader's journal is dealt with."""
-        assert self._journal is not None
-        self._journal.strike(entry)
+    def _tell_end(self) -> None:
+        """To a reader that was woken and finds no message."""
+        if self._header[_NUM_WRITERS]:
+            raise TimeoutError  # one wake-up too many, of `sift`
+        # Only the last close wakes a reader without a message: pass the news on to the next reader.
+        self._wakeups.release()
+        raise EndOfStream
 
-    def recover(self, journal: Journal) -> int:
-        """Put back what a reader that has died had taken and not dealt with; returns how many messages."""
-        left = journal.left()
-        for data in left:
-            self.put_back(pickle.loads(data))
-        journal.clear()
-        return len(left)
+    def sift(self, is_dropped: Callable[[Any], bool]) -> None:
+        """After a process that used the queue has died: set right what it left half done, and drop messages.
+
+        What it had put or taken is whole or not begun; a lock that it held is free again, and no wake-up of
+        it is missing.
+        """
+        with self._seized(self._put_lock), self._seized(self._get_lock):
+            start, end = self._header[_READ], self._header[_WRITTEN]
+            kept: list[bytes] = []
+            while start < end:
+                length, data = self._message_at(start)
+                if not is_dropped(pickle.loads(data)):
+                    kept.append(len(data).to_bytes(_LENGTH_BYTES, "little") + data)
+                start += length
+            first = end - sum(map(len, kept))
+            self._write(first, b"".join(kept))
+            self._header[_READ] = first
+            self._header[_NUM_PUT] = self._header[_NUM_TAKEN] + len(kept)
+            for _ in range(len(kept) - self._wakeups.get_value()):
+                self._wakeups.release()
+
+    @contextlib.contextmanager
+    def _seized(self, lock: Lock) -> Iterator[None]:
+        """Hold a lock, though who held it may be dead."""
+        lock.acquire(True, DEAD_HOLDER_S)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ValueError):  # its holder was only slow
+                lock.release()
 
     def _poll(self, poll_s: float) -> bool:
         deadline = time.monotonic() + poll_s
@@ -229,6 +226,11 @@ class MessageQueue:
         head = min(len(data), self._ring_bytes - start)
         self._ring[start : start + head] = data[:head]
         self._ring[: len(data) - head] = data[head:]
+
+    def _message_at(self, position: int) -> tuple[int, bytes]:
+        """How many bytes it takes in the ring, and its own; the caller holds the readers' lock."""
+        length = int.from_bytes(self._read(position, _LENGTH_BYTES), "little")
+        return _LENGTH_BYTES + length, self._read(position + _LENGTH_BYTES, length)
 
     def _read(self, position: int, num_bytes: int) -> bytes:
         start = position % self._ring_bytes

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnb.contract.events import DUE, Event, EventKind
 from rnb.contract.request import Request
 from rnb.contract.result import ClassAndScore, decode, encode
-from rnb.transport.fabric import FAILED, FINISHED, REFUSED
+from rnb.transport.fabric import FAILED, FINISHED, NOBODY, REFUSED
 from rnb.transport.local.shared_memory import SharedLog, SharedMemory
 
 REASON_BYTES = 240
@@ -23,8 +23,9 @@ class RequestTable:
     `times`: int64 (num_requests, len(events)), readings of the clock, 0 = not reached.
     `outcomes`: a structured array with status, label (-1 = none), score (NaN = none), num_clips and reason.
     `served_by`: int32 (num_requests, number of TAKEN events, 2), the replica of the step and the worker of
-    the replica that took it from the queue, -1 = none. Results that are no ClassAndScore are in a log, in the
-    order in which they came.
+    the replica that took it from the queue, -1 = none. `holders` and `shunned`: int32 (num_requests,), of
+    runs that try requests again; see Table. Results that are no ClassAndScore are in a log, in the order in
+    which they came.
     """
 
     def __init__(self, *, num_requests: int, events: Sequence[Event]) -> None:
@@ -33,24 +34,27 @@ class RequestTable:
         self._times_memory = SharedMemory(num_requests * len(self.events) * 8)
         self._outcomes_memory = SharedMemory(num_requests * _OUTCOME.itemsize)
         self._served_by_memory = SharedMemory(num_requests * len(self._takings) * 2 * 4)
+        self._holders_memory = SharedMemory(2 * num_requests * 4)
         self._results = SharedLog()
         self._map()
         self.outcomes["label"] = -1
         self.outcomes["score"] = np.nan
         self.served_by[:] = -1
+        self.holders[:] = self.shunned[:] = NOBODY
 
     def _map(self) -> None:
         self._columns = {event: column for column, event in enumerate(self.events)}
         self.times = self._times_memory.array("int64", (self.num_requests, len(self.events)))
         self.outcomes = self._outcomes_memory.array(_OUTCOME, (self.num_requests,))
         self.served_by = self._served_by_memory.array("int32", (self.num_requests, len(self._takings), 2))
+        self.holders, self.shunned = self._holders_memory.array("int32", (2, self.num_requests))
         self._first_taking = {
             event.step: column for event, column in self._takings.items() if not event.segment
         }
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("num_requests", "events", "_takings", "_results")
-        memories = ("_times_memory", "_outcomes_memory", "_served_by_memory")
+        memories = ("_times_memory", "_outcomes_memory", "_served_by_memory", "_holders_memory")
         return {key: self.__dict__[key] for key in kept + memories}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

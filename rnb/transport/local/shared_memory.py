@@ -93,7 +93,10 @@ class SharedTexts(Sequence[str]):
 
 
 class SharedLog:
-    """Records that several processes append, and that stay when those are gone."""
+    """Records that several processes append, and that stay when those are gone.
+
+    One that its writer could not end, since it was killed, is left out.
+    """
 
     _HEAD = struct.Struct("<qq")
 
@@ -101,31 +104,49 @@ class SharedLog:
         self._fd = os.memfd_create("rnb", os.MFD_CLOEXEC)
         # The kernel moves to the end and writes in one go, so records of several writers never mix.
         fcntl.fcntl(self._fd, fcntl.F_SETFL, os.O_APPEND)
+        self._mark = os.urandom(_MARK_BYTES)
+        self._followed = 0
 
     def append(self, key: int, data: bytes) -> None:
-        os.write(self._fd, self._HEAD.pack(key, len(data)) + data)
+        os.write(self._fd, self._mark + self._HEAD.pack(key, len(data)) + data)
 
     def read(self) -> Iterator[tuple[int, bytes]]:
-        """All records so far, in the order in which they came; a last one that was cut off is left out."""
-        size, start = os.fstat(self._fd).st_size, 0
-        content = mmap.mmap(self._fd, size, access=mmap.ACCESS_READ) if size else b""
-        while start + self._HEAD.size <= len(content):
-            key, length = self._HEAD.unpack_from(content, start)
-            start += self._HEAD.size
-            if start + length > len(content):
+        """All records so far, in the order in which they came."""
+        return ((key, data) for key, data, _ in self._records(0))
+
+    def follow(self) -> Iterator[tuple[int, bytes]]:
+        """Those that have come since this process followed it last."""
+        for key, data, following in self._records(self._followed):
+            self._followed = following
+            yield key, data
+
+    def _records(self, start: int) -> Iterator[tuple[int, bytes, int]]:
+        """Each with where the next one starts."""
+        size, head = os.fstat(self._fd).st_size, _MARK_BYTES + self._HEAD.size
+        content = mmap.mmap(self._fd, size, access=mmap.ACCESS_READ) if size > start else b""
+        while len(content) - start >= head:
+            key, length = self._HEAD.unpack_from(content, start + _MARK_BYTES)
+            following = content.find(self._mark, start + head)
+            end = len(content) if following < 0 else following
+            if end - start - head == length:
+                yield key, content[start + head : end], end
+            elif following < 0:
                 return
-            yield key, content[start : start + length]
-            start += length
+            start = end
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _attach_log, (reduction.DupFd(self._fd),)
+        return _attach_log, (reduction.DupFd(self._fd), self._mark)
 
     def __del__(self) -> None:
         if hasattr(self, "_fd"):
             os.close(self._fd)
 
 
-def _attach_log(duplicate: Any) -> SharedLog:
+def _attach_log(duplicate: Any, mark: bytes) -> SharedLog:
     log = SharedLog.__new__(SharedLog)
-    log._fd = duplicate.detach()
+    log._fd, log._mark, log._followed = duplicate.detach(), mark, 0
     return log
+
+
+_MARK_BYTES = 16
+"""Drawn for each log, and before each of its records: no data has it by chance."""

@@ -8,8 +8,12 @@ the slot, so neither touches what the other still uses.
 from __future__ import annotations
 
 import threading
+import time
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rnb.contract.device import Device
 from rnb.contract.request import Layout
@@ -19,6 +23,14 @@ from rnb.transport.local.shared_memory import SharedMemory
 
 if TYPE_CHECKING:
     import torch
+
+_FREE, _TAKEN, _FIRST_READER = 0, -1, -2
+"""Who has a slot: nobody; its producer, or a message that waits; or a reader, its number less than that."""
+_GENERATION, _HANDLE_LENGTH, _NUM_WORDS = range(3)
+"""How often the slots went with their producer; the bytes of the handle of those there are now, 0: none."""
+_HANDLE_BYTES = 1 << 14
+_STATE_BYTES = _NUM_WORDS * 8 + _HANDLE_BYTES
+WAIT_S = 0.01
 
 
 class SlotPool:
@@ -37,15 +49,19 @@ class SlotPool:
         self._slot_bytes = slot_bytes(layout)
         self._stop = stop
         self._free = context.Semaphore(num_slots)
-        self._state = SharedMemory(num_slots + 1)
+        self._state = SharedMemory(_STATE_BYTES + num_slots * 2)
         # CPU memory comes from the driver and so outlives the producer; GPU memory comes from the producer.
         self._host_memory = None if device.is_gpu else SharedMemory(num_slots * self._slot_bytes)
         self._open()
 
     def _open(self) -> None:
-        self._is_taken = self._state.array("uint8", (self.num_slots,))
-        self._is_lost = self._state.array("uint8", (1,), self.num_slots)
+        self._words = memoryview(self._state.buffer)[: _NUM_WORDS * 8].cast("q")
+        self._holders = self._state.array("int16", (self.num_slots,), _STATE_BYTES)
         self._threads = threading.Lock()
+        self._mapped = 0
+        """The generation whose memory this process has."""
+        self._held: dict[int, int] = {}
+        """The generation of each slot that this process noted to hold."""
         self.storage: torch.Tensor | None = None
         self._tensors: list[tuple[torch.Tensor, ...]] = []
 
@@ -62,26 +78,40 @@ class SlotPool:
         """Whether the slots stay when the process that allocated them ends."""
         return self._host_memory is not None
 
-    def declare_lost(self) -> None:
-        """Say that the producer is gone; where the slots went with it, `tensors` raises SlotsLost from now
-        on."""
-        self._is_lost[0] = not self.outlives_producer
-
     def allocate(self) -> bytes:
         """Allocate the slots, in the producer; returns what `attach` needs in a reader."""
         if self._host_memory is not None:
             self.attach(b"")
             return b""
+        storage, handle = self._make(self.num_slots * self._slot_bytes)
+        self._use(storage)
+        self._publish(handle)
+        return handle
+
+    def _make(self, num_bytes: int) -> tuple[torch.Tensor, bytes]:
+        """Memory of this process's own, and what `_map` needs in another one while this one is there."""
         import torch
 
-        num_bytes = self.num_slots * self._slot_bytes
-        self._use(torch.zeros(num_bytes, dtype=torch.uint8, device=self.device.torch()))
-        return bytes(_pickler().dumps(self.storage))
+        storage = torch.zeros(num_bytes, dtype=torch.uint8, device=self.device.torch())
+        return storage, bytes(_pickler().dumps(storage))
+
+    def _map(self, handle: bytes) -> torch.Tensor:
+        storage: torch.Tensor = _pickler().loads(handle)
+        return storage
+
+    def _publish(self, handle: bytes) -> None:
+        """Where readers find it that have attached to the memory of a producer before this one."""
+        if len(handle) > _HANDLE_BYTES:
+            raise ValueError(f"a handle of {len(handle)} bytes; there is room for {_HANDLE_BYTES}")
+        start = _NUM_WORDS * 8
+        self._state.buffer[start : start + len(handle)] = handle
+        self._words[_HANDLE_LENGTH] = len(handle)
 
     def attach(self, handle: bytes) -> None:
         """Map the slots in a reader, on whatever device they are."""
         if self._host_memory is None:
-            self._use(_pickler().loads(handle))
+            if not self._words[_GENERATION]:  # else `tensors` does, when the producer is there
+                self._use(self._map(handle))
             return
         import torch
 
@@ -100,7 +130,7 @@ class SlotPool:
             torch.cuda.check_error(int(torch.cuda.cudart().cudaHostRegister(pointer, num_bytes, 0)))
 
     def _use(self, storage: torch.Tensor) -> None:
-        self.storage = storage
+        self.storage, self._mapped = storage, self._words[_GENERATION]
         self._tensors = [self._views(storage, index) for index in range(self.num_slots)]
 
     def _views(self, storage: torch.Tensor, index: int) -> tuple[torch.Tensor, ...]:
@@ -115,23 +145,69 @@ class SlotPool:
 
     def tensors(self, index: int) -> tuple[torch.Tensor, ...]:
         """The tensors of a slot, with all their rows."""
-        if self._is_lost[0]:
+        generation = self._words[_GENERATION]
+        if self._mapped != generation:
+            self._map_again()
+        if self._held.get(index, generation) != generation:
             raise SlotsLost("the process that held these slots is gone")
         return self._tensors[index]
 
+    def _map_again(self) -> None:
+        """What the producer allocated that took the place of the one before."""
+        with self._threads:
+            length = self._words[_HANDLE_LENGTH]
+            if not length:
+                raise SlotsLost("the process that held these slots is gone")
+            start = _NUM_WORDS * 8
+            self._use(self._map(self._state.buffer[start : start + length]))
+
     def take(self) -> int:
         """Wait for a free slot and own it; raises Stopped when the run ends first."""
-        while not self._free.acquire(True, POLL_S):
-            self._stop.check()
-        with self._threads:
-            index = int(self._is_taken.argmin())
-            self._is_taken[index] = 1
-        return index
+        while True:
+            while not self._free.acquire(True, POLL_S):
+                self._stop.check()
+            with self._threads:
+                index = int(self._holders.argmax())
+                if self._holders[index] == _FREE:
+                    self._holders[index] = _TAKEN
+                    return index
+            # One release too many, of `_release_all`.
 
     def release(self, index: int) -> None:
         """Give a slot back to its producer. The reader's device work on it must have finished."""
-        self._is_taken[index] = 0
+        self._holders[index] = _FREE
         self._free.release()
+
+    def hold(self, index: int, reader: int) -> None:
+        """Note that a reader has taken the slot's message."""
+        self._holders[index] = _FIRST_READER - reader
+        self._held[index] = self._words[_GENERATION]
+
+    def let_go(self, reader: int) -> None:
+        """Release what a reader held that has died."""
+        self._release_all(self._holders == _FIRST_READER - reader)
+
+    def reclaim(self) -> None:
+        """Release what no reader holds: the producer has died, and no message of it waits any more.
+
+        Where the slots went with it, what readers still hold is lost, and the next producer allocates anew.
+        """
+        if not self.outlives_producer:
+            self._words[_HANDLE_LENGTH] = 0
+            self._words[_GENERATION] += 1
+        self._release_all(self._holders == _TAKEN)
+
+    def _release_all(self, which: NDArray[np.bool_]) -> None:
+        self._holders[which] = _FREE
+        # Whoever died may have done half of a take or of a release.
+        for _ in range(int(np.count_nonzero(self._holders == _FREE)) - self._free.get_value()):
+            self._free.release()
+
+    def wait_until_read(self) -> None:
+        """Wait until all slots are free; raises Stopped when the run ends first."""
+        while (self._holders != _FREE).any():
+            self._stop.check()
+            time.sleep(WAIT_S)
 
 
 def _pickler() -> Any:

@@ -14,6 +14,7 @@ from rnb.analysis.reasons import Reason
 from rnb.analysis.verdict import Judgement, Verdict, judge
 from rnb.contract.events import DUE, Event, EventKind
 from rnb.contract.termination import Termination
+from rnb.record.meta import Jobs
 from rnb.record.run import Run
 from tests.support.single_server import single_server_run
 from tests.support.timed_runs import NUM_CPUS, quiet_cpus, timed_run
@@ -488,3 +489,23 @@ def test_a_bound_at_a_load_takes_more_requests() -> None:
     assert verdict.tail_bound.num_over == 0
     assert verdict.tail_bound.num_needed
     assert verdict.tail_bound.num_needed > 3 * 3000
+
+
+@pytest.mark.parametrize(
+    ("jobs", "note"),
+    [
+        (None, None),
+        (Jobs(num_deaths=0, num_recycled=0, num_tries=0, num_touched=0), None),
+        (
+            Jobs(num_deaths=3, num_recycled=0, num_tries=14, num_touched=12),
+            "3 processes of replicas died, 12 requests failed or lost their replica, and 14 tries"
+            " were made again",
+        ),
+        (Jobs(num_deaths=0, num_recycled=1, num_tries=0, num_touched=0), "1 was recycled"),
+    ],
+)
+def test_a_run_that_went_on_where_others_end_says_so(jobs: Jobs | None, note: str | None) -> None:
+    run = run_of()
+    run.meta.jobs = jobs
+    told = () if note is None else (f"{note} (events.parquet): its figures contain that",)
+    assert judge(run).notes == told

@@ -131,3 +131,15 @@ def test_a_process_that_does_not_start_is_one_line(tmp_path: Path, monkeypatch: 
     with pytest.raises(UsageError) as caught:
         play(tmp_path, "cpu:1@0.1s")
     assert str(caught.value) == "--fault cpu:1@0.1s: its process did not start: ImportError: no torch"
+
+
+def test_with_restart_the_heir_of_a_killed_runner_is_killed_in_its_turn(tmp_path: Path) -> None:
+    load = {"mean_interval_ms": 10, "videos": 350, "arrivals": "constant"}
+    spec = spec_for(tmp_path, [TIMED], observe=["telemetry"], **load)
+    faults, limits = ("kill:step0@0.3s", "kill:step0@2.5s"), replace(spec.limits, restart=2)
+    run = played(replace(spec, faults=faults, limits=limits))
+    assert run.meta.is_success, run.meta.message
+    died = run.tables["events"]["event"] == "died"
+    assert np.count_nonzero(died) == 2
+    assert len(set(run.tables["events"]["pid"][died])) == 2
+    assert judge(run).notes[1].startswith("2 processes of replicas died")

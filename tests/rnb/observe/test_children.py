@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -61,3 +63,16 @@ def test_those_of_others_do_not_count() -> None:
         assert process.pid not in Children([1_000_000_000]).alive()
         assert Children([1_000_000_000]).cpu_s() == 0.0
         process.kill()
+
+
+def test_those_of_a_process_that_came_later_count_too() -> None:
+    with subprocess.Popen(
+        ["sh", "-c", "sleep 60 & echo; wait"], stdout=subprocess.PIPE, process_group=0
+    ) as leader:
+        assert leader.stdout is not None
+        leader.stdout.readline()
+        children = Children([])
+        assert not children.alive()
+        children.adopt(leader.pid)
+        wait_for(lambda: len(children.alive()) == 1)
+        os.killpg(leader.pid, signal.SIGKILL)

@@ -71,3 +71,10 @@ def test_the_server_of_mps_computes_for_its_clients(monkeypatch: pytest.MonkeyPa
         others = others_of(monkeypatch, on_gpu(OWN, server.pid, percent=[(server.pid, 80, NOW_US)]))
         assert (others.percent(), others.seen()) == (0.0, [])
         server.kill()
+
+
+def test_one_that_the_run_has_started_meanwhile_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = others_of(monkeypatch, on_gpu(OWN, OTHER, percent=[(OTHER, 30, NOW_US)]))
+    assert others.percent() == 30.0
+    others.adopt(OTHER)
+    assert others.percent() == 0.0

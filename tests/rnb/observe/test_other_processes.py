@@ -74,3 +74,10 @@ def test_one_that_sleeps_is_not_named() -> None:
         time.sleep(0.2)
         assert process.pid not in {one["pid"] for one in others.busiest()}
         process.kill()
+
+
+def test_one_that_the_run_has_started_meanwhile_is_no_other(hog: int) -> None:
+    others = OtherProcesses([os.getpid()], CPUS)
+    others.adopt(hog)
+    wait_for_its_share(hog)
+    assert hog not in {one["pid"] for one in others.busiest()}

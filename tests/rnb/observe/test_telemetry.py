@@ -193,3 +193,14 @@ def observed(plan: Plan, pids: dict[str, int]) -> Seen:
     )
     observer.start(Start(pids=pids, facts={}, told={}))
     return observer.stop(End(start_ns=0, time_ns=1, is_complete=True, told={}))
+
+
+def test_a_process_that_takes_the_place_of_another_one_goes_on_in_its_columns(busy_process: int) -> None:
+    with Telemetry(gpus={}, pids={"step 0.0": os.getpid()}, interval_s=0.02) as running:
+        time.sleep(0.2)
+        running.replace("step 0.0", busy_process)
+        time.sleep(0.4)
+    percent = running.columns(0)["process.step 0.0.cpu_percent"]
+    assert not (percent < 0).any()
+    assert np.nanmean(percent[-5:]) > 1
+    assert running.columns(0)["process.step 0.0.memory_bytes"][-1] < telemetry._resident_bytes(os.getpid())

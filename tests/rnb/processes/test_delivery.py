@@ -215,7 +215,7 @@ def taken_from(queue: MessageQueue, pool: SlotPool, num_requests: int) -> list[B
     assembly = Assembly({7: pool}, CPU, inputs=(FRAMES, BOXES), most_rows=9 * num_requests, in_place=False)
     found, left = [], num_requests
     while left > 0:
-        pieces = intake.gather().pieces
+        pieces = intake.gather()
         requests, rows = [piece.request for piece in pieces], [piece.rows for piece in pieces]
         found.append(Batch(tuple(requests), assembly.tensors(pieces), tuple(rows)).checked())
         left -= len(pieces)
@@ -286,7 +286,8 @@ class TooFew(Step):
 
 def finish(cls: type[Step], batch: Batch) -> Any:
     table = make_table()
-    ResultDelivery(cls(cls.Options(), Context()), table).deliver(batch, None, is_filled=False)
+    delivery = ResultDelivery(cls(cls.Options(), Context()), table, fail=table.fail)
+    delivery.deliver(batch, None, is_filled=False)
     return table
 
 

@@ -12,7 +12,6 @@ from rnb.contract.termination import Termination
 from rnb.processes.intake import Intake
 from rnb.transport.clock import now_ns
 from rnb.transport.fabric import EndOfStream, Stopped
-from rnb.transport.local.journal import Journal
 from rnb.transport.local.queues import MessageQueue
 from rnb.transport.local.stop import StopFlag
 from rnb.transport.message import Message, SlotRef
@@ -35,7 +34,7 @@ def intake_of(queue: MessageQueue, stop: StopFlag | None = None, **options: Any)
 
 
 def next_ids(intake: Intake, until_ns: int | None = None) -> list[int]:
-    return [piece.request.id for piece in intake.gather(until_ns).pieces]
+    return [piece.request.id for piece in intake.gather(until_ns)]
 
 
 def test_one_request_at_a_time_by_default() -> None:
@@ -75,10 +74,8 @@ def test_the_end_of_the_stream_completes_a_batch_and_is_told_after_it() -> None:
 
 
 def test_a_deadline_without_a_request_gives_nothing() -> None:
-    assert (
-        intake_of(make_queue(), batch_size=2, timeout_ms=LONG_MS).gather(now_ns() + 10_000_000).pieces == []
-    )
-    assert intake_of(make_queue()).gather(now_ns() - 1).pieces == []
+    assert intake_of(make_queue(), batch_size=2, timeout_ms=LONG_MS).gather(now_ns() + 10_000_000) == []
+    assert intake_of(make_queue()).gather(now_ns() - 1) == []
 
 
 def test_a_deadline_in_the_past_still_takes_what_waits() -> None:
@@ -97,34 +94,13 @@ def test_the_pieces_of_a_packed_message_follow_each_other() -> None:
     requests = Request(4, "a", parameters={"key": 1}), Request(5), Request(6)
     queue.put(Message(SlotRef(2, 3), requests, ((2, 1), (3, 1), (1, 1))))
     queue.put(message_of(SlotRef(2, 0), {7: (1, 1)}))
-    pieces = intake_of(queue, batch_size=4).gather().pieces
+    pieces = intake_of(queue, batch_size=4).gather()
     assert [piece.request.id for piece in pieces] == [4, 5, 6, 7]
     assert [piece.first_rows for piece in pieces] == [(0, 0), (2, 1), (5, 2), (0, 0)]
     assert [piece.message for piece in pieces] == [0, 0, 0, 1]
     assert [piece.slot for piece in pieces] == [SlotRef(2, 3)] * 3 + [SlotRef(2, 0)]
     assert len({piece.taken_ns for piece in pieces[:3]}) == 1
     assert pieces[0].request == requests[0]
-
-
-def test_a_gathering_holds_the_lease_of_each_of_its_messages() -> None:
-    queue, journal = make_queue(), Journal()
-    queue.put(message_of(SlotRef(0, 1), {4: (1,), 5: (2,)}))
-    queue.put(message_of(SlotRef(0, 2), {6: (1,)}))
-    gathering = intake_of(queue.journalled(journal), batch_size=3).gather()
-    assert [[one.id for one in lease.message.requests] for lease in gathering.leases] == [[4, 5], [6]]
-    gathering.leases[0].done()
-    gathering.leases[1].give_back()
-    assert journal.left() == []
-    assert next_ids(intake_of(queue)) == [6]
-
-
-def test_what_a_stop_leaves_behind_stays_in_the_journal() -> None:
-    queue, journal, stop = queue_of(1), Journal(), StopFlag()
-    threading.Timer(0.05, stop.raise_flag, [Termination.PROCESS_FAILED]).start()
-    with pytest.raises(Stopped):
-        intake_of(queue.journalled(journal), stop, batch_size=2, timeout_ms=LONG_MS).gather()
-    assert queue.recover(journal) == 1
-    assert next_ids(intake_of(queue)) == [0]
 
 
 def test_by_clips_it_takes_messages_as_long_as_the_largest_one_fits() -> None:

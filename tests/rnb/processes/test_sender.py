@@ -100,7 +100,7 @@ def test_requests_leave_on_time_and_in_order() -> None:
     due, sent = task.table.column(DUE), task.table.column(SENT)
     assert (due == start_ns + task.source.arrivals_ns).all()
     assert (sent >= due).all()
-    messages = [task.queue.of_reader(0).take(0).message for _ in range(NUM_REQUESTS)]
+    messages = [task.queue.of_reader(0).take(0) for _ in range(NUM_REQUESTS)]
     assert messages == [Message(None, (request(number),), ((),)) for number in range(NUM_REQUESTS)]
     with pytest.raises(EndOfStream):
         task.queue.of_reader(0).take(0)
@@ -113,7 +113,7 @@ def test_a_client_of_several_sends_its_share() -> None:
     assert np.flatnonzero(task.table.column(DUE)).tolist() == [1, 4, 7, 10, 13]
     assert np.flatnonzero(task.table.column(SENT)).tolist() == [1, 4, 7, 10, 13]
     assert task.table.column(DUE)[4] == start_ns + 10_000_000
-    sent = [task.queue.of_reader(0).take(0).message.requests[0] for _ in range(5)]
+    sent = [task.queue.of_reader(0).take(0).requests[0] for _ in range(5)]
     assert [one.id for one in sent] == [1, 4, 7, 10, 13]
     assert [one.payload for one in sent] == [f"{number}.mp4" for number in (1, 4, 7, 10, 13)]
 

@@ -20,7 +20,6 @@ from rnb.pipeline.plan import PlanOptions, make_plan
 from rnb.processes.worker import Surroundings, Worker
 from rnb.transport.fabric import FAILED, FINISHED, UNFINISHED, Stopped
 from rnb.transport.local.fabric import LocalFabric
-from rnb.transport.local.journal import Journal
 from rnb.transport.local.queues import MessageQueue
 from rnb.transport.message import Message
 
@@ -205,7 +204,7 @@ def test_a_batch_goes_on_in_the_messages_that_it_came_in() -> None:
     for number in range(2):
         bench.queues[number].close()
         bench.worker(number).run()
-    found = [bench.queues[2].take(0).message for _ in range(3)]
+    found = [bench.queues[2].take(0) for _ in range(3)]
     assert [[request.id for request in message.requests] for message in found] == [[0], [1], [2]]
     started = bench.table.column(Event(EventKind.STARTED, 1))[:3].tolist()
     assert len(set(started)) == 1  # one call
@@ -339,20 +338,6 @@ def test_two_tensors_reach_the_next_step_alone_and_gathered() -> None:
         bench.run(0, 1, 2, 3)
         assert bench.statuses(4) == [FINISHED] * 4
         assert bench.table.results()[2] == {"boxes": 22, "at": [0.5, None]}
-
-
-def test_a_message_is_dealt_with_when_its_requests_have_gone_on() -> None:
-    bench, journal = Bench(step("Answers", how="nothing")), Journal()
-    bench.send(0, 1)
-    with pytest.raises(OutputError):
-        bench.worker(0, bench.queues[0].journalled(journal)).run()
-    assert bench.queues[0].recover(journal) == 1
-    good = Bench({"model": "models.nothing.model.Nothing"})
-    queue = bench.queues[0].journalled(journal)
-    bench.queues[0].close()
-    good.worker(0, queue).run()
-    assert journal.left() == []
-    assert good.statuses(2) == [FINISHED] * 2
 
 
 def test_a_stopped_run_ends_a_worker() -> None:

@@ -20,13 +20,12 @@ def serve(line: ControlLine, queue: Queue, pool: Pool, table: Table, shared: tup
     """Doubles what lies in a slot, and tells what it has got."""
     texts, numbers = shared
     pool.attach(b"")
-    lease = queue.of_reader(0).take(30)
-    (request,), slot = lease.message.requests, lease.message.slot
+    message = queue.of_reader(0).take(30)
+    (request,), slot = message.requests, message.slot
     assert slot is not None
     for tensor in pool.tensors(slot.number):
         tensor *= 2
     pool.release(slot.number)
-    lease.done()
     stamp = table.stamp(SENT)
     assert stamp is not None
     stamp(request, 17)

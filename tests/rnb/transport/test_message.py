@@ -15,7 +15,7 @@ def test_a_message_keeps_the_rows_of_each_tensor_and_all_that_is_said_of_its_req
     )
     queue = make_queue()
     queue.put(message)
-    taken = queue.take(0).message
+    taken = queue.take(0)
     assert taken == message
     assert isinstance(taken.requests[0], Request)
     assert taken.requests[0].whole.parameters == {"sequence": "a", "deadline_ms": 5}
@@ -24,4 +24,4 @@ def test_a_message_keeps_the_rows_of_each_tensor_and_all_that_is_said_of_its_req
 def test_a_message_without_a_slot() -> None:
     queue, message = make_queue(), Message(None, (Request(0, "a.mp4"),), ((),))
     queue.put(message)
-    assert queue.take(0).message == message
+    assert queue.take(0) == message

@@ -56,7 +56,7 @@ def test_a_message_without_a_key_goes_to_whom_the_fewest_wait_for() -> None:
     for one in busy:
         one.put(message(0))
     queue.put(message(1))
-    assert queue.of_reader(1).take(0).message == message(1)
+    assert queue.of_reader(1).take(0) == message(1)
     for request_id in range(2, 9):
         queue.put(message(request_id))
     assert [queue.of_reader(number).depth() for number in range(3)] == [3, 3, 3]

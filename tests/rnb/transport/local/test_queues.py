@@ -1,4 +1,4 @@
-"""Queues: order, bounds, wrap-around, leases, and the end told to every reader."""
+"""Queues: order, bounds, wrap-around, the end told to every reader, and what processes that die leave."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ import pytest
 
 from rnb.contract.request import Request
 from rnb.transport.fabric import EndOfStream, QueueFull
-from rnb.transport.local.journal import Journal
 from rnb.transport.local.queues import MessageQueue
 from rnb.transport.message import Message
 from tests.support.underway import CONTEXT, make_queue
 
 
 def take(queue: MessageQueue, timeout_s: float = 0, *, poll_s: float = 0) -> Any:
-    """The oldest message, dealt with at once."""
-    lease = queue.take(timeout_s, poll_s=poll_s)
-    lease.done()
-    return lease.message
+    return queue.take(timeout_s, poll_s=poll_s)
 
 
 def test_messages_come_out_in_order() -> None:
@@ -166,139 +162,125 @@ def test_a_reader_that_looks_often_finds_what_comes_and_the_end() -> None:
         take(queue, 5, poll_s=5)
 
 
-def test_a_lease_given_back_goes_to_another_reader() -> None:
-    queue = make_queue()
-    for letter in "ab":
-        queue.put(letter)
-    lease = queue.take(0)
-    assert lease.message == "a"
-    lease.give_back()
-    assert queue.depth() == 2
-    taken: list[str] = []
-    other = threading.Thread(target=lambda: taken.extend(take(queue) for _ in range(2)))
-    other.start()
-    other.join(30)
-    assert taken == ["b", "a"]
-    with pytest.raises(TimeoutError):
-        queue.take(0)
-
-
-def test_a_message_is_given_back_whatever_the_capacity_is() -> None:
+def test_a_message_is_put_back_behind_the_others_whatever_the_capacity_is() -> None:
     queue = make_queue(capacity=1)
     queue.put("a")
-    lease = queue.take(0)
+    message = queue.take(0)
     queue.put("b")
-    lease.give_back()
+    queue.put_back(message)
     assert queue.depth() == 2
     with pytest.raises(QueueFull):
         queue.put("c")
     assert [take(queue), take(queue)] == ["b", "a"]
 
 
-def test_a_message_that_is_given_back_comes_before_the_end() -> None:
-    queue = make_queue(num_writers=2)  # the reader is one of them, as long as it may give back
+def test_a_message_that_is_put_back_comes_before_the_end() -> None:
+    queue = make_queue(num_writers=2)  # the reader is one of them, as long as it may put back
     queue.put("a")
     queue.close()
-    lease = queue.take(0)
-    lease.give_back()
+    queue.put_back(queue.take(0))
     queue.close()
     assert take(queue) == "a"
     with pytest.raises(EndOfStream):
         queue.take(0)
 
 
-def test_a_lease_leaves_no_trace_in_the_journal_when_it_is_over() -> None:
-    queue, journal = make_queue(), Journal()
-    reader = queue.journalled(journal)
-    for number in range(3):
-        queue.put(number)
-    leases = [reader.take(0) for _ in range(3)]
-    leases[0].done()
-    leases[1].give_back()
-    assert queue.recover(journal) == 1
-    assert [take(queue), take(queue)] == [1, 2]
-    assert queue.recover(journal) == 0
+def test_a_message_is_claimed_before_the_queue_forgets_it() -> None:
+    queue, claimed = make_queue(), list[Any]()
+    queue.put("a")
+
+    def die(message: Any) -> None:
+        claimed.append(message)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        queue.take(0, claim=die)
+    assert claimed == ["a"]
+    queue.sift(lambda message: False)  # which also brings back its wake-up
+    assert queue.take(0, claim=claimed.append) == "a"
+    assert claimed == ["a", "a"]
 
 
-def test_a_full_journal_loses_no_message() -> None:
-    queue, journal = make_queue(), Journal(num_bytes=200)
-    reader = queue.journalled(journal)
-    for number in range(3):
-        queue.put(bytes([number]) * 100)
-    lease = reader.take(0)
-    with pytest.raises(ValueError, match="a journal has 200"):
-        reader.take(0)
-    lease.done()
-    assert [take(reader)[0], take(queue)[0]] == [1, 2]
+def test_messages_that_are_sifted_out_are_gone_and_the_others_keep_their_order() -> None:
+    queue = make_queue(capacity=30)
+    for number in range(25):  # of 100 kB each, in a ring that ends at some of them
+        queue.put(bytes([number]) * 50_000)
+        if number < 15:
+            take(queue)
+    queue.sift(lambda message: message[0] % 3 == 0)
+    assert queue.depth() == 6
+    queue.put(bytes([99]) * 50_000)
+    assert [take(queue)[0] for _ in range(7)] == [16, 17, 19, 20, 22, 23, 99]
+    with pytest.raises(TimeoutError):
+        take(queue)
     queue.close()
     with pytest.raises(EndOfStream):
-        queue.take(0)
+        take(queue)
 
 
-def take_and_die(reader: MessageQueue, results: MessageQueue) -> None:
-    """Take five of the messages, deal with the second and the fourth, give back the fifth, and die."""
-    leases = [reader.take(10) for _ in range(5)]
-    for lease in (leases[1], leases[3]):
-        results.put(lease.message)
-        lease.done()
-    leases[4].give_back()
+def test_a_wake_up_for_nothing_is_no_end() -> None:
+    queue = make_queue()
+    queue.put("a")
+    queue._wakeups.release()
+    assert take(queue) == "a"
+    with pytest.raises(TimeoutError):
+        take(queue)
+
+
+def die_at(queue: MessageQueue, word: str) -> None:
+    """Be killed in the middle of a put, a take, or the wait for either lock."""
+
+    class Fatal:
+        def __init__(self, header: Any) -> None:
+            self.header = header
+
+        def __getitem__(self, number: int) -> int:
+            return int(self.header[number])
+
+        def __setitem__(self, number: int, value: int) -> None:
+            self.header[number] = value
+            if f"after word {number}" == word:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    queue._header = Fatal(queue._header)  # type: ignore[assignment]
+    if word == "before a put":
+        queue._put_lock.acquire()
+    elif word == "before a take":
+        queue._wakeups.acquire()
+        queue._get_lock.acquire()
+    elif word == "awake":
+        queue._wakeups.acquire()
+    else:
+        queue.put("of the dead") if word in ("after word 0", "after word 1") else queue.take(0)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_what_a_killed_reader_had_not_dealt_with_is_given_back_and_nothing_else() -> None:
-    queue, results, journal = make_queue(num_writers=2), make_queue(), Journal()
-    for number in range(8):
-        queue.put(("request", number))
-    reader = CONTEXT.Process(target=take_and_die, args=(queue.journalled(journal), results))
-    reader.start()
-    reader.join(60)
-    assert reader.exitcode == -signal.SIGKILL
-    assert [take(results), take(results)] == [("request", 1), ("request", 3)]
-    queue.close()
-    with pytest.raises(TimeoutError):  # held open until all is back
-        [take(queue) for _ in range(7)]
-    assert queue.recover(journal) == 2
-    queue.close()
-    assert [take(queue), take(queue)] == [("request", 0), ("request", 2)]
-    with pytest.raises(EndOfStream):
-        queue.take(0)
-
-
-def serve_some(reader: MessageQueue, results: MessageQueue, most: int) -> None:
-    """Deal with messages one by one; after `most` of them die with one in hand."""
-    for number in range(most + 1):
-        try:
-            lease = reader.take(10)
-        except EndOfStream:
-            return
-        if number == most:
-            os.kill(os.getpid(), signal.SIGKILL)
-        results.put(lease.message)
-        lease.done()
-
-
-def test_readers_that_die_lose_nothing_for_the_one_that_stays() -> None:
-    queue, results = make_queue(capacity=100, num_writers=2), make_queue(capacity=200)
-    journals = [Journal() for _ in range(3)]
-    for number in range(60):
-        queue.put(number)
-    queue.close()
-    readers = [
-        CONTEXT.Process(target=serve_some, args=(queue.journalled(journal), results, most))
-        for journal, most in zip(journals, (3, 7, 100), strict=True)
-    ]
-    for reader in readers[:2]:
-        reader.start()
-    for reader, journal in zip(readers[:2], journals[:2], strict=True):
-        reader.join(60)
-        assert reader.exitcode == -signal.SIGKILL
-        assert queue.recover(journal) == 1
-    queue.close()
-    readers[2].start()
-    readers[2].join(60)
-    assert readers[2].exitcode == 0
-    assert sorted(take(results) for _ in range(60)) == list(range(60))
-    assert results.depth() == 0
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("before a put", ["a", "b", "c"]),
+        ("before a take", ["a", "b", "c"]),
+        ("awake", ["a", "b", "c"]),
+        ("after word 0", ["a", "b", "of the dead", "c"]),
+        ("after word 1", ["a", "b", "of the dead", "c"]),
+        ("after word 8", ["b", "c"]),
+        ("after word 9", ["b", "c"]),
+    ],
+)
+def test_a_queue_goes_on_after_a_process_was_killed_in_it(word: str, expected: list[str]) -> None:
+    queue = make_queue()
+    queue.put("a")
+    queue.put("b")
+    process = CONTEXT.Process(target=die_at, args=(queue, word))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    queue.sift(lambda message: False)
+    assert queue.depth() == len(expected) - 1
+    queue.put("c")
+    assert [take(queue) for _ in expected] == expected
+    with pytest.raises(TimeoutError):
+        take(queue)
 
 
 def test_a_writer_may_come_after_the_start() -> None:

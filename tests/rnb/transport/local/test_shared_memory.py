@@ -73,8 +73,23 @@ def test_records_of_several_writers_never_mix_and_stay_when_those_die() -> None:
         assert data in (bytes([1]) * 8 * key, bytes([2]) * 8 * key)
 
 
-def test_a_record_that_was_cut_off_is_left_out() -> None:
+def test_what_a_process_has_followed_it_is_not_told_again() -> None:
+    log = SharedLog()
+    log.append(1, b"a")
+    assert list(log.follow()) == [(1, b"a")]
+    log.append(2, b"b")
+    log.append(3, b"")
+    assert list(log.follow()) == [(2, b"b"), (3, b"")]
+    assert list(log.follow()) == []
+    assert len(list(log.read())) == 3
+
+
+@pytest.mark.parametrize("part", [b"", b"part", b"part" * 50])
+def test_a_record_that_was_cut_off_is_left_out_and_those_after_it_are_there(part: bytes) -> None:
     log = SharedLog()
     log.append(1, b"whole")
-    os.write(log._fd, SharedLog._HEAD.pack(2, 100) + b"part")
-    assert list(log.read()) == [(1, b"whole")]
+    os.write(log._fd, log._mark + SharedLog._HEAD.pack(2, 1000) + part)
+    assert list(log.follow()) == [(1, b"whole")]
+    log.append(3, b"after it")
+    assert list(log.read()) == [(1, b"whole"), (3, b"after it")]
+    assert list(log.follow()) == [(3, b"after it")]

@@ -14,7 +14,7 @@ from rnb.contract.request import TensorSpec
 from rnb.contract.slot import slot_bytes
 from rnb.contract.termination import Termination
 from rnb.transport.fabric import SlotsLost, Stopped
-from rnb.transport.local.slots import SlotPool
+from rnb.transport.local.slots import SlotPool, _pickler
 from rnb.transport.local.stop import StopFlag
 from tests.support.underway import CONTEXT, make_pool
 
@@ -95,12 +95,55 @@ def test_slots_in_cpu_memory_outlive_their_producer() -> None:
     producer.start()
     producer.join(60)
     assert producer.exitcode == -signal.SIGKILL
-    pool.declare_lost()
     assert pool.outlives_producer
     assert all(tensor.eq(7).all() for tensor in pool.tensors(0))
-    assert pool.take() == 1  # the dead process holds the other one until a reader releases it
-    pool.release(0)
+    assert pool.take() == 1  # the dead process still has the other one
+    pool.hold(1, 4)
+    pool.reclaim()
     assert pool.take() == 0
+    pool.let_go(3)
+    with pytest.raises(Stopped):
+        take_at_once(pool)
+    pool.let_go(4)
+    assert pool.take() == 1
+
+
+def take_at_once(pool: SlotPool) -> int:
+    """Raises Stopped where none is free."""
+    pool._stop.raise_flag(Termination.INTERRUPTED)
+    return pool.take()
+
+
+def test_a_slot_that_was_half_taken_or_half_released_comes_back() -> None:
+    for half in ("take", "release"):
+        pool = make_pool(*SPECS, num_slots=1)
+        pool._free.acquire()
+        if half == "release":
+            pool._holders[0] = 0
+        pool.reclaim()
+        assert pool.take() == 0
+        with pytest.raises(Stopped):
+            take_at_once(pool)
+
+
+def test_a_release_too_many_gives_no_slot_twice() -> None:
+    pool = make_pool(*SPECS, num_slots=2)
+    pool._free.release()
+    assert {pool.take(), pool.take()} == {0, 1}
+    with pytest.raises(Stopped):
+        take_at_once(pool)
+
+
+def test_it_waits_until_all_is_read() -> None:
+    stop = StopFlag()
+    pool = make_pool(*SPECS, num_slots=2, stop=stop)
+    pool.wait_until_read()
+    threading.Timer(0.05, pool.release, [pool.take()]).start()
+    pool.wait_until_read()
+    pool.take()
+    stop.raise_flag(Termination.INTERRUPTED)
+    with pytest.raises(Stopped):
+        pool.wait_until_read()
 
 
 def test_slots_that_are_their_producers_say_that_they_are_gone() -> None:
@@ -108,9 +151,33 @@ def test_slots_that_are_their_producers_say_that_they_are_gone() -> None:
     assert not pool.outlives_producer
     pool.tensors(1)[0].fill_(3)
     assert pool.tensors(1)[0].eq(3).all()
-    pool.declare_lost()
+    pool.reclaim()
     with pytest.raises(SlotsLost, match="the process that held these slots is gone"):
         pool.tensors(1)
+
+
+def test_slots_of_the_next_producer_are_mapped_when_they_are_read() -> None:
+    """The reader is a copy of the pool, as another process has it; the memory is the CPU's."""
+    producer, reader = gpu_pool(), gpu_pool()
+    reader._state, reader._free = producer._state, producer._free
+    reader._open()
+    reader._use(torch.zeros(2 * slot_bytes(SPECS), dtype=torch.uint8))
+    for index in (0, 1):
+        assert producer.take() == index
+        reader.hold(index, 0)
+    producer.reclaim()
+    heir = gpu_pool()
+    heir._state, heir._free = producer._state, producer._free
+    heir._open()
+    heir._use(torch.full((2 * slot_bytes(SPECS),), 1, dtype=torch.uint8))
+    heir._publish(bytes(_pickler().dumps(heir.storage)))
+    with pytest.raises(SlotsLost):
+        reader.tensors(0)  # what it took lay in the memory of before
+    reader.release(0)
+    assert heir.take() == 0
+    reader.hold(0, 0)
+    assert reader.tensors(0)[1].eq(0x01010101).all()
+    reader.release(1)
 
 
 def read_lost(pool: SlotPool) -> None:
@@ -120,7 +187,7 @@ def read_lost(pool: SlotPool) -> None:
 
 def test_all_processes_know_that_slots_are_lost() -> None:
     pool = gpu_pool()
-    pool.declare_lost()
+    pool.reclaim()
     reader = CONTEXT.Process(target=read_lost, args=(pool,))
     reader.start()
     reader.join(60)

@@ -1,0 +1,116 @@
+"""What a replica does more where requests are tried again, or replicas replaced: it says what it has.
+
+`rnb/processes/recovery.py` is the driver's part.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rnb.load.source import Numbers
+from rnb.transport.fabric import EndOfStream, Log, Pool, ReadingEnd, Table
+from rnb.transport.message import Message
+
+PASS_ON_S = 0.002
+"""Whoever leaves a request to others waits so long, lest it takes the same one again and again."""
+
+
+class Retired(EndOfStream):
+    """Another process is to take the place of this one, which takes no more messages."""
+
+
+class Incident(NamedTuple):
+    """A request that did not get through a step."""
+
+    request_id: int
+    replica: int
+    """Its place in the plan."""
+    is_lost: bool
+    """Whether it went with the memory of another replica; else the step refused it."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRules:
+    """Of one replica."""
+
+    number: int
+    """Its place in the plan."""
+    is_replaceable: bool
+    """Whether the run goes on when its process dies."""
+    has_others: bool
+    """Whether another replica takes from the same queue."""
+    recycle_after: int | None
+    """After how many requests it asks to be replaced."""
+    incidents: Log
+    retirements: Numbers
+    """By replica; not 0: it is to end."""
+
+    def fail(self, request_id: int, reason: str) -> None:
+        """In the place of the table: whether it is tried again the driver knows."""
+        self._tell(request_id, reason, is_lost=False)
+
+    def lose(self, request_ids: Iterable[int]) -> None:
+        """What they had came from the memory of a replica that has died."""
+        for request_id in request_ids:
+            self._tell(request_id, "its data went with the replica that had made them", is_lost=True)
+
+    def _tell(self, request_id: int, reason: str, *, is_lost: bool) -> None:
+        self.incidents.append(request_id, pickle.dumps((self.number, is_lost, reason)))
+
+
+def follow_incidents(log: Log) -> Iterator[Incident]:
+    """Those that have come since the last time."""
+    for request_id, data in log.follow():
+        yield Incident(request_id, *pickle.loads(data))
+
+
+class JobQueue:
+    """The input of a replica: it claims what it takes, leaves to others what it failed, and retires."""
+
+    def __init__(
+        self,
+        queue: ReadingEnd,
+        rules: JobRules,
+        *,
+        table: Table,
+        pools: Mapping[int, Pool],
+        ask_to_retire: Callable[[], None],
+    ) -> None:
+        self._queue, self._rules, self._table, self._pools = queue, rules, table, pools
+        self._ask_to_retire = ask_to_retire
+        self._left = rules.recycle_after or 0
+        self._counting = threading.Lock()
+
+    def take(self, timeout_s: float, *, poll_s: float = 0) -> Message:
+        """As of Inlet; raises Retired when this replica is to be replaced."""
+        if self._rules.retirements.values[self._rules.number]:
+            raise Retired
+        message = self._queue.take(timeout_s, poll_s=poll_s, claim=self._claim)
+        if self._rules.has_others and self._shuns(message):
+            self._queue.put_back(message)
+            time.sleep(PASS_ON_S)
+            raise TimeoutError
+        if self._rules.recycle_after:
+            self._count(len(message.requests))
+        return message
+
+    def _claim(self, message: Message) -> None:
+        for request in message.requests:
+            self._table.holders[request.id] = self._rules.number
+        if message.slot is not None:
+            self._pools[message.slot.pool].hold(message.slot.number, self._rules.number)
+
+    def _shuns(self, message: Message) -> bool:
+        return any(self._table.shunned[one.id] == self._rules.number for one in message.requests)
+
+    def _count(self, num_requests: int) -> None:
+        with self._counting:
+            was_left, self._left = self._left, self._left - num_requests
+            if was_left > 0 >= self._left:
+                self._ask_to_retire()
