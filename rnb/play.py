@@ -196,7 +196,11 @@ class _Playing:
     def _make_recovery(self) -> Recovery:
         limits = self.spec.limits
         return Recovery(
-            allowed=Allowed(retries=limits.retries, restarts=limits.restart),
+            allowed=Allowed(
+                retries=limits.retries,
+                restarts=limits.restart,
+                is_loss_final=self.schedule.sequences is not None,
+            ),
             plan=self.plan,
             fabric=self.fabric,
             table=self._table,

@@ -137,7 +137,7 @@ def plan_of(spec: RunSpec, *, num_requests: int) -> Plan:
     spec.observers()
     plan = make_plan(pipeline, options)
     if keeps_jobs(spec, plan):
-        _check_jobs(spec, most_segments)
+        _check_jobs(spec, plan, most_segments)
     check_sharing(plan, spec.placement.mps)
     stateful = [one.name for one in plan.step_types if one.stateful]
     if stateful and spec.load.sequences is None:
@@ -151,9 +151,14 @@ def keeps_jobs(spec: RunSpec, plan: Plan) -> bool:
     return asked or any(replica.recycle_after for replica in plan.replicas)
 
 
-def _check_jobs(spec: RunSpec, most_segments: int) -> None:
-    why = "cannot be tried again, nor its replicas replaced: leave out --retries, --restart and recycle_after"
+def _check_jobs(spec: RunSpec, plan: Plan, most_segments: int) -> None:
     if most_segments > 1:
-        raise ConfigError("num_segments", f"a request in segments {why}")
-    if spec.load.sequences is not None:
-        raise UsageError(f"--sequences: a request of a sequence {why}")
+        why = "cannot be tried again, nor its replicas replaced"
+        flags = "leave out --retries, --restart and recycle_after"
+        raise ConfigError("num_segments", f"a request in segments {why}: {flags}")
+    if spec.load.sequences is not None and spec.limits.retries is not None:
+        raise UsageError("--retries: a request of a sequence that is tried again would come out of order")
+    for replica in plan.replicas:
+        if replica.recycle_after and plan.step_types[replica.step].stateful:
+            place = f"pipeline[{replica.step}].recycle_after"
+            raise ConfigError(place, "the states of its sequences would go with the process")

@@ -50,6 +50,8 @@ class Allowed:
     """How often a request is tried again; None: one that fails not at all, one whose replica died always."""
     restarts: int
     """How often each replica is replaced that has died."""
+    is_loss_final: bool = False
+    """Whether a request whose replica died has failed, as that of a sequence, which must not come late."""
 
 
 class Recovery:
@@ -144,7 +146,7 @@ class Recovery:
     def _most_tries(self, *, is_failure: bool) -> float:
         """A request that failed is tried again where that was asked for; one that was lost, always."""
         if self._allowed.retries is None:
-            return 1 if is_failure else math.inf
+            return 1 if is_failure or self._allowed.is_loss_final else math.inf
         return 1 + self._allowed.retries
 
     def _try_again(self, incident: Incident, most: float, reason: str) -> None:

@@ -20,8 +20,11 @@ Fail = Callable[[int, str], None]
 class SequenceStates:
     """Keeps `step.states` as the requests say."""
 
-    def __init__(self, step: StatefulStep, fail: Fail) -> None:
+    def __init__(self, step: StatefulStep, fail: Fail, *, is_replaceable: bool = False) -> None:
+        """`is_replaceable`: whether it may stand for a process that has died, and its states with it."""
         self._step, self._fail = step, fail
+        went = ", or its state went with a replica that died" if is_replaceable else ""
+        self._unknown = f"its start never came{went}"
         self._idle_s: float = step.options.sequence_idle_s
         self._last_ns: OrderedDict[Hashable, int] = OrderedDict()
         """When each sequence under way had its last request, the one that waits longest first."""
@@ -55,7 +58,7 @@ class SequenceStates:
                 self._let_go(point.id, "it began anew")
             self._step.states[point.id] = self._step.start(point.id)
         elif point.id not in self._last_ns:
-            self._fail(request.id, f"sequence {point.id}: {self._over.get(point.id, 'its start never came')}")
+            self._fail(request.id, f"sequence {point.id}: {self._over.get(point.id, self._unknown)}")
             return False
         self._last_ns[point.id] = now_ns()
         self._last_ns.move_to_end(point.id)

@@ -92,10 +92,10 @@ class Worker:
             self._step = self._type.make(self._plan.options, replace(around.context, note=around.table.note))
         takes_turns = self._plan.device.is_gpu and self._type.takes_turns
         self._turn: Any = turn if takes_turns else contextlib.nullcontext()
-        self._sequences = self._sequence_states()
         self._holding = Holding(joins=self._type.joins_segments) if self._type.regroups else None
         self._memory = self._watch_memory()
         self._fail = around.jobs.fail if around.jobs else around.table.fail
+        self._sequences = self._sequence_states()
         self._intake = Intake(
             in_queue or around.in_queue,
             around.stop,
@@ -118,8 +118,10 @@ class Worker:
         self._slowness = Slowness((), 0)
 
     def _sequence_states(self) -> SequenceStates | None:
-        step = self._step
-        return SequenceStates(step, self._around.table.fail) if isinstance(step, StatefulStep) else None
+        if not isinstance(self._step, StatefulStep):
+            return None
+        jobs = self._around.jobs
+        return SequenceStates(self._step, self._fail, is_replaceable=jobs is not None and jobs.is_replaceable)
 
     def _watch_memory(self) -> MemoryWatch | None:
         log, limit_mb = self._around.memory, self._plan.memory_limit_mb

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -59,3 +60,31 @@ def test_a_stateful_step_needs_sequences(bench: Bench) -> None:
     assert finished.err == (
         "benchmark.py: error: Positions keeps a state for each sequence: say --sequences N\n"
     )
+
+
+def test_the_sequences_of_a_replica_that_dies_end_and_the_next_ones_go_on(
+    bench: Bench,
+) -> None:
+    config = [{"model": STATEFUL, "gpus": [0, 0], "die_at": 21}]
+    flags = ["--sequences", "4", "--sequence-length", "10", "--restart", "1", "--max-failures", "100"]
+    finished = bench.run(config, "-v", "80", "-mi", "2", *flags)
+    assert finished.status in ENDED_WELL, finished.err
+    assert finished.folder is not None
+    requests = read(finished.folder).requests
+    reasons = {number: reason for number, reason in enumerate(requests["reason"].tolist()) if reason}
+    assert re.fullmatch(r"step 0\.1 \(pid \d+\) ended with exit status 7", reasons.pop(21))
+    rest_of_both = {*range(25, 40, 4), *range(23, 40, 4)}
+    gone = "its start never came, or its state went with a replica that died"
+    assert reasons == {number: f"step 0.1: sequence {number % 4}: {gone}" for number in rest_of_both}
+    assert requests["status"].tolist().count("finished") == 80 - 10
+    assert "sequences: 6 whole, 2 broken" in finished.out
+
+
+def test_a_request_of_a_sequence_is_not_tried_again(bench: Bench) -> None:
+    config = [{"model": STATEFUL, "gpus": [0]}]
+    finished = bench.run(config, "-v", "4", "--sequences", "2", "--retries", "1")
+    assert finished.status == 2
+    assert "--retries: a request of a sequence that is tried again would come out of order" in finished.err
+    finished = bench.run([{**config[0], "recycle_after": 2}], "-v", "4", "--sequences", "2")
+    assert finished.status == 2
+    assert "pipeline[0].recycle_after: the states of its sequences would go with the process" in finished.err

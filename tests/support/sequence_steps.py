@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from rnb.contract import Batch, Count, RequestError, StatefulStep, point_of
+from rnb.contract import Batch, RequestError, StatefulStep, point_of
 
 
 class Positions(StatefulStep):
@@ -14,7 +15,8 @@ class Positions(StatefulStep):
 
     class Options(StatefulStep.Options):
         fail_position: int = -1
-        most: Count = 1
+        die_at: int = -1
+        """The request in whose call the process ends."""
 
     batches_requests = True
 
@@ -27,6 +29,8 @@ class Positions(StatefulStep):
         for request, point in zip(batch.requests, points, strict=True):
             assert point is not None
             assert point.position is not None
+            if request.id == self.options.die_at:
+                os._exit(7)
             if point.position == self.options.fail_position:
                 raise RequestError("this position fails", [request.id])
             seen: list[int] = self.states[point.id]
