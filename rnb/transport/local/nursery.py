@@ -49,6 +49,14 @@ def begin(environment: dict[str, str], target: Callable[..., None], *args: Any) 
 
 
 @functools.cache
+def _own_folder() -> str:
+    """Not that of the process which started this one, as Python has it: the nursery removes its folder."""
+    current: Any = multiprocessing.current_process()
+    current._config.pop("tempdir", None)
+    return str(util.get_temp_dir())
+
+
+@functools.cache
 def _end_with_this_process() -> None:
     atexit.register(_end)
 
@@ -68,7 +76,7 @@ def _server() -> Any:
 
 @contextlib.contextmanager
 def _about_to_start() -> Iterator[None]:
-    os.environ[_FOLDER] = util.get_temp_dir()
+    os.environ[_FOLDER] = _own_folder()
     resource_tracker.ensure_running()  # which would let signals through again
     # A Ctrl-C before its children ignore it would end them: they inherit that it is held back.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
