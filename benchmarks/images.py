@@ -37,6 +37,8 @@ from rnb.contract.events import END_TO_END
 BASELINE = "opencv"
 CUT = {"resize": 256, "crop": [224, 224], "crop_position": "random", "mirror": 0.5}
 NUM_IN_MEMORY, NUM_ROUNDS = 240, 7
+NUM_SLOTS = 128
+"""A call's images need one each; so this is the largest -b."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,7 @@ class Variant:
         loader |= {
             "gpus": [-1 if self.backend == BASELINE else gpu],
             "dtype": "uint8" if classifies else "float32",
+            "num_shared_tensors": NUM_SLOTS,
         }
         classifier = {"model": "models.images.model.ImageClassifier", "gpus": [gpu]}
         classifier |= {"precision": "fp32" if gpu < 0 else "fp16"}

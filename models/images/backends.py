@@ -47,7 +47,9 @@ def check(name: Backend) -> None:
         importlib.import_module(MODULES[name])
     except ModuleNotFoundError as error:
         extra = EXTRAS.get(name, "images")
-        raise ValueError(f"backend '{name}' needs {error.name}: pip install -e '.[{extra}]'") from None
+        raise ValueError(
+            f"backend '{name}' needs {MODULES[name]} ({error}): pip install -e '.[{extra}]'"
+        ) from None
     except (ImportError, OSError, RuntimeError) as error:
         raise ValueError(f"backend '{name}' cannot be loaded: {_cause(error)}{HINTS.get(name, '')}") from None
 

@@ -179,7 +179,10 @@ def test_a_missing_package_is_a_line_with_the_command(name: Backend, monkeypatch
 
     monkeypatch.setattr("models.images.backends.importlib.import_module", missing)
     extra = "dali" if name == "dali" else "images"
-    with pytest.raises(ValueError, match=rf"backend '{name}' needs \S+: pip install -e '\.\[{extra}\]'"):
+    with pytest.raises(
+        ValueError,
+        match=rf"backend '{name}' needs {backends.MODULES[name]} \(No .*\): pip install -e '\.\[{extra}\]'",
+    ):
         backends.check(name)
 
 
