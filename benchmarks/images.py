@@ -60,14 +60,13 @@ class Variant:
 
     def pipeline(self, gpu: int, *, classifies: bool) -> list[dict[str, Any]]:
         loader = {"model": "models.images.model.ImageLoader", "workers": self.workers, **self.options()}
-        loader |= {
-            "gpus": [-1 if self.backend == BASELINE else gpu],
-            "dtype": "uint8" if classifies else "float32",
-            "num_shared_tensors": NUM_SLOTS,
-        }
+        loader |= {"gpus": [-1 if self.backend == BASELINE else gpu]}
+        if not classifies:
+            return [loader]
+        loader |= {"dtype": "uint8", "num_shared_tensors": NUM_SLOTS}
         classifier = {"model": "models.images.model.ImageClassifier", "gpus": [gpu]}
         classifier |= {"precision": "fp32" if gpu < 0 else "fp16"}
-        return [loader, classifier] if classifies else [loader]
+        return [loader, classifier]
 
 
 def main() -> None:
