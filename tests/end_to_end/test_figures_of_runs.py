@@ -36,7 +36,7 @@ def test_shares_add_up_with_segments_and_batches(bench: Bench) -> None:
         tiny("Classify", gpus=[0, 1], workers=2),
         tiny("Join", aggregate=3),
     ]
-    summary = summary_of(bench, config, "-v", "300", "-mi", "3", "-b", "4", "--warmup", "50", "--slo", "9000")
+    summary = summary_of(bench, config, "-v", "300", "-mi", "8", "-b", "4", "--warmup", "50", "--slo", "9000")
     assert (summary["num_warmup"], summary["num_finished"] + summary["num_cut"]) == (50, 300)
     assert [(entry["step"], entry["replica"]) for entry in summary["utilizations"]] == [
         (0, 0),
