@@ -76,6 +76,7 @@ COVERED_BY = {
     "rnb/show/text/fault_text.py": "tests/rnb/analysis/test_fault_effects.py",
     "rnb/show/text/occupancy_text.py": "tests/rnb/analysis/test_occupancy.py",
     "rnb/show/trace/*.py": "tests/rnb/show/trace/test_trace.py",
+    "rnb/simulation/*.py": "tests/rnb/simulation/test_simulate.py",
     "rnb/transport/clock.py": "tests/rnb/processes/test_sender.py",
     "rnb/transport/local/fabric.py": "tests/rnb/transport/test_fabric.py",
     "utils/cupti/errors.py": "tests/utils/cupti/test_bridge.py",
