@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -104,6 +105,7 @@ class SampledTimes:
         return max(0, int(_between(known, of_rows, rows, uniform)))
 
 
+@functools.lru_cache(maxsize=256)
 def uniforms(count: int, *seed: int) -> list[float]:
     """Numbers from 0 to 1, drawn from a seed."""
     drawn: list[float] = np.random.Generator(np.random.PCG64(list(seed))).random(count).tolist()
