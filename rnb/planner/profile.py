@@ -94,6 +94,12 @@ class Profile:
             if (names[step], is_gpu) not in known
         ]
 
+    def num_of(self, step: str, kind: str) -> int:
+        """How many durations of a kind are known of a step."""
+        return sum(
+            len(found) for key, found in self.durations.items() if (key.step, key.kind) == (step, kind)
+        )
+
     def services(
         self,
         config: PipelineConfig,

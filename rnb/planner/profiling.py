@@ -10,12 +10,15 @@ from typing import NamedTuple, Protocol
 
 from rnb.campaigns.outcome import Outcome
 from rnb.planner.profile import Profile, variants
-from rnb.planner.space import Dimension, Space, Values
+from rnb.planner.space import Dimension, Space, Values, problem_of
 from rnb.spec import RunSpec, plan_of, schedule_of
 
-FIRST, SECONDS, PACED_LOAD = 100, 6.0, 0.5
+FIRST, SECONDS, PACED_LOAD = 24, 6.0, 0.5
 """Requests of the first run; how long another one may take, and the load of the one that is paced."""
 MOST_REQUESTS = 2_000
+FEWEST_COSTS = 30
+"""Samples of what the harness costs where nothing waits."""
+SLOTS = "num_shared_tensors"
 
 
 class Player(Protocol):
@@ -44,14 +47,14 @@ def profile_by_runs(
     ends_s, per_s = time.monotonic() + seconds, 0.0
     for wanted in _wanted(space):
         spec = space.spec_of(wanted.values)
-        if _is_known(profile, spec, wanted):
+        if problem_of(spec, num_requests=1) or _is_known(profile, spec, wanted):
             continue
         if profile.runs and time.monotonic() > ends_s:
             tell(f"profile: no time left for {wanted.why}")
             continue
         if wanted.is_paced and not per_s:
             continue
-        count = FIRST if not per_s else min(MOST_REQUESTS, max(FIRST, int(per_s * SECONDS)))
+        count = min(MOST_REQUESTS, max(FIRST, int(per_s * SECONDS)))
         interval_ms = 1e3 / per_s / PACED_LOAD if wanted.is_paced else 0
         outcome = play(spec.with_load(videos=count, warmup=0, mean_interval_ms=interval_ms), folder)
         profile.add(outcome.run)
@@ -63,17 +66,21 @@ def profile_by_runs(
 def _wanted(space: Space) -> Iterator[Wanted]:
     yield Wanted("the config as it is, all requests at once", space.start)
     yield Wanted("the same at half of that rate", space.start, is_paced=True)
-    for index, dimension in enumerate(space.dimensions):
+    for dimension in space.dimensions:
         for value in _telling(dimension):
-            values = (*space.start[:index], value, *space.start[index + 1 :])
+            values = tuple(
+                value if one is dimension else max(one.values) if one.key == SLOTS else one.start
+                for one in space.dimensions
+            )
             yield Wanted(f"{dimension.name} {value}", values)
 
 
 def _telling(dimension: Dimension) -> Sequence[object]:
-    """The values that change what a call takes; of batch sizes the largest, as others lie between."""
+    """The values that change what a call takes; of batch sizes the largest that can run, as others lie
+    between."""
     if dimension.key in ("batch_size", "max_clips"):
-        return [max(dimension.values)]
-    is_option = dimension.step is not None and dimension.key not in ("gpus", "workers", "num_shared_tensors")
+        return sorted(dimension.values, reverse=True)
+    is_option = dimension.step is not None and dimension.key not in ("gpus", "workers", SLOTS)
     return [value for value in dimension.values if is_option and value != dimension.start]
 
 
@@ -84,10 +91,7 @@ def _is_known(profile: Profile, spec: RunSpec, wanted: Wanted) -> bool:
     if profile.missing(plan, config):
         return False
     if wanted.is_paced:
-        names = variants(config)
-        return all(
-            any(key.kind == "wake" and key.step == name for key in profile.durations) for name in names
-        )
+        return all(profile.num_of(name, "wake") >= FEWEST_COSTS for name in variants(config))
     if (batch := spec.placement.batch_size) == 1:
         return True
     largest = max((key.rows for key in profile.durations if key.kind == "call"), default=0)
