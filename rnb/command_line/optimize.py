@@ -22,7 +22,7 @@ from rnb.planner.goal import Goal
 from rnb.planner.memory import BEST, Memory
 from rnb.planner.plan_text import flags_of, result_lines, shown
 from rnb.planner.profiling import profile_by_runs
-from rnb.planner.screening import Candidate, Simulator, candidates_of, screen
+from rnb.planner.screening import CANNOT_WIN, Candidate, Simulator, candidates_of, screen
 from rnb.planner.space import Limits, Space, Values
 from rnb.planner.verification import Verified, verify, winner
 from rnb.play import Interruption
@@ -34,7 +34,9 @@ from rnb.spec import Placement, RunSpec, plan_of
 
 PROFILE_SHARE, SCREEN_SHARE = 0.35, 0.65
 """Of the budget: by when the profile is to be done, and by when the candidates are."""
-NUM_VERIFIED, NUM_ROUNDS, MOST_SECONDS, FEWEST = 3, 3, 20.0, 200
+LEAST_SCREENING = 0.2
+"""Of the budget, for the candidates, however long the profile took."""
+NUM_VERIFIED, NUM_ROUNDS, MOST_SECONDS, FEWEST = 3, 3, 20.0, 24
 """How many of the best are played, how often, how long a run takes at most, and its fewest requests."""
 
 
@@ -140,17 +142,15 @@ class _Search:
             self._goal,
             self._simulator,
             known=self._known,
-            until_s=self._at(SCREEN_SHARE),
+            until_s=max(self._at(SCREEN_SHARE), began_s + LEAST_SCREENING * 60 * self._args.budget),
             tell=self._memory.keep_screened,
         ):
             pass
         seconds = time.monotonic() - began_s
-        skipped = sum(
-            count for reason, count in found.ruled_out.items() if reason.startswith("cannot exceed")
-        )
+        skipped = found.ruled_out.get(CANNOT_WIN, 0)
         console.say(
             f"worked out: {len(self._known) - num_before:,} of {len(found.left):,} in {seconds:.1f} s,"
-            f" {skipped:,} more cannot exceed the best"
+            f" {skipped:,} more cannot be better than the best of them"
         )
         self._choose({one.values: one for one in found.left})
 

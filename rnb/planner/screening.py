@@ -10,13 +10,14 @@ from rnb.contract.termination import UsageError
 from rnb.load.schedule import Schedule
 from rnb.pipeline.plan import Plan
 from rnb.planner.ceilings import SLACK, Ceiling, ceilings
-from rnb.planner.goal import Goal, Prediction
+from rnb.planner.goal import Goal, Prediction, uses
 from rnb.planner.profile import Profile
 from rnb.planner.space import Space, Values
 from rnb.record.run import Run
 from rnb.simulation.simulate import simulate
 from rnb.spec import RunSpec, plan_of, schedule_of
 
+CANNOT_WIN = "cannot be better than the best, by its size or its slowest step"
 NUM_REQUESTS = 1_000
 """Of a simulated run."""
 
@@ -118,19 +119,27 @@ def screen(
     `known` is filled; what it holds already is not worked out again. It ends when the time (of
     time.monotonic) is over.
     """
-    left = sorted(found.left, key=lambda one: -one.bound.per_s)
+    left = sorted(found.left, key=lambda one: (_size(one, goal), -one.bound.per_s))
     for number, candidate in enumerate(left):
         if candidate.values not in known:
             if time.monotonic() > until_s:
                 return
-            if goal.name == "throughput" and _cannot_win(candidate, goal, known):
-                found.rule_out("cannot exceed the best by what its slowest step allows")
+            if _cannot_win(candidate, goal, known):
+                found.rule_out(CANNOT_WIN)
                 continue
             known[candidate.values] = simulator.predict(goal, candidate)
             tell(candidate.values, known[candidate.values])
         yield len(left) - number - 1
 
 
+def _size(candidate: Candidate, goal: Goal) -> tuple[int, ...]:
+    return uses(candidate.plan) if goal.name == "cost" else ()
+
+
 def _cannot_win(candidate: Candidate, goal: Goal, known: Mapping[Values, Prediction]) -> bool:
+    """Whether one that is known is better than this one can be."""
+    if goal.name == "cost":
+        met = [(one.num_gpus, one.cores) for one in known.values() if goal.is_met(one)]
+        return bool(met) and min(met) < uses(candidate.plan)
     best = max((one.per_s for one in known.values()), default=0.0)
-    return candidate.bound.per_s * SLACK < best
+    return goal.name in ("throughput", "rate") and candidate.bound.per_s * SLACK < best
