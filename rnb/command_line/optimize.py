@@ -21,6 +21,7 @@ from rnb.planner import bottleneck
 from rnb.planner.goal import Goal
 from rnb.planner.memory import BEST, Memory
 from rnb.planner.plan_text import flags_of, result_lines, shown
+from rnb.planner.profile import origin_of
 from rnb.planner.profiling import profile_by_runs
 from rnb.planner.screening import CANNOT_WIN, Candidate, Simulator, candidates_of, screen
 from rnb.planner.space import Limits, Space, Values
@@ -224,6 +225,7 @@ class _Search:
             for line in (*warnings, outcome.run.traceback):
                 console.warn(line)
             raise RunFailed(f"the run in {outcome.run.folder} failed: {outcome.problem}")
+        self._profile.check(origin_of(outcome.run), f"the run in {outcome.run.folder}")
         return outcome
 
 

@@ -76,10 +76,10 @@ def simulate(
     plan = plan or plan_of(spec, num_requests=len(schedule))
     if schedule.sequences is not None:
         raise UsageError("--sequences: sequences cannot be simulated")
-    return _Simulation(spec, schedule, services, around or Surroundings(), plan).run()
+    return Simulation(spec, schedule, services, around or Surroundings(), plan).run()
 
 
-class _Simulation:
+class Simulation:
     """One of them."""
 
     def __init__(
@@ -87,7 +87,7 @@ class _Simulation:
     ) -> None:
         self._spec, self._schedule, self._services = spec, schedule, services
         self._around, self._plan = around, plan
-        self._calendar = Calendar()
+        self.calendar = Calendar()
         num_requests = len(schedule)
         self._times: dict[Event, Column] = {event: [-1] * num_requests for event in plan.events}
         self._served_by = {
@@ -98,12 +98,12 @@ class _Simulation:
         }
         self._rows = [services.rows_of(request) for request in range(num_requests)]
         self._queues = [
-            SimulatedQueue(self._calendar, name=one.name, capacity=one.capacity, num_writers=one.num_writers)
+            SimulatedQueue(self.calendar, name=one.name, capacity=one.capacity, num_writers=one.num_writers)
             for one in plan.queues
         ]
-        self._pools = [Slots(self._calendar, one.num_slots) for one in plan.pools]
+        self._pools = [Slots(self.calendar, one.num_slots) for one in plan.pools]
         self._resources = {
-            name: SharedResource(self._calendar, capacity) for name, capacity in around.capacity.items()
+            name: SharedResource(self.calendar, capacity) for name, capacity in around.capacity.items()
         }
         self._uniforms = [
             uniforms(num_requests, spec.load.seed, NUM_MOST_STEPS + step) for step in range(plan.num_steps)
@@ -129,7 +129,7 @@ class _Simulation:
         takes_turns = plan.device.is_gpu and step_type.takes_turns and plan.workers > 1
         return Replica(
             plan=plan,
-            calendar=self._calendar,
+            calendar=self.calendar,
             services=self._services,
             costs=around.costs.get(plan.step, FREE),
             uniforms=self._uniforms[plan.step],
@@ -137,7 +137,7 @@ class _Simulation:
             in_queue=self._queues[plan.in_queue],
             out_queues=[self._queues[index] for index in plan.out_queues],
             out_slots=None if plan.out_pool is None else self._pools[plan.out_pool],
-            turn=Slots(self._calendar, 1) if takes_turns else None,
+            turn=Slots(self.calendar, 1) if takes_turns else None,
             resource=self._resources.get(str(plan.device)),
             demand=around.demand.get((plan.step, plan.device.is_gpu), 1.0),
             batches=step_type.batches_requests,
@@ -169,7 +169,7 @@ class _Simulation:
         self._resume_client = client.send
         next(client)
         try:
-            self._calendar.play()
+            self.calendar.play()
         except QueueFull as error:
             self._full_queue = str(error)
         return self._as_run()
@@ -182,7 +182,7 @@ class _Simulation:
         return sent_ns
 
     def _client(self, sent_ns: Sequence[int]) -> Waiting:
-        queue, calendar, sent = self._queues[0], self._calendar, self._times[SENT]
+        queue, calendar, sent = self._queues[0], self.calendar, self._times[SENT]
         for request, time_ns in enumerate(sent_ns):
             calendar.at(time_ns, self._resume_client)
             yield

@@ -53,7 +53,7 @@ def test_a_real_search(search: Callable[..., int], tmp_path: Path, capfd: pytest
     told: dict[str, Any] = json.loads(capfd.readouterr().out)
     start, *others = told["candidates"]
     assert start["changes"] == []
-    assert len(others) == 3
+    assert others
     assert all(one["measured"]["per_s"] > 0 and one["error"] is not None for one in told["candidates"])
     assert any("step 1 replicas 2 on the CPU" in one["changes"] for one in others)
     best = read_config(told["config"]).pipeline()

@@ -65,3 +65,8 @@ def test_cores_that_a_call_takes_follow_from_what_its_process_used() -> None:
     busy = 60 * 10 / 3 / 1e3 / run.seconds  # of 60 requests a third has 6 ms, the others 2
     run.tables["telemetry"] = {"process.step 0.0.cpu_percent": np.array([50.0, 150.0])}
     assert observe(run).demand[0, False] == pytest.approx(1 / busy, rel=0.05)
+
+
+def test_a_segment_that_waited_for_a_slot_was_no_long_way() -> None:
+    steps = step("Source", num_segments=4, num_shared_tensors=4), step("ChangeOne", replicas=6), step("Join")
+    assert values(run_of(*steps, interval_ms=9), 1, "wake") == [100_000]
