@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnb.contract.events import Event, EventKind
 from rnb.pipeline.plan import Plan, ReplicaPlan
 from rnb.simulation.service_times import SampledTimes, Samples
 from rnb.simulation.simulate import Surroundings
@@ -50,11 +51,7 @@ def ceilings(plan: Plan, services: SampledTimes, around: Surroundings) -> list[C
 
 def _pieces(plan: Plan, step: int) -> int:
     """In how many segments a request comes to a step."""
-    before = [one.num_segments for one in plan.replicas if one.step == step - 1]
-    is_on = [one for one in range(step) if plan.step_types[one].joins_segments]
-    first = max(is_on, default=0)
-    split = [one.num_segments for one in plan.replicas if first <= one.step < step]
-    return max([1, *before, *split])
+    return sum(event.whole == Event(EventKind.TAKEN, step) for event in plan.events)
 
 
 def _request_ns(of_rows: Mapping[int, Samples], mean_rows: float, replica: ReplicaPlan) -> float:

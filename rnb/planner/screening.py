@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from rnb.contract.termination import UsageError
-from rnb.load.schedule import Schedule
 from rnb.pipeline.plan import Plan
 from rnb.planner.ceilings import SLACK, Ceiling, ceilings
 from rnb.planner.goal import Goal, Prediction, uses
@@ -45,7 +44,7 @@ class Candidates:
         self.ruled_out[reason] = self.ruled_out.get(reason, 0) + 1
 
 
-def candidates_of(space: Space, profile: Profile, goal: Goal, worker: Simulator) -> Candidates:
+def candidates_of(space: Space, profile: Profile, goal: Goal, simulator: Simulator) -> Candidates:
     """Rule out what cannot run, is not known enough, or cannot reach the rate, without working it out."""
     found = Candidates()
     for values in space.candidates():
@@ -58,7 +57,7 @@ def candidates_of(space: Space, profile: Profile, goal: Goal, worker: Simulator)
         if profile.missing(plan, spec.config.pipeline()):
             found.rule_out("has a step of which the profile says nothing")
             continue
-        bound = worker.ceilings(spec, plan)[0]
+        bound = simulator.ceilings(spec, plan)[0]
         if bound.per_s * SLACK < goal.needed_per_s:
             found.rule_out(f"{bound.name} cannot serve {goal.needed_per_s:g} requests/s")
             continue
@@ -85,7 +84,7 @@ class Simulator:
         spec = spec.with_load(
             mean_interval_ms=mean_interval_ms, videos=num_requests, warmup=0, duration=None, replay=None
         )
-        spec, schedule = self._schedule_of(spec)
+        spec, schedule = schedule_of(replace(spec, observe=()))
         config = spec.config.pipeline()
         return simulate(
             spec,
@@ -94,9 +93,6 @@ class Simulator:
             around=self.profile.surroundings(config, cores=self.cores),
             plan=plan_of(spec, num_requests=len(schedule)),
         )
-
-    def _schedule_of(self, spec: RunSpec) -> tuple[RunSpec, Schedule]:
-        return schedule_of(replace(spec, observe=()))
 
     def predict(self, goal: Goal, candidate: Candidate) -> Prediction:
         def play(mean_interval_ms: float) -> Run:
