@@ -68,9 +68,9 @@ def test_cores_that_a_call_takes_follow_from_what_its_process_used() -> None:
 
 
 def test_a_segment_that_waited_for_a_slot_was_no_long_way() -> None:
-    """Two workers are idle while the other four hold all slots."""
-    steps = step("Source", num_segments=4, num_shared_tensors=4), step("ChangeOne", replicas=6), step("Join")
+    """Four workers are idle while the others hold all slots, those of larger segments for longer."""
+    steps = step("Source", num_segments=4, num_shared_tensors=4), step("ChangeOne", replicas=8), step("Join")
     spec = spec_of(*steps, mean_interval_ms=0, videos=60)
-    times = KnownTimes(lambda step, rows, request: [1.0, 20.0, 0.1][step], lambda request: 4)
+    times = KnownTimes(lambda step, rows, request: [1.0, 20.0 * rows, 0.1][step], lambda request: 6)
     run = simulated(spec, times, Surroundings(costs=dict.fromkeys(range(3), COSTS)))
     assert values(run, 1, "wake") == [100_000]
