@@ -189,7 +189,7 @@ class _Search:
     def _tell_run(self, one: Verified) -> None:
         self._memory.keep_played(one.candidate.values, one.runs[-1])
         name, per_run = self._goal.figure(one.measured or one.predicted)
-        console.say(f"played: {shown(self._space, one)}: {name} {per_run:.1f} (mean of {len(one.runs)})")
+        console.say(f"played: {shown(self._space, one)}: {name} {per_run:.4g} (mean of {len(one.runs)})")
 
     def _tell(self) -> None:
         """The table, the best one's config, and how to run it."""

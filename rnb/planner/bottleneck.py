@@ -69,12 +69,12 @@ def lines(run: Run, ceilings: Sequence[Ceiling], found: Sequence[Gain]) -> list[
         for entry in worker_utilizations(run)
     ]
     return [
-        f"all requests at once: {now_per_s:.1f} requests/s (simulated); {bottleneck(run)}",
+        f"all requests at once: {now_per_s:.4g} requests/s (simulated); {bottleneck(run)}",
         *shares,
         "ceiling of each alone, requests/s:",
-        *(f"  {one.name}: {one.per_s:.1f}" for one in ceilings),
+        *(f"  {one.name}: {one.per_s:.4g}" for one in ceilings),
         "what more would give (simulated), requests/s:",
-        *(f"  {one.what}: {one.per_s:.1f} ({one.per_s / now_per_s - 1:+.1%})" for one in found),
+        *(f"  {one.what}: {one.per_s:.4g} ({one.per_s / now_per_s - 1:+.1%})" for one in found),
     ]
 
 

@@ -28,8 +28,8 @@ def result_lines(chosen: Sequence[Verified], goal: Goal, space: Space) -> list[s
         rows.append(
             [
                 letter,
-                f"{goal.figure(one.predicted)[1]:.1f}",
-                f"{goal.figure(one.measured)[1]:.1f}" if one.measured else "-",
+                f"{goal.figure(one.predicted)[1]:.4g}",
+                f"{goal.figure(one.measured)[1]:.4g}" if one.measured else "-",
                 "-" if error is None else f"{error:+.1%}",
                 _verdict(one),
             ]

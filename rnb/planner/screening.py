@@ -79,10 +79,11 @@ class Simulator:
         services = self.profile.services(config, num_requests=1, seed=0, speed=self.speed)
         return ceilings(plan, services, self.profile.surroundings(config, cores=self.cores))
 
-    def play(self, spec: RunSpec, mean_interval_ms: float, *, num_requests: int = NUM_REQUESTS) -> Run:
-        """Raises UsageError for what cannot be simulated."""
+    def play(self, spec: RunSpec, mean_interval_ms: float, plan: Plan | None = None) -> Run:
+        """A run with this mean interval; 0: all requests at once. Raises UsageError for what cannot be
+        simulated."""
         spec = spec.with_load(
-            mean_interval_ms=mean_interval_ms, videos=num_requests, warmup=0, duration=None, replay=None
+            mean_interval_ms=mean_interval_ms, videos=NUM_REQUESTS, warmup=0, duration=None, replay=None
         )
         spec, schedule = schedule_of(replace(spec, observe=()))
         config = spec.config.pipeline()
@@ -91,12 +92,12 @@ class Simulator:
             schedule,
             self.profile.services(config, num_requests=len(schedule), seed=spec.load.seed, speed=self.speed),
             around=self.profile.surroundings(config, cores=self.cores),
-            plan=plan_of(spec, num_requests=len(schedule)),
+            plan=plan or plan_of(spec, num_requests=len(schedule)),
         )
 
     def predict(self, goal: Goal, candidate: Candidate) -> Prediction:
         def play(mean_interval_ms: float) -> Run:
-            return self.play(candidate.spec, mean_interval_ms)
+            return self.play(candidate.spec, mean_interval_ms, candidate.plan)
 
         return goal.predict(play, candidate.plan, candidate.bound.per_s * SLACK)
 
