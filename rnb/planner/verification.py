@@ -58,19 +58,19 @@ def verify(
     has_time: Callable[[], bool],
     tell: Callable[[Verified], None] = lambda one: None,
 ) -> None:
-    """Play the chosen in turn, a round after the other, as long as there is time for one.
+    """Play the chosen in turn, a round after the other, as long as there is time for one; each at least once.
 
     The first of them is the config as it was. Raises UsageError, RunFailed.
     """
-    for number in range(num_rounds):
-        if number and not has_time():
+    for _ in range(num_rounds):
+        if all(one.runs for one in chosen) and not has_time():
             break
         for one in chosen:
             spec = goal.load(one.candidate.spec, _best(chosen, goal))
             outcome = play(spec.with_load(videos=num_requests, warmup=num_requests // 20), folder)
             one.runs.append(outcome.run)
             tell(one)
-        _compare(chosen)
+    _compare(chosen)
 
 
 def _best(chosen: Sequence[Verified], goal: Goal) -> Prediction:
