@@ -202,8 +202,13 @@ class _Search:
             return
         best_one = winner(self._chosen, self._goal)
         path = self._memory.write_json(BEST, best_one.candidate.spec.config.data)
-        command = f"python benchmark.py -c {path} {flags_of(best_one.candidate.spec)}"
+        command = f"python benchmark.py -c {path} {flags_of(best_one.candidate.spec)}".rstrip()
         console.conclude(f"\nbest: {shown(self._space, best_one)}\nrun it: {command}")
+        if best_one.measured and not self._goal.is_met(best_one.measured):
+            p99_ms = best_one.measured.p99_ms
+            console.conclude(
+                f"as measured it does not keep {self._goal.slo:g} ms: its p99 is {p99_ms:.4g} ms"
+            )
         console.emit(
             {
                 "folder": str(self._memory.folder),
