@@ -116,7 +116,7 @@ def _costs(run: Run, visits: Visits, calls: Calls) -> dict[str, tuple[Numbers, N
     # Of the segments of a request only the first one's put is noted; the others may have waited for slots.
     is_put = (visits.segment == 0) | (None not in run.segments(Event(EventKind.HANDED_ON, visits.step - 1)))
     was_idle = is_whole & is_put & (visits.put_ns > free_ns) & (visits.taken_ns >= visits.put_ns)
-    waited = is_whole & is_alone & (visits.put_ns <= free_ns) & (free_ns > 0)
+    waited = is_whole & is_put & is_alone & (visits.put_ns <= free_ns) & (free_ns > 0)
     found = {
         "wake": (visits.taken_ns - visits.put_ns, was_idle),
     }
