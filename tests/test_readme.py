@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from models.r2p1d.presets import PRESETS
-from rnb.command_line import compare
+from rnb.command_line import compare, optimize_flags
 from rnb.command_line.commands import command_of
 from rnb.command_line.flags import parse_args
 from rnb.record.run_folder import read
@@ -82,6 +82,8 @@ def test_a_command_of_a_document_parses(
         assert find_spec(flags[0])
     elif script == "benchmark.py":
         check_benchmark(flags)
+    elif script == "optimize.py":
+        optimize_flags.parse_args(flags)
     else:
         assert script == "compare.py"
         monkeypatch.chdir(tmp_path)
@@ -113,7 +115,14 @@ def flags_of_help(main: Callable[[Sequence[str]], object], capsys: pytest.Captur
     return {flag for line in lines for flag in re.findall(r"(?:^|, )(--?[\w-]+)", line)} - {"-h", "--help"}
 
 
-@pytest.mark.parametrize(("program", "main"), [("benchmark.py", parse_args), ("compare.py", compare.main)])
+@pytest.mark.parametrize(
+    ("program", "main"),
+    [
+        ("benchmark.py", parse_args),
+        ("compare.py", compare.main),
+        ("optimize.py", optimize_flags.parse_args),
+    ],
+)
 def test_the_tables_of_flags_are_complete(
     program: str, main: Callable[[Sequence[str]], object], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,7 +153,7 @@ def test_the_table_of_flags_has_the_defaults() -> None:
 def test_flags_named_in_a_document_exist(document: Path) -> None:
     known = {
         flag
-        for program in ("benchmark.py", "compare.py")
+        for program in ("benchmark.py", "compare.py", "optimize.py")
         for row, _ in rows_of_flags(program)
         for flag in row
     }

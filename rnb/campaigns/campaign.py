@@ -35,7 +35,7 @@ class Campaign:
         self.spec, self._player = spec, player
         settled, schedule = schedule_of(spec)
         plan_faults(spec.faults, plan_of(settled, num_requests=len(schedule)), schedule)
-        self.folder = _create(logs, kind)
+        self.folder = create(logs, kind)
 
     def run(self, spec: RunSpec | None = None, ending: EarlyEnd | None = None) -> Outcome:
         """Play the campaign's run, or another. Raises UsageError, RunFailed.
@@ -57,7 +57,8 @@ class Campaign:
             raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _create(logs: Path, kind: str) -> Path:
+def create(logs: Path, kind: str) -> Path:
+    """A folder of its own for several runs. Raises UsageError."""
     stamp = datetime.now().strftime("%y%m%d_%H%M%S")
     for number in range(1, 1000):
         folder = logs / (f"{stamp}-{kind}" if number == 1 else f"{stamp}-{kind}-{number}")

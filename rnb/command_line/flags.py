@@ -153,7 +153,7 @@ def _add_load_group(parser: argparse.ArgumentParser) -> None:
         f" (default {DEFAULT_NUM_VIDEOS})",
     )  # fmt: skip
     load.add_argument(
-        "--duration", type=_more_than_0, metavar="S",
+        "--duration", type=more_than_0, metavar="S",
         help="in the place of -v: play and measure what arrives in so many seconds",
     )  # fmt: skip
     load.add_argument(
@@ -165,7 +165,7 @@ def _add_load_group(parser: argparse.ArgumentParser) -> None:
         help="the process of arrivals; trace reads them from --arrivals-file (default %(default)s)",
     )  # fmt: skip
     load.add_argument(
-        "--burstiness", type=_more_than_0, metavar="B",
+        "--burstiness", type=more_than_0, metavar="B",
         help="of gamma: the shape of the gaps' distribution; 1 is Poisson, less is more bursty (default 1)",
     )  # fmt: skip
     load.add_argument(
@@ -245,7 +245,7 @@ def _add_pipeline_group(parser: argparse.ArgumentParser) -> None:
 def _add_figures_group(parser: argparse.ArgumentParser) -> None:
     figures = parser.add_argument_group("figures")
     figures.add_argument(
-        "--slo", type=_more_than_0, metavar="MS",
+        "--slo", type=more_than_0, metavar="MS",
         help="how long a request may take, from when it was due; goodput counts those that take no longer",
     )  # fmt: skip
     figures.add_argument(
@@ -373,14 +373,14 @@ def _number(least: float) -> Callable[[str], float]:
     return parse
 
 
-def _more_than_0(text: str) -> float:
+def more_than_0(text: str) -> float:
     value = _number(0)(text)
     if not value:
         raise argparse.ArgumentTypeError(f"{text}: must be more than 0")
     return value
 
 
-_more_than_0.__name__ = "number"
+more_than_0.__name__ = "number"
 
 
 def _percentile(text: str) -> float:

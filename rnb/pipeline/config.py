@@ -76,6 +76,8 @@ class StepConfig(BaseModel):
     """Another process takes the place of each replica's after so many requests."""
     memory_limit_mb: Count | None = None
     """How much each replica may hold, of its GPU's memory or the CPU's."""
+    choices: dict[str, list[Any]] = {}
+    """What optimize.py may try in the place of an option; benchmark.py does not look at it."""
 
     @property
     def options(self) -> dict[str, Any]:

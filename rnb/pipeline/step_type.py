@@ -20,6 +20,7 @@ from rnb.contract.step import Context, Step
 from rnb.pipeline.config import ConfigError, QueueGroup, StepConfig, first_problem, unknown_option
 from rnb.pipeline.importer import import_class
 
+_LAYOUTS: dict[tuple[type[Step], str, Layout], Layout] = {}
 FROM_RUN = ("seed", "checkpoint")
 """Options that are the run's where a config does not set them."""
 
@@ -101,11 +102,15 @@ class StepType:
         return ConfigError(f"{place}.{path}" if path else place, message)
 
     def output(self, index: int, number: int, options: Any, inputs: Layout) -> Layout:
-        """The tensors that it puts out. Raises ConfigError."""
-        layout = self._ask(index, number, self.cls.output, options, inputs)
-        for spec in layout if isinstance(layout, (tuple, list)) else [layout]:
-            _check_spec(f"pipeline[{index}].model", self.name, spec)
-        return tuple(layout)
+        """The tensors that it puts out, asked once for each options and inputs: a network is costly to
+        ask, and a search plans thousands of pipelines. Raises ConfigError."""
+        asked = (self.cls, repr(options), inputs)
+        if asked not in _LAYOUTS:
+            layout = self._ask(index, number, self.cls.output, options, inputs)
+            for spec in layout if isinstance(layout, (tuple, list)) else [layout]:
+                _check_spec(f"pipeline[{index}].model", self.name, spec)
+            _LAYOUTS[asked] = tuple(layout)
+        return _LAYOUTS[asked]
 
     def check_machine(self, index: int, number: int, options: Any, device: Device) -> None:
         """Whether it can run on this device of this machine. Raises ConfigError."""

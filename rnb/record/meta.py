@@ -147,6 +147,8 @@ class RunMeta(BaseModel):
     """None: the first death would have ended it, and no request was tried again."""
     full_queue: str | None = None
     """The queue that could take no more, when that ended the run."""
+    is_simulated: bool = False
+    """Whether it was only worked out (rnb/simulation)."""
     is_seed_format: bool = Field(default=False, exclude=True)
     """Whether the folder is in snuspl/rnb's format, which tells less."""
 

@@ -7,6 +7,9 @@ WITH_PROCESSES = (
     "tests/rnb/campaigns/test_outcome.py::test",
     "tests/rnb/command_line/test_alone.py::test_a_step_alone",
     "tests/rnb/command_line/test_alone.py::test_the_client_alone",
+    "tests/rnb/command_line/test_optimize.py::test_a_real_search",
+    "tests/rnb/command_line/test_optimize.py::test_explain",
+    "tests/rnb/command_line/test_optimize.py::test_it_says",
     "tests/rnb/command_line/test_peak_command.py::test_a_real_search",
     "tests/rnb/command_line/test_repeat_command.py::test_real_runs",
     "tests/rnb/command_line/test_self_check_command.py::test_real_runs",
@@ -19,6 +22,7 @@ WITH_PROCESSES = (
     "tests/rnb/processes/test_supervisor.py::test_children",
     "tests/rnb/processes/test_supervisor.py::test_the_first_failure",
     "tests/rnb/show/page/test_browser.py::test",
+    "tests/rnb/simulation/test_against_the_harness.py::test_it_foresees",
     "tests/rnb/test_play.py::test",
     "tests/rnb/transport/local/test_queues.py::test_a_queue_goes_on",
     "tests/rnb/transport/local/test_queues.py::test_processes_share",
@@ -39,6 +43,11 @@ SLOW = (
     "tests/end_to_end/test_pipelines.py::test_every_request_is_served_once_and_right[small and large-1]",
     "tests/rnb/command_line/test_peak_command.py::test_a_real_search",
     "tests/rnb/command_line/test_self_check_command.py::test_real_runs",
+    *(
+        f"tests/rnb/simulation/test_against_the_harness.py::test_it_foresees_throughput_and_latency[{seed}]"
+        for seed in (1, 2, 9, 14)
+    ),
+    "tests/rnb/command_line/test_optimize.py::test_it_says",
     "tests/rnb/test_play.py::test_tensors_of_different",
     "tests/test_readme.py::test_the_steps_of_contributing_run",
     "tests/test_readme.py::test_the_test_of_a_pipeline",

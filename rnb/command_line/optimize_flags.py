@@ -1,0 +1,95 @@
+"""The command line of optimize.py."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from rnb import home
+from rnb.command_line.flags import more_than_0, whole_number
+from rnb.command_line.parser import Parser
+from rnb.load.videos import DEFAULT_FOLDER
+from rnb.planner.goal import GOALS
+
+EPILOG = "Exit status: 0 found; 1 a run failed, or it was interrupted; 2 a wrong flag or config."
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser(
+        "optimize.py",
+        description="Profile a pipeline, work its placements out, play the best ones.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+    )
+    _add_goal(parser)
+    _add_space(parser)
+    _add_run(parser)
+    return parser.parse_args(argv)
+
+
+def _add_goal(parser: argparse.ArgumentParser) -> None:
+    goal = parser.add_argument_group("goal")
+    goal.add_argument(
+        "--goal", choices=GOALS, default="throughput",
+        help="most requests/s; the least p99 at --rate; the highest rate with a p99 within --slo; the fewest"
+        " GPUs, then the fewest workers on the CPU, with a p99 within --slo at --rate (default %(default)s)",
+    )  # fmt: skip
+    goal.add_argument("--rate", type=more_than_0, metavar="R", help="requests/s")
+    goal.add_argument("--slo", type=more_than_0, metavar="MS", help="bound of the 99th percentile")
+
+
+def _add_space(parser: argparse.ArgumentParser) -> None:
+    space = parser.add_argument_group("what may be used")
+    space.add_argument(
+        "-c", "--config_file_path", type=home.find, default="config/r2p1d-whole.json", metavar="FILE",
+        help="where to start; a step's \"choices\" are tried, too (default %(default)s)",
+    )  # fmt: skip
+    space.add_argument("--gpus", type=whole_number(1, 64), default=1, metavar="N", help="GPUs (default 1)")
+    space.add_argument(
+        "--cores", type=whole_number(1, 4096), default=len(os.sched_getaffinity(0)), metavar="N",
+        help="CPU cores, and the most replicas of a step (default: those of this process, %(default)s)",
+    )  # fmt: skip
+    space.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="as benchmark.py's")
+    space.add_argument(
+        "-b", "--batch_size", type=whole_number(1), default=1, metavar="N", help="of the start (default 1)"
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    run = parser.add_argument_group("run")
+    run.add_argument(
+        "--budget", type=more_than_0, default=10.0, metavar="MINUTES", help="time for all (default 10)"
+    )
+    run.add_argument(
+        "--resume", metavar="FOLDER", help="go on with an earlier search; all but --budget is taken from it"
+    )
+    run.add_argument(
+        "--profile", nargs="+", default=[], metavar="RUN",
+        help="run folders of this pipeline, from this machine: what they say need not be profiled",
+    )  # fmt: skip
+    run.add_argument(
+        "--explain", action="store_true",
+        help="say why the config is as fast as it is, and what more would give, and stop",
+    )  # fmt: skip
+    run.add_argument(
+        "--what-if", type=_changes, action="append", default=[], metavar="KEY=VALUE",
+        help="with --explain: as if there were cores=N, or step0=2 for a step twice as fast (by simulation)",
+    )  # fmt: skip
+    run.add_argument("--data", default=DEFAULT_FOLDER, metavar="FOLDER", help="as benchmark.py's")
+    run.add_argument("--checkpoint", metavar="FILE", help="as benchmark.py's")
+    run.add_argument("--seed", type=whole_number(0, 2**63 - 1), default=0, metavar="N")
+    run.add_argument("--logs", default="logs", metavar="FOLDER", help="(default %(default)s)")
+    run.add_argument("--quiet", action="store_true", help="print only the result")
+    run.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
+
+
+def _changes(text: str) -> tuple[str, float]:
+    key, _, value = text.partition("=")
+    is_step = key.startswith("step") and key[4:].isdecimal()
+    try:
+        if key != "cores" and not is_step:
+            raise ValueError
+        return key, float(more_than_0(value))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text}: must be cores=N or step<i>=FACTOR") from None

@@ -1,0 +1,1 @@
+"""Finds a placement: profile what the steps take, work candidates out, play the best ones."""

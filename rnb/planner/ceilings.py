@@ -1,0 +1,67 @@
+"""What a placement cannot exceed, whatever the load: the ceiling of each step alone, and of the cores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from rnb.contract.events import Event, EventKind
+from rnb.pipeline.plan import Plan, ReplicaPlan
+from rnb.simulation.service_times import SampledTimes, Samples
+from rnb.simulation.simulate import Surroundings
+
+SLACK = 1.05
+"""Samples are few: a ceiling is raised by so much before a candidate is ruled out by it."""
+
+
+class Ceiling(NamedTuple):
+    """Of a step, or of what all share."""
+
+    name: str
+    per_s: float
+    """Requests/s."""
+
+
+def ceilings(plan: Plan, services: SampledTimes, around: Surroundings) -> list[Ceiling]:
+    """All of them, the lowest first."""
+    mean_rows = float(np.mean(services.rows))
+    found = []
+    cores_s = 0.0
+    for step, step_type in enumerate(plan.step_types):
+        replicas = [one for one in plan.replicas if one.step == step]
+        if step_type.regroups and not step_type.joins_segments:
+            continue  # it packs, and calls nothing
+        pieces = _pieces(plan, step)
+        per_s = 0.0
+        for replica in replicas:
+            of_rows = services.samples[step, replica.device.is_gpu]
+            request_ns = _request_ns(of_rows, mean_rows / pieces, replica) * pieces
+            num_at_once = 1 if replica.device.is_gpu and step_type.takes_turns else replica.workers
+            per_s += num_at_once * 1e9 / max(1.0, request_ns)
+            if not replica.device.is_gpu:
+                demand = around.demand.get((step, False), 1.0)
+                cores_s += demand * request_ns / 1e9 / len(replicas)
+        found.append(Ceiling(f"step {step} {step_type.name}", per_s))
+    if cores_s and "cpu" in around.capacity:
+        found.append(Ceiling("the CPU's cores", around.capacity["cpu"] / cores_s))
+    return sorted(found, key=lambda one: one.per_s)
+
+
+def _pieces(plan: Plan, step: int) -> int:
+    """In how many segments a request comes to a step."""
+    return sum(event.whole == Event(EventKind.TAKEN, step) for event in plan.events)
+
+
+def _request_ns(of_rows: Mapping[int, Samples], mean_rows: float, replica: ReplicaPlan) -> float:
+    """What a request costs in the largest call that can be gathered, or in the cheapest that was seen."""
+    most = replica.batch_size * mean_rows if replica.max_clips is None else replica.max_clips
+    sizes, means = zip(*sorted((rows, one.mean) for rows, one in of_rows.items()), strict=True)
+    costs = [
+        mean / max(1, rows) for rows, mean in zip(sizes, means, strict=True) if rows <= max(most, sizes[0])
+    ]
+    at_most = (
+        float(np.interp(most, sizes, means)) / max(1.0, most) if most <= sizes[-1] else means[-1] / sizes[-1]
+    )
+    return float(min([*costs, at_most]) * mean_rows)

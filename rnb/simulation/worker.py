@@ -1,0 +1,285 @@
+"""A simulated worker: what rnb/processes/worker.py does with messages, slots and turns, without the work.
+
+It is a generator that gives way wherever the real one waits; the calendar resumes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rnb.contract.request import Batch, Request, split_rows
+from rnb.pipeline.plan import ReplicaPlan
+from rnb.simulation.calendar import Calendar
+from rnb.simulation.holding import Holding
+from rnb.simulation.message import Message, Piece
+from rnb.simulation.queue import SimulatedQueue
+from rnb.simulation.service_times import Costs, ServiceTimes
+from rnb.simulation.shared_resource import SharedResource
+from rnb.simulation.slots import Slots
+
+Waiting = Generator[None, Any, Any]
+Column = list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamps:
+    """Where the times of a step's events go: a list for each segment of a request; none that is not kept."""
+
+    taken: Sequence[Column]
+    waits_for_slot: Sequence[Column]
+    started: Sequence[Column]
+    finished: Sequence[Column]
+    has_slot: Sequence[Column]
+    handed_on: Sequence[Column]
+    replica: Sequence[Column]
+    worker: Sequence[Column]
+
+
+@dataclass(kw_only=True)
+class Replica:
+    """What the workers of a replica share."""
+
+    plan: ReplicaPlan
+    calendar: Calendar
+    services: ServiceTimes
+    costs: Costs
+    uniforms: Sequence[float]
+    """Of each request, for the costs."""
+    stamps: Stamps
+    in_queue: SimulatedQueue
+    out_queues: Sequence[SimulatedQueue]
+    out_slots: Slots | None
+    turn: Slots | None
+    """None where the workers do not wait for each other."""
+    resource: SharedResource | None
+    demand: float
+    """Of a call, on that resource."""
+    batches: bool
+    timeout_ns: int
+    most_rows: int
+    """Of a message."""
+    num_running: int
+
+
+class Worker:
+    """One worker; `start` has it wait for its first message."""
+
+    __slots__ = ("_at", "_held_until_ns", "_holding", "_number", "_select", "_token", "_waits", "resume")
+
+    def __init__(
+        self, replica: Replica, number: int, select: Callable[[Batch], int], holding: Holding | None
+    ) -> None:
+        self._at, self._number, self._select, self._holding = replica, number, select, holding
+        self._held_until_ns: int | None = None
+        self._token, self._waits = 0, False
+        self.resume = self._run().send
+
+    def start(self) -> None:
+        self.resume(None)
+
+    def wake(self, message: Message | None) -> None:
+        """It waits, and gets a message; None: there will be none any more."""
+        self._waits = False
+        at = self._at
+        wake_ns = int(at.costs.wake.draw(at.uniforms[message.pieces[0].request])) if message else 0
+        at.calendar.at(at.calendar.now_ns + wake_ns, self.resume, message)
+
+    def _time_out(self, token: int) -> None:
+        if self._waits and token == self._token:
+            self._waits = False
+            self._at.in_queue.waiters.remove(self)
+            self.resume(None)
+
+    def _run(self) -> Waiting:
+        at, queue = self._at, self._at.in_queue
+        while True:
+            if queue.messages:
+                first: Message | None = queue.messages.popleft()
+            elif queue.is_closed:
+                break
+            else:
+                first = yield from self._wait(self._held_until_ns)
+            if first is not None:
+                yield from self._serve_all((yield from self._gather(first)))
+            elif not queue.is_closed:
+                yield from self._flush()
+        while self._holding and self._holding.is_holding:
+            yield from self._flush()
+        at.num_running -= 1
+        if not at.num_running:
+            for out in at.out_queues:
+                out.close()
+        yield
+
+    def _wait(self, until_ns: int | None) -> Waiting:
+        """The next message; None where none comes by then, or ever."""
+        calendar, self._token = self._at.calendar, self._token + 1
+        if until_ns is not None:
+            if until_ns <= calendar.now_ns:
+                return None
+            calendar.at(until_ns, self._time_out, self._token)
+        self._waits = True
+        self._at.in_queue.waiters.append(self)
+        return (yield)
+
+    def _gather(self, first: Message) -> Waiting:
+        """The messages of the next calls: those that wait, and those that come in time."""
+        at, queue = self._at, self._at.in_queue
+        messages, pieces = [first], list(first.pieces)
+        self._take(first)
+        if at.plan.batch_size == 1 and at.plan.max_clips is None:
+            return messages
+        deadline_ns = at.calendar.now_ns + at.timeout_ns
+        while self._has_room(pieces):
+            if queue.messages:
+                message: Message | None = queue.messages.popleft()
+            elif queue.is_closed:
+                break
+            else:
+                message = yield from self._wait(deadline_ns)
+            if message is None:
+                break
+            self._take(message)
+            messages.append(message)
+            pieces += message.pieces
+        return messages
+
+    def _has_room(self, pieces: Sequence[Piece]) -> bool:
+        plan = self._at.plan
+        if plan.max_clips is None:
+            return len(pieces) < plan.batch_size
+        return sum(piece.rows for piece in pieces) + self._at.most_rows <= plan.max_clips
+
+    def _take(self, message: Message) -> None:
+        now_ns, stamps, replica = self._at.calendar.now_ns, self._at.stamps, self._at.plan.replica
+        for request, segment, _ in message.pieces:
+            stamps.taken[segment][request] = now_ns
+            stamps.replica[segment][request] = replica
+            stamps.worker[segment][request] = self._number
+
+    def _serve_all(self, messages: Sequence[Message]) -> Waiting:
+        at = self._at
+        for call in _calls(messages, batches=at.batches):
+            yield from self._serve(call)
+        for message in messages:
+            if message.slots is not None:
+                message.slots.release()
+        uniform = at.uniforms[messages[0].pieces[0].request]
+        if rest_ns := int(at.costs.rest.draw(uniform)):
+            at.calendar.at(at.calendar.now_ns + rest_ns, self.resume)
+            yield
+
+    def _serve(self, call: Sequence[Sequence[Piece]]) -> Waiting:
+        """One call of the step, with the pieces of each message."""
+        at, calendar = self._at, self._at.calendar
+        first = call[0][0]
+        in_place = at.plan.writes_in_place
+        if in_place:
+            self._stamp(at.stamps.waits_for_slot, call, calendar.now_ns)
+            assert at.out_slots is not None
+            if not at.out_slots.take(self.resume):
+                yield
+        if at.turn is not None and not at.turn.take(self.resume):
+            yield
+        uniform = at.uniforms[first.request]
+        rows = (
+            first.rows if len(call) == 1 == len(call[0]) else sum(one.rows for part in call for one in part)
+        )
+        prepare_ns, hand_on_ns = int(at.costs.prepare.draw(uniform)), int(at.costs.hand_on.draw(uniform))
+        work_ns = prepare_ns + at.services.call_ns(at.plan, rows, first.request)
+        self._stamp(at.stamps.started, call, calendar.now_ns + prepare_ns)
+        if at.turn is None:
+            self._work(work_ns + hand_on_ns)
+            yield
+        else:
+            self._work(work_ns)
+            yield
+            at.turn.release()
+            self._work(hand_on_ns)
+            yield
+        outputs = call if self._holding is None else self._holding.outputs(call)
+        if self._holding is not None:
+            self._held_until_ns = self._flush_time_ns(has_given=bool(outputs))
+        for pieces in outputs:
+            self._stamp(at.stamps.finished, [pieces], calendar.now_ns - hand_on_ns)
+            yield from self._deliver(pieces, calendar.now_ns - hand_on_ns, has_slot=in_place)
+
+    def _work(self, work_ns: int) -> None:
+        """Be resumed when so much work is done."""
+        at = self._at
+        if at.resource is None:
+            at.calendar.at(at.calendar.now_ns + work_ns, self.resume)
+        else:
+            at.resource.work(work_ns, at.demand, self.resume)
+
+    def _flush_time_ns(self, *, has_given: bool) -> int | None:
+        """When what is held goes out: so long after the first of it came."""
+        assert self._holding is not None
+        if not self._holding.is_timed:
+            return None
+        if has_given or self._held_until_ns is None:
+            return self._at.calendar.now_ns + self._at.timeout_ns
+        return self._held_until_ns
+
+    def _flush(self) -> Waiting:
+        assert self._holding is not None
+        self._held_until_ns = None
+        now_ns = self._at.calendar.now_ns
+        for pieces in self._holding.flush():
+            self._stamp(self._at.stamps.finished, [pieces], now_ns)
+            yield from self._deliver(pieces, now_ns, has_slot=False)
+
+    def _deliver(self, pieces: Sequence[Piece], finished_ns: int, *, has_slot: bool) -> Waiting:
+        at, calendar = self._at, self._at.calendar
+        if not at.out_queues:
+            return
+        queue = (
+            at.out_queues[0] if len(at.out_queues) == 1 else at.out_queues[self._select(_as_batch(pieces))]
+        )
+        for segment, part in enumerate(_segments(pieces, at.plan.num_segments)):
+            if at.out_slots is not None and not has_slot:
+                is_free = at.out_slots.take(self.resume)
+                if not is_free:
+                    yield
+                if segment == 0:
+                    self._stamp(at.stamps.has_slot, [pieces], finished_ns if is_free else calendar.now_ns)
+            if segment == 0:
+                self._stamp(at.stamps.handed_on, [pieces], calendar.now_ns)
+            queue.put(Message(part, at.out_slots))
+
+    def _stamp(self, columns: Sequence[Column], call: Sequence[Sequence[Piece]], time_ns: int) -> None:
+        for pieces in call:
+            for request, segment, _ in pieces:
+                columns[segment][request] = time_ns
+
+
+def _calls(messages: Sequence[Message], *, batches: bool) -> Iterator[Sequence[Sequence[Piece]]]:
+    """The calls that the messages make, each as the pieces of each message."""
+    if batches:
+        yield [message.pieces for message in messages]
+    else:
+        yield from ([(piece,)] for message in messages for piece in message.pieces)
+
+
+def _segments(pieces: Sequence[Piece], num_segments: int) -> Iterator[tuple[Piece, ...]]:
+    """What each segment of a message holds."""
+    if num_segments == 1:
+        yield tuple(pieces)
+        return
+    shares = split_rows([piece.rows for piece in pieces], num_segments)
+    for segment in range(num_segments):
+        yield tuple(
+            Piece(piece.request, segment, share[segment]) for piece, share in zip(pieces, shares, strict=True)
+        )
+
+
+def _as_batch(pieces: Sequence[Piece]) -> Batch:
+    """What a selector looks at: who is in it, and how many rows they have."""
+    rows: Any = range(sum(piece.rows for piece in pieces))
+    return Batch(
+        requests=tuple(Request(piece.request, segment=piece.segment) for piece in pieces),
+        tensors=(rows,),
+        rows=tuple((piece.rows,) for piece in pieces),
+    )

@@ -1,0 +1,76 @@
+"""What the timestamps of a run say: of simulated runs, of which everything is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnb.planner.observations import observe
+from rnb.record.run import Run
+from rnb.simulation.service_times import Costs, Samples
+from rnb.simulation.simulate import Surroundings
+from tests.support.known_times import KnownTimes, simulated, spec_of, step
+
+COSTS = Costs(wake=Samples([1e5]), prepare=Samples([2e5]), hand_on=Samples([3e5]), rest=Samples([4e5]))
+
+
+def run_of(*steps: Any, interval_ms: float = 20, **changes: Any) -> Run:
+    """Calls that take as long as they have rows; every third request has six, the others two."""
+    spec = spec_of(*steps, mean_interval_ms=interval_ms, videos=60, **changes)
+    times = KnownTimes(lambda step, rows, request: rows, lambda request: 2 if request % 3 else 6)
+    return simulated(spec, times, Surroundings(costs=dict.fromkeys(range(4), COSTS), lateness_ns=50_000))
+
+
+def values(run: Run, step: int, kind: str, rows: int = 0) -> list[int]:
+    found = [one for one in observe(run).durations if (one.step, one.kind, one.rows) == (step, kind, rows)]
+    assert len(found) == 1
+    return sorted(set(found[0].values_ns.tolist()))
+
+
+@pytest.mark.parametrize("step_number", [0, 1])
+def test_calls_by_their_rows(step_number: int) -> None:
+    run = run_of(step("Source"), step("Change"))
+    assert values(run, step_number, "call", 2) == [2_000_000]
+    assert values(run, step_number, "call", 6) == [6_000_000]
+
+
+def test_rows_of_a_batch_and_of_a_segment_are_those_of_the_call() -> None:
+    batched = run_of(step("Source"), step("Change"), interval_ms=0, placement={"batch_size": 3})
+    assert {one.rows for one in observe(batched).durations if one.kind == "call" and one.step == 1} >= {10}
+    split = run_of(step("Source", num_segments=4), step("ChangeOne"), step("Join"))
+    assert {one.rows for one in observe(split).durations if one.kind == "call" and one.step == 1} == {0, 1, 2}
+
+
+def test_what_the_harness_adds_where_a_worker_is_idle_and_where_it_is_not() -> None:
+    calm, busy = (run_of(step("Source"), step("Change"), interval_ms=gap) for gap in (60, 0))
+    assert values(calm, 1, "wake") == [100_000]
+    assert values(calm, 0, "prepare") == [200_000]
+    assert values(calm, 0, "hand_on") == [300_000]
+    assert 400_000 in values(busy, 0, "rest")
+    assert observe(calm).lateness_ns == 50_000
+
+
+def test_the_wait_for_a_slot_is_no_cost_of_the_harness() -> None:
+    run = run_of(
+        step("Source", num_segments=4, num_shared_tensors=4), step("ChangeOne"), step("Join"), interval_ms=0
+    )
+    assert not [one for one in observe(run).durations if one.step == 0 and one.kind == "rest"]
+
+
+def test_cores_that_a_call_takes_follow_from_what_its_process_used() -> None:
+    run = run_of(step("Source"))
+    assert observe(run).demand == {}
+    busy = 60 * 10 / 3 / 1e3 / run.seconds  # of 60 requests a third has 6 ms, the others 2
+    run.tables["telemetry"] = {"process.step 0.0.cpu_percent": np.array([50.0, 150.0])}
+    assert observe(run).demand[0, False] == pytest.approx(1 / busy, rel=0.05)
+
+
+def test_a_segment_that_waited_for_a_slot_was_no_long_way() -> None:
+    """Four workers are idle while the others hold all slots, those of larger segments for longer."""
+    steps = step("Source", num_segments=4, num_shared_tensors=4), step("ChangeOne", replicas=8), step("Join")
+    spec = spec_of(*steps, mean_interval_ms=0, videos=60)
+    times = KnownTimes(lambda step, rows, request: [1.0, 20.0 * rows, 0.1][step], lambda request: 6)
+    run = simulated(spec, times, Surroundings(costs=dict.fromkeys(range(3), COSTS)))
+    assert values(run, 1, "wake") == [100_000]

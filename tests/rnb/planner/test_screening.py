@@ -1,0 +1,156 @@
+"""From a profile of one config to its best candidate, in a pipeline of which everything is known."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnb.planner.bottleneck import bottleneck, gains, lines
+from rnb.planner.goal import Goal, Prediction
+from rnb.planner.profile import Profile
+from rnb.planner.profiling import profile_by_runs
+from rnb.planner.screening import Candidates, Simulator, candidates_of, screen
+from rnb.planner.space import Limits, Space, Values
+from rnb.planner.verification import Verified, verify, winner
+from rnb.record.run import Run
+from rnb.simulation.simulate import Surroundings, simulate
+from rnb.spec import RunSpec, plan_of, schedule_of
+from tests.support.known_times import KnownTimes, spec_of, step
+
+SOURCE_MS, CALL_MS, ROW_MS = 4.0, 8.0, 1.0
+SPACE = Space(
+    spec_of(
+        {**step("Source"), "gpus": [-1], "num_shared_tensors": 16},
+        {**step("Change"), "gpus": [-1]},
+        videos=100,
+    ),
+    Limits(num_gpus=0, cores=2),
+)
+
+
+class Truth:
+    """A machine of four cores; stands for the harness."""
+
+    def __init__(self) -> None:
+        self.specs: list[RunSpec] = []
+
+    def run(self, spec: RunSpec) -> Run:
+        spec, schedule = schedule_of(spec)
+        times = KnownTimes(
+            lambda step, rows, request: CALL_MS + ROW_MS * rows if step else SOURCE_MS, lambda request: 2
+        )
+        return simulate(spec, schedule, times, around=Surroundings(capacity={"cpu": 4.0}))
+
+    def __call__(self, spec: RunSpec, logs: Path) -> Any:
+        self.specs.append(spec)
+        run = self.run(spec)
+        run.folder = logs / str(len(self.specs))
+        return type("Played", (), {"run": run})
+
+
+def profiled(truth: Truth, seconds: float = 60) -> Profile:
+    profile = Profile()
+    profile_by_runs(profile, SPACE, truth, Path("nowhere"), seconds=seconds)
+    return profile
+
+
+def screened(goal: Goal, profile: Profile) -> tuple[Simulator, Candidates, dict[Values, Prediction]]:
+    simulator = Simulator(profile=profile, cores=4)
+    found, known = candidates_of(SPACE, profile, goal, simulator), dict[Values, Prediction]()
+    for _ in screen(found, goal, simulator, known=known, until_s=time.monotonic() + 60):
+        pass
+    return simulator, found, known
+
+
+def test_a_profile_takes_few_runs_the_telling_ones_first() -> None:
+    truth = Truth()
+    profile = profiled(truth)
+    batches = [spec.placement.batch_size for spec in truth.specs]
+    intervals_ms = [spec.load.mean_interval_ms for spec in truth.specs]
+    assert batches == [1, 1, 16]
+    assert intervals_ms == [0, pytest.approx(20, rel=0.1), 0]
+    profile_by_runs(profile, SPACE, truth, Path("nowhere"), seconds=60)
+    assert len(truth.specs) == 3  # nothing is missing any more
+
+
+def test_without_time_only_the_first_run_is_played() -> None:
+    truth = Truth()
+    profiled(truth, seconds=-1)
+    assert len(truth.specs) == 1
+
+
+def test_the_best_of_the_predicted_is_the_best_in_truth() -> None:
+    truth, goal = Truth(), Goal(name="throughput")
+    _, found, known = screened(goal, profiled(truth))
+    predicted = min(known, key=lambda values: goal.rank(known[values]))
+    real = {one.values: truth.run(one.spec.with_load(videos=400)).seconds for one in found.left}
+    assert real[predicted] <= 1.05 * min(real.values())
+    assert sum(found.ruled_out.values()) > 0
+
+
+def test_what_cannot_reach_the_rate_is_ruled_out_before_it_is_worked_out() -> None:
+    _, found, known = screened(Goal(name="latency", rate=300), profiled(Truth()))
+    reasons = " ".join(found.ruled_out)
+    assert "step 0 Source cannot serve 300 requests/s" in reasons
+    assert known
+    assert all(values[0] == (-1, -1) for values in known)
+
+
+def test_verified_ones_are_played_in_turn_and_compared_with_the_start() -> None:
+    truth, goal = Truth(), Goal(name="throughput")
+    simulator, found, known = screened(goal, profiled(truth))
+    left = {one.values: one for one in found.left}
+    best = min(known, key=lambda values: goal.rank(known[values]))
+    start = simulator.predict(goal, left[SPACE.start])
+    chosen = [
+        Verified(candidate=left[SPACE.start], predicted=start),
+        Verified(candidate=left[best], predicted=known[best]),
+    ]
+    truth.specs.clear()
+    verify(chosen, goal, truth, Path("there"), num_requests=300, num_rounds=2, has_time=lambda: True)
+    played = [spec.config.data for spec in truth.specs]
+    assert played == [one.candidate.spec.config.data for one in chosen] * 2
+    assert winner(chosen, goal) is chosen[1]
+    assert chosen[1].contrast is not None
+    assert chosen[1].contrast.effects is not None
+    assert chosen[1].contrast.effects.throughput.value > 1.5
+    for one in chosen:
+        error = one.error(goal)
+        assert error is not None
+        assert abs(error) < 0.05
+
+
+def test_why_a_config_is_as_fast_as_it_is() -> None:
+    simulator = Simulator(profile=profiled(Truth()), cores=4)
+    spec = SPACE.spec_of(SPACE.start)
+    run = simulator.play(spec, 0)
+    limits = simulator.ceilings(spec, plan_of(spec, num_requests=1))
+    found = gains(spec, simulator)
+    assert bottleneck(run).startswith("step 1 Change: its workers are busy 9") or "100%" in bottleneck(run)
+    assert limits[0].name == "step 1 Change"
+    assert limits[0].per_s == pytest.approx(100, rel=0.03)
+    assert found[0].what in ("step 1 Change twice as fast", "one more replica of step 1 Change")
+    assert found[0].per_s == pytest.approx(200, rel=0.05)
+    assert not math.isnan(found[-1].per_s)
+    assert "what more would give (simulated), requests/s:" in lines(run, limits, found)
+
+
+def test_a_step_that_waits_for_slots_is_the_bottleneck_in_words() -> None:
+    spec = spec_of({**step("Source"), "num_shared_tensors": 1}, step("Change", replicas=2), videos=200)
+    spec, schedule = schedule_of(spec)
+    times = KnownTimes(lambda step, rows, request: 5.0 + 4 * step)
+    assert "waits for a free slot" in bottleneck(simulate(spec, schedule, times))
+
+
+def test_fewer_cores_slow_everything_down() -> None:
+    profile = profiled(Truth())
+    simulator = Simulator(profile=profile, cores=4)
+    twice = tuple((-1, -1) if one.key == "gpus" else one.start for one in SPACE.dimensions)
+    spec = SPACE.spec_of(twice)
+    fast, slow = (replace(simulator, cores=cores).play(spec, 0) for cores in (4, 1))
+    assert slow.seconds > 2.5 * fast.seconds

@@ -1,0 +1,50 @@
+"""The simulator against the real harness: drawn pipelines whose calls take known times.
+
+benchmarks/simulated_pipelines.py does the same for thirty of them, and docs/optimize.md has its table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnb.play import play
+from rnb.record.run import Run
+from rnb.simulation.simulate import simulate
+from rnb.spec import RunSpec, schedule_of
+from tests.support.timed_pipelines import Timed, added_ns, draw, steps_of, surroundings_of
+
+THROUGHPUT_WITHIN = 0.05
+"""Runs of a second or two have less to average over than those of the benchmark, of which 3 % is asked."""
+ATTEMPTS = 3
+"""On a machine with other work a process may be put aside at any point, which no service time tells of."""
+
+
+def errors_of(spec: RunSpec) -> dict[str, float]:
+    """Throughput and median latency, worked out with what each call took, over those that were measured."""
+    spec, schedule = schedule_of(replace(spec, observe=()))
+    run = play(spec, schedule)
+    steps = steps_of(spec)
+    around = surroundings_of(run, len(steps))
+    other = simulate(spec, schedule, Timed(steps=steps, added_ns=added_ns(run)), around=around)
+    return {
+        "throughput": other.finished.sum() / other.seconds * run.seconds / run.finished.sum() - 1,
+        "p50": _median_ms(other) / _median_ms(run) - 1,
+    }
+
+
+def _median_ms(run: Run) -> float:
+    return float(np.median(run.latency_ms[run.finished]))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 9, 14])
+def test_it_foresees_throughput_and_latency(seed: int) -> None:
+    seen = []
+    for _ in range(ATTEMPTS):
+        found = errors_of(draw(seed).with_load(videos=120))
+        if abs(found["throughput"]) <= THROUGHPUT_WITHIN and abs(found["p50"]) <= 0.1:
+            return
+        seen.append(found)
+    pytest.fail(f"off by {seen}")
