@@ -6,8 +6,10 @@ This is the only place that looks at step classes. One that is not a `rnb.contra
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +22,23 @@ from rnb.contract.step import Context, Step
 from rnb.pipeline.config import ConfigError, QueueGroup, StepConfig, first_problem, unknown_option
 from rnb.pipeline.importer import import_class
 
-_LAYOUTS: dict[tuple[type[Step], str, Layout], Layout] = {}
+_LAYOUTS: ContextVar[dict[Any, Layout] | None] = ContextVar("layouts", default=None)
 FROM_RUN = ("seed", "checkpoint")
 """Options that are the run's where a config does not set them."""
+
+
+@contextlib.contextmanager
+def asking_once() -> Iterator[None]:
+    """Inside, a step is asked for its output once for each options and inputs.
+
+    A network is costly to ask, and a search plans thousands of pipelines. Files that options name must stay as
+    they are meanwhile.
+    """
+    token = _LAYOUTS.set({})
+    try:
+        yield
+    finally:
+        _LAYOUTS.reset(token)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,15 +118,16 @@ class StepType:
         return ConfigError(f"{place}.{path}" if path else place, message)
 
     def output(self, index: int, number: int, options: Any, inputs: Layout) -> Layout:
-        """The tensors that it puts out, asked once for each options and inputs: a network is costly to
-        ask, and a search plans thousands of pipelines. Raises ConfigError."""
+        """The tensors that it puts out. Raises ConfigError."""
+        kept = _LAYOUTS.get()
+        known = {} if kept is None else kept
         asked = (self.cls, repr(options), inputs)
-        if asked not in _LAYOUTS:
+        if asked not in known:
             layout = self._ask(index, number, self.cls.output, options, inputs)
             for spec in layout if isinstance(layout, (tuple, list)) else [layout]:
                 _check_spec(f"pipeline[{index}].model", self.name, spec)
-            _LAYOUTS[asked] = tuple(layout)
-        return _LAYOUTS[asked]
+            known[asked] = tuple(layout)
+        return known[asked]
 
     def check_machine(self, index: int, number: int, options: Any, device: Device) -> None:
         """Whether it can run on this device of this machine. Raises ConfigError."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from rnb.contract.termination import UsageError
 from rnb.pipeline.plan import Plan
+from rnb.pipeline.step_type import asking_once
 from rnb.planner.ceilings import SLACK, Ceiling, ceilings
 from rnb.planner.goal import Goal, Prediction, uses
 from rnb.planner.profile import Profile
@@ -46,6 +47,11 @@ class Candidates:
 
 def candidates_of(space: Space, profile: Profile, goal: Goal, simulator: Simulator) -> Candidates:
     """Rule out what cannot run, is not known enough, or cannot reach the rate, without working it out."""
+    with asking_once():
+        return _candidates_of(space, profile, goal, simulator)
+
+
+def _candidates_of(space: Space, profile: Profile, goal: Goal, simulator: Simulator) -> Candidates:
     found = Candidates()
     for values in space.candidates():
         spec = space.spec_of(values)

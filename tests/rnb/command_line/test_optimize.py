@@ -60,9 +60,10 @@ def test_a_real_search(search: Callable[..., int], tmp_path: Path, capfd: pytest
     assert len(best.pipeline) == 2
     assert told["command"].startswith(f"python benchmark.py -c {told['config']}")
     memory = Memory(Path(told["folder"]))
-    num_screened, num_runs = len(memory.screened()), len(memory.profile().runs)
+    num_screened, runs = len(memory.screened()), memory.profile().runs
     assert optimize.main(["--resume", told["folder"], "--budget", "0.001"]) == EXIT_OK
-    assert (len(memory.screened()), len(memory.profile().runs)) == (num_screened, num_runs)
+    assert len(memory.screened()) >= num_screened
+    assert memory.profile().runs[: len(runs)] == runs  # what the budget left out may follow
     assert "against A" in capfd.readouterr().out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, field_validator
@@ -11,7 +11,7 @@ from rnb.contract import Batch, ClassResult, Context, Count, Device, JsonResult,
 from rnb.contract import Options as AnyOptions
 from rnb.pipeline.config import ConfigError, PipelineConfig, parse_config
 from rnb.pipeline.plan import PlanOptions, make_plan
-from rnb.pipeline.step_type import StepType, resolve
+from rnb.pipeline.step_type import StepType, asking_once, resolve
 
 
 class Resize(BaseModel):
@@ -232,3 +232,31 @@ def test_an_output_that_cannot_be(layout: Any, message: str) -> None:
 def test_a_path_that_leads_to_no_step(path: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         resolve(path)
+
+
+class Counted(Step):
+    """Counts how often it was asked."""
+
+    num_asked: ClassVar[int] = 0
+
+    @classmethod
+    def output(cls, options: Any, inputs: Layout) -> Layout:
+        cls.num_asked += 1
+        return (TensorSpec((cls.num_asked,)),)
+
+    def __call__(self, batch: Batch) -> Batch:
+        return batch
+
+
+def test_a_step_is_asked_once_for_the_same_only_where_that_is_said() -> None:
+    step_type, options = StepType(path="Counted", cls=Counted), Counted.Options()
+    other = (TensorSpec((7,)),)
+
+    def rows(inputs: Layout = ()) -> int:
+        (spec,) = step_type.output(0, 0, options, inputs)
+        return spec.most_rows
+
+    assert [rows(), rows()] == [1, 2]
+    with asking_once():
+        assert [rows(), rows(), rows(other), rows(), rows(other)] == [3, 3, 4, 3, 4]
+    assert rows() == 5
