@@ -31,8 +31,8 @@ FROM_RUN = ("seed", "checkpoint")
 def asking_once() -> Iterator[None]:
     """Inside, a step is asked for its output once for each options and inputs.
 
-    A network is costly to ask, and a search plans thousands of pipelines. Files that options name must stay as
-    they are meanwhile.
+    A network is costly to ask, and a search plans thousands of pipelines. Files that options name must stay
+    as they are meanwhile.
     """
     token = _LAYOUTS.set({})
     try:
