@@ -458,16 +458,8 @@ class _Playing:
         return found
 
     def _replica(self, replica: ReplicaPlan) -> dict[str, Any]:
-        return {
-            "step": replica.step,
-            "replica": replica.replica,
-            "gpu": replica.gpu,
-            "replica_on_gpu": replica.replica_on_gpu,
-            "device": str(replica.device),
-            "workers": replica.workers,
-            "pid": self._supervisor.pids().get(replica.name),
-            "facts": self._facts().get(replica.name, {}),
-        }
+        pid, facts = self._supervisor.pids().get(replica.name), self._facts().get(replica.name, {})
+        return replica.described(pid=pid, facts=facts)
 
     def _full_queue(self) -> str | None:
         return next((told[0] for told in self._supervisor.told("queue_full").values()), None)

@@ -86,6 +86,19 @@ class ReplicaPlan:
         """Step and replica, as messages and process lists name them."""
         return f"step {self.step}.{self.replica}"
 
+    def described(self, *, pid: int | None, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """As run.json has it, with its process (None: it was simulated) and what its step told."""
+        return {
+            "step": self.step,
+            "replica": self.replica,
+            "gpu": self.gpu,
+            "replica_on_gpu": self.replica_on_gpu,
+            "device": str(self.device),
+            "workers": self.workers,
+            "pid": pid,
+            "facts": facts,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:

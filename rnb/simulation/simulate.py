@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -253,7 +252,7 @@ class Simulation:
             mps="off",
             events=list(plan.events),
             step_names=list(plan.step_names),
-            replicas=[_as_json(replica) for replica in plan.replicas],
+            replicas=[replica.described(pid=None, facts={}) for replica in plan.replicas],
             provenance={},
             notes=[NOTE],
             full_queue=self._full_queue,
@@ -265,16 +264,3 @@ def _of_step(served_by: Mapping[str, Column], who: str, step: int) -> list[Colum
     """The columns of its segments, in their order, or that of whole requests."""
     whole = f"{who}{step}"
     return [column for name, column in served_by.items() if name.partition("-")[0] == whole]
-
-
-def _as_json(replica: ReplicaPlan) -> dict[str, Any]:
-    return {
-        "step": replica.step,
-        "replica": replica.replica,
-        "gpu": replica.gpu,
-        "replica_on_gpu": replica.replica_on_gpu,
-        "device": str(replica.device),
-        "workers": replica.workers,
-        "pid": None,
-        "facts": {},
-    }
