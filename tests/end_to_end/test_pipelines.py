@@ -109,7 +109,6 @@ def test_every_request_is_served_once_and_right(bench: Bench, placement: str, me
     config, flags = PLACEMENTS[placement]
     finished = bench.run(config, "-v", str(NUM_VIDEOS), "-mi", mean_interval_ms, *flags)
     assert finished.status in ENDED_WELL, finished.err
-    assert f"{NUM_VIDEOS} finished" in finished.out
     assert finished.folder is not None
     requests = read(finished.folder).requests
     assert requests["status"].tolist() == ["finished"] * NUM_VIDEOS
@@ -134,7 +133,6 @@ def test_as_many_requests_may_fail_as_allowed(bench: Bench) -> None:
     config = [tiny("Load", fail_every=10), tiny("Classify")]
     finished = bench.run(config, "-v", "100", "-mi", "0", "--max-failures", "10")
     assert finished.status in ENDED_WELL, finished.err
-    assert "10 failed, 90 finished" in finished.out
     assert finished.folder is not None
     requests = read(finished.folder).requests
     failed = np.flatnonzero(requests["status"] == "failed")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rnb.record.run_folder import read
 from tests.support.running import ROOT, tiny
 
 
@@ -26,7 +27,8 @@ def test_the_client_alone(tmp_path: Path) -> None:
     assert ended.returncode in (0, 3), ended.stderr
     assert "lateness of the client" in ended.stdout
     assert "step 0 Nothing" in ended.stdout
-    assert "200 finished" in ended.stdout
+    (folder,) = (tmp_path / "logs").iterdir()
+    assert read(folder).requests["status"].tolist() == ["finished"] * 200
 
 
 def test_a_step_alone(tmp_path: Path) -> None:
