@@ -46,7 +46,6 @@ COVERED_BY = {
     "nvvl/errors.py": "tests/nvvl/test_rnb_loader.py",
     "nvvl/index.py": "tests/nvvl/test_exact_frames.py",
     "nvvl/indexing.py": "tests/nvvl/test_exact_frames.py",
-    "nvvl/nvdec_backend.py": "tests/gpu/test_nvdec.py",
     "nvvl/original.py": "tests/nvvl/test_backends.py",
     "nvvl/picture.py": "tests/nvvl/test_convert.py",
     "nvvl/pyav_backend.py": "tests/nvvl/test_exact_frames.py",
