@@ -49,6 +49,7 @@ class RnBLoader:
         ValueError, ImportError: an option cannot be had, in one line.
 
     `notes` are lines on the file that was decoded last: what is odd about it, but no reason to refuse it.
+    `size` is the width and height of its pictures.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class RnBLoader:
         self.sampler = AllSampler() if sampler is None else sampler
         self.device = _device(device_id)
         self.notes: tuple[str, ...] = ()
+        self.size = 0, 0
         self._pace = Pace(frame_step, frame_rate)
         window = Window.centred(width, height, resize)
         self._conceal, self._max_pixels = conceal, max_pixels
@@ -183,6 +185,7 @@ class RnBLoader:
         return clips_from(starts, length, stride)
 
     def _decode(self, file: VideoFile, index: VideoIndex, clips: Clips, out: Tensor) -> None:
+        self.size = index.info.width, index.info.height
         try:
             num_concealed = self._backend.decode(file, index, clips, out)
         except MissingFrames as missing:

@@ -522,11 +522,18 @@ def _request_columns(table: Table, schedule: Schedule, class_names: Sequence[str
         "status": np.array(STATUS_NAMES, dtype=object)[outcomes["status"]],
         "reason": np.array(reasons, dtype=object),
         "num_clips": outcomes["num_clips"].copy(),
+        **_sizes(outcomes),
         "label": outcomes["label"].copy(),
         "score": outcomes["score"].copy(),
         **_named(outcomes["label"], class_names),
         **{name: column.copy() for name, column in table.served_by_columns().items()},
     }
+
+
+def _sizes(outcomes: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Width and height of the requests' pictures, 0 of none; no columns where no step says them."""
+    is_told = bool(outcomes["width"].any())
+    return {name: outcomes[name].copy() for name in ("width", "height")} if is_told else {}
 
 
 def _named(labels: NDArray[Any], class_names: Sequence[str]) -> dict[str, NDArray[Any]]:

@@ -46,6 +46,7 @@ class ImageLoader(Step):
             raise RequestError(str(error)) from error
         rows = out[0] if out else self._rows
         height, width = image.shape[:2]
+        self.context.note_size(request.id, *original)
         views(rows, width, height)[0].copy_(torch.from_numpy(image))
         return batch.give(tensors=[rows], rows=[1], payloads=[Pictures(width, height, *original)])
 
@@ -91,6 +92,9 @@ class VideoLoader(Step):
     def __call__(self, batch: Batch, out: Out = None) -> Batch:
         (request,) = batch.requests
         rows, pictures = self._load(request, out[0] if out else self._rows)
+        self.context.note_size(request.id, pictures.original_width, pictures.original_height)
+        if self._reader.notes:
+            self.context.note(request.id, f"{request.payload}: {'; '.join(self._reader.notes)}")
         return batch.give(tensors=[rows], rows=[len(rows)], payloads=[pictures])
 
     def _load(self, request: Request, rows: torch.Tensor) -> tuple[torch.Tensor, Pictures]:
@@ -103,8 +107,6 @@ class VideoLoader(Step):
             frames = self._reader.read(video, views(rows, width, height), part=part)
         except VideoError as error:
             raise RequestError(str(error), [request.id]) from error
-        if self._reader.notes:
-            self.context.note(request.id, f"{video}: {'; '.join(self._reader.notes)}")
         return rows[: len(frames)], Pictures(width, height, *original, frames)
 
     def warm_up(self, row_counts: Sequence[int]) -> None:

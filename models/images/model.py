@@ -64,6 +64,7 @@ class ImageLoader(Step):
                 image, cut = self._read(request.payload, request.id)
             except ImageError as error:
                 raise RequestError(str(error), [request.id]) from None
+            self.context.note_size(request.id, *cut.upright)
             images.append(image)
             cuts.append(cut)
         rows = self._load(batch.ids, images, cuts)

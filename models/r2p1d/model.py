@@ -112,19 +112,24 @@ class R2P1DLoader(Step):
 
     def load(self, video: str, request_id: int, out: torch.Tensor) -> torch.Tensor:
         """The request's clips, which are the first rows of `out`. Raises RequestError."""
+        clips = self._decode(video, request_id, out)
+        self.context.note_size(request_id, *self._loader.size)
+        if self._loader.notes:
+            self.context.note(request_id, f"{video}: {'; '.join(self._loader.notes)}")
+        return clips
+
+    def _decode(self, video: str, request_id: int, out: torch.Tensor) -> torch.Tensor:
         self._sampler.seed(self.options.seed, request_id)
         try:
             num_clips = self._loader.decode_into(video, out)
         except VideoError as error:
             raise RequestError(str(error), [request_id]) from error
-        if self._loader.notes:
-            self.context.note(request_id, f"{video}: {'; '.join(self._loader.notes)}")
         return out[:num_clips]
 
     def warm_up(self, row_counts: Sequence[int]) -> None:
         for video in self.context.samples[:NUM_WARM_UP_VIDEOS]:
             try:
-                self.load(video, 0, self._frames)
+                self._decode(video, 0, self._frames)
             except RequestError:
                 continue  # it fails again, and is counted, when its turn comes
 

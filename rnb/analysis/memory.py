@@ -46,6 +46,8 @@ class MemoryUse:
     peak_bytes: int
     by_rows: dict[str, int]
     """The most that was held or peaked in calls of so many rows: by 'rows' up to the next power of two."""
+    by_pixels: dict[str, int]
+    """The same by the largest picture of the call, in pixels; empty where no step said how large they are."""
     growth_per_request_bytes: float | None
     """None: it does not grow, or so few requests do not tell."""
 
@@ -76,7 +78,8 @@ def _use(replica: str, table: Table) -> MemoryUse:
         held_bytes=int(table["held_bytes"][-1]),
         most_held_bytes=int(table["held_bytes"].max()),
         peak_bytes=int(table["peak_bytes"].max()),
-        by_rows=dict(_by_rows(table)),
+        by_rows=dict(_by_size(table, np.maximum(table["num_rows"], 1))),
+        by_pixels=dict(_by_size(table, table["num_pixels"])) if "num_pixels" in table else {},
         growth_per_request_bytes=max(filter(None, growths), default=None),
     )
 
@@ -87,9 +90,11 @@ def _lives(table: Table) -> Iterator[NDArray[np.bool_]]:
         yield table["pid"] == pid
 
 
-def _by_rows(table: Table) -> Iterator[tuple[str, int]]:
-    classes = np.ceil(np.log2(np.maximum(table["num_rows"], 1))).astype(int)
-    most = np.maximum(table["held_bytes"], table["peak_bytes"])
+def _by_size(table: Table, sizes: NDArray[np.int64]) -> Iterator[tuple[str, int]]:
+    """Of the calls with a size; up to each power of two."""
+    is_known = sizes > 0
+    classes = np.ceil(np.log2(sizes[is_known])).astype(int)
+    most = np.maximum(table["held_bytes"], table["peak_bytes"])[is_known]
     for one in np.unique(classes):
         yield f"<= {2**one}", int(most[classes == one].max())
 

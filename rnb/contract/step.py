@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def _ignore(request_id: int, text: str) -> None:
+def _ignore(request_id: int, *what: Any) -> None:
     """Outside of a run nobody asks."""
 
 
@@ -34,6 +34,8 @@ class Context:
     """The first few payloads of the run, to warm up with."""
     note: Callable[[int, str], None] = _ignore
     """Say what is odd about a request, by its id, though it is served: the column `reason` keeps it."""
+    note_size: Callable[[int, int, int], None] = _ignore
+    """Say the width and height in pixels of what a request came with, by its id: columns keep them."""
 
     @property
     def device(self) -> torch.device:

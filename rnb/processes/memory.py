@@ -7,7 +7,9 @@ import resource
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
 
 from rnb.contract.device import Device
 from rnb.processes.intake import Piece
@@ -33,12 +35,14 @@ class Sample(NamedTuple):
     num_requests: int
     num_rows: int
     """Of the call's first input tensor; 0 without one."""
+    num_pixels: int
+    """Of the largest picture that a request of the call came with; 0 where no step has said it."""
     held_bytes: int
     peak_bytes: int
     """On a GPU that of the call, on the CPU that of the process so far."""
 
 
-_SAMPLE = struct.Struct("<7q")
+_SAMPLE = struct.Struct("<8q")
 
 
 def samples_of(log: Log) -> Iterator[tuple[int, Sample]]:
@@ -50,9 +54,20 @@ def samples_of(log: Log) -> Iterator[tuple[int, Sample]]:
 class MemoryWatch:
     """Of one worker. What it holds is that of all workers of its process."""
 
-    def __init__(self, device: Device, *, log: Log | None, number: int, limit_mb: int | None) -> None:
-        """`log`: where samples go, for the replica at place `number` of the plan; None: nowhere."""
-        self._log, self._number, self._limit_mb = log, number, limit_mb
+    def __init__(
+        self,
+        device: Device,
+        *,
+        log: Log | None,
+        number: int,
+        limit_mb: int | None,
+        outcomes: NDArray[Any],
+    ) -> None:
+        """`log`: where samples go, for the replica at place `number` of the plan; None: nowhere.
+
+        `outcomes`: of the table of requests, with their width and height.
+        """
+        self._log, self._number, self._limit_mb, self._outcomes = log, number, limit_mb, outcomes
         self._read = _reading_of_gpu(device) if device.is_gpu else _reading_of_cpu()
         self._is_gpu, self._pid = device.is_gpu, os.getpid()
         if self._is_gpu and limit_mb is not None:
@@ -63,13 +78,18 @@ class MemoryWatch:
         held, peak = self._read()
         if self._log is not None:
             rows = sum(piece.rows[0] for piece in pieces if piece.rows)
-            sample = Sample(now_ns(), self._pid, pieces[0].request.id, len(pieces), rows, held, peak)
+            first, pixels = pieces[0].request.id, max(map(self._pixels_of, pieces))
+            sample = Sample(now_ns(), self._pid, first, len(pieces), rows, pixels, held, peak)
             self._log.append(self._number, _SAMPLE.pack(*sample))
         if self._limit_mb is not None and not self._is_gpu and held > self._limit_mb * MB:
             raise MemoryLimitExceeded(
                 f"holds {held / MB:,.0f} MB after request {pieces[0].request.id}, more than its"
                 f" memory_limit_mb of {self._limit_mb}"
             )
+
+    def _pixels_of(self, piece: Piece) -> int:
+        outcome = self._outcomes[piece.request.id]
+        return int(outcome["width"]) * int(outcome["height"])
 
 
 def _reading_of_cpu() -> Reading:

@@ -89,7 +89,9 @@ class Worker:
         self._type = resolve(around.plan.model)
         self._computing = Computing(self._plan.device, num_threads=around.num_threads)
         with self._computing.current(), explained("out of GPU memory in the constructor"):
-            self._step = self._type.make(self._plan.options, replace(around.context, note=around.table.note))
+            table = around.table
+            context = replace(around.context, note=table.note, note_size=table.note_size)
+            self._step = self._type.make(self._plan.options, context)
         takes_turns = self._plan.device.is_gpu and self._type.takes_turns
         self._turn: Any = turn if takes_turns else contextlib.nullcontext()
         self._holding = Holding(joins=self._type.joins_segments) if self._type.regroups else None
@@ -127,7 +129,13 @@ class Worker:
         log, limit_mb = self._around.memory, self._plan.memory_limit_mb
         if log is None and limit_mb is None:
             return None
-        return MemoryWatch(self._plan.device, log=log, number=self._around.number, limit_mb=limit_mb)
+        return MemoryWatch(
+            self._plan.device,
+            log=log,
+            number=self._around.number,
+            limit_mb=limit_mb,
+            outcomes=self._around.table.outcomes,
+        )
 
     def _stamp(self, kind: EventKind) -> Stamp | None:
         return self._around.table.stamp(Event(kind, self._plan.step))

@@ -17,7 +17,8 @@ EVENT_PREFIX = "time_"
 _KIND_OF_COLUMN = {
     **dict.fromkeys(("video", "status", "reason", CLASS_NAME), "text"),
     **dict.fromkeys(
-        ("request_id", "arrival_ns", "num_clips", "label", "attempts", SEQUENCE), "whole numbers"
+        ("request_id", "arrival_ns", "num_clips", "width", "height", "label", "attempts", SEQUENCE),
+        "whole numbers",
     ),
     "is_warmup": "true or false",
     "score": "numbers",

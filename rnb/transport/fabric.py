@@ -177,7 +177,7 @@ class Table(Sink, Protocol):
     shunned: NDArray[np.int32]
     """Of each request: the replica that it failed in last, which leaves it to others; NOBODY: none."""
     outcomes: NDArray[Any]
-    """With the fields status, label, score, num_clips and reason."""
+    """With the fields status, label, score, num_clips, width, height and reason."""
 
     def stamp(self, event: Event) -> Stamp | None:
         """What records the event, of whole requests and of segments; None where the run does not have it."""
@@ -193,6 +193,9 @@ class Table(Sink, Protocol):
 
     def note_rows(self, request_id: int, num_rows: int) -> None:
         """How many rows, clips of a video say, the first step made of a request."""
+
+    def note_size(self, request_id: int, width: int, height: int) -> None:
+        """How large the pictures of a request are, in pixels."""
 
     def column(self, event: Event) -> NDArray[np.int64]:
         """The times of an event."""

@@ -21,7 +21,8 @@ class RequestTable:
     """Timestamps and outcomes of all requests: a row a request, written by whichever process has it.
 
     `times`: int64 (num_requests, len(events)), readings of the clock, 0 = not reached.
-    `outcomes`: a structured array with status, label (-1 = none), score (NaN = none), num_clips and reason.
+    `outcomes`: a structured array with status, label (-1 = none), score (NaN = none), num_clips,
+    width and height (0 = not told) and reason.
     `served_by`: int32 (num_requests, number of TAKEN events, 2), the replica of the step and the worker of
     the replica that took it from the queue, -1 = none. `holders` and `shunned`: int32 (num_requests,), of
     runs that try requests again; see Table. Results that are no ClassAndScore are in a log, in the order in
@@ -95,6 +96,11 @@ class RequestTable:
         """How many rows, clips of a video say, the first step made of a request."""
         self.outcomes["num_clips"][request_id] = num_rows
 
+    def note_size(self, request_id: int, width: int, height: int) -> None:
+        """How large the pictures of a request are, in pixels."""
+        outcome = self.outcomes[request_id]
+        outcome["width"], outcome["height"] = width, height
+
     def finish(self, request_id: int, result: Any) -> None:
         """Keep the result of a request. Raises ValueError for one that cannot be kept."""
         outcome = self.outcomes[request_id]
@@ -146,6 +152,8 @@ _OUTCOME = np.dtype(
         ("label", "i4"),
         ("score", "f4"),
         ("num_clips", "i4"),
+        ("width", "i4"),
+        ("height", "i4"),
         ("reason", f"S{REASON_BYTES}"),
     ]
 )

@@ -221,4 +221,7 @@ def test_a_loader_alone_says_what_it_took(bench: Bench, tmp_path: Path) -> None:
     assert run.status in ENDED_WELL, run.err
     assert run.folder is not None
     told = {"size": [120, 90], "resized": [85, 64], "crop": [14, 8, 56, 48], "mirrored": False}
-    assert read(run.folder).results == dict.fromkeys(range(6), told)
+    kept = read(run.folder)
+    assert kept.results == dict.fromkeys(range(6), told)
+    assert kept.requests["width"].tolist() == [120] * 6
+    assert kept.requests["height"].tolist() == [90] * 6

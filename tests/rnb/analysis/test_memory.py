@@ -131,5 +131,9 @@ def test_what_each_replica_held() -> None:
     assert (first.replica, first.step) == ("step 0.0", "step 0")
     assert (first.held_bytes, first.most_held_bytes, first.peak_bytes) == (21 * MIB, 30 * MIB, 30 * MIB + 5)
     assert first.by_rows == {"<= 1": 30 * MIB + 5, "<= 16": 25 * MIB + 5}
+    assert first.by_pixels == {}
+    sizes = np.array([0, 640 * 480, 640 * 480, 320 * 240, 320 * 240])
+    (sized,) = memory_uses(watched({**table_of(a=a), "num_pixels": sizes}))
+    assert sized.by_pixels == {"<= 131072": 25 * MIB + 5, "<= 524288": 30 * MIB + 5}
     assert second.most_held_bytes == 7
     assert memory_uses(simulate(num_requests=500)) == []

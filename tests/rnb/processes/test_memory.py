@@ -42,7 +42,10 @@ def watched(folder: Path, *steps: dict[str, Any], restart: int = 0, memory: bool
 
 
 def hold_more(log: Log) -> None:
-    watch = MemoryWatch(CPU, log=log, number=3, limit_mb=None)
+    table = LocalFabric().table(num_requests=11, events=())
+    table.note_size(9, 30, 20)
+    table.note_size(10, 40, 20)
+    watch = MemoryWatch(CPU, log=log, number=3, limit_mb=None, outcomes=table.outcomes)
     watch.look(pieces_of(0, None, {7: (), 8: ()}))
     kept = [os.urandom(KEPT_BYTES) for _ in range(NUM_KEPT)]
     watch.look(pieces_of(0, None, {9: (5,), 10: (6,)}))
@@ -56,17 +59,18 @@ def test_a_sample_says_what_the_process_holds_for_itself() -> None:
     process.join(60)
     (first, before), (second, after) = samples_of(log)
     assert (first, second) == (3, 3)
-    assert (before.request_id, before.num_requests, before.num_rows) == (7, 2, 0)
-    assert (after.request_id, after.num_requests, after.num_rows) == (9, 2, 11)
+    assert (before.request_id, before.num_requests, before.num_rows, before.num_pixels) == (7, 2, 0, 0)
+    assert (after.request_id, after.num_requests, after.num_rows, after.num_pixels) == (9, 2, 11, 800)
     assert after.held_bytes - before.held_bytes == pytest.approx(NUM_KEPT * KEPT_BYTES, rel=0.2)
     assert after.peak_bytes >= after.held_bytes
     assert (after.pid, before.at_ns < after.at_ns) == (process.pid, True)
 
 
 def test_more_than_the_limit_is_an_error_that_says_how_much() -> None:
-    MemoryWatch(CPU, log=None, number=0, limit_mb=100_000).look(pieces_of(0, None, {7: ()}))
+    where: dict[str, Any] = {"log": None, "number": 0, "outcomes": None}
+    MemoryWatch(CPU, **where, limit_mb=100_000).look(pieces_of(0, None, {7: ()}))
     with pytest.raises(MemoryLimitExceeded, match=r"^holds \d+ MB after request 7, more than its memory_l"):
-        MemoryWatch(CPU, log=None, number=0, limit_mb=1).look(pieces_of(0, None, {7: ()}))
+        MemoryWatch(CPU, **where, limit_mb=1).look(pieces_of(0, None, {7: ()}))
 
 
 def test_a_step_that_keeps_64_kib_of_each_request_is_named(tmp_path: Path) -> None:
