@@ -47,7 +47,7 @@ demo-images: images
 	--data data/images-tfrecord $(if $(HAS_GPU),,--device cpu)
 
 quick: check data
-	$(SIDE_BY_SIDE) "not processes and not slow and not gpu"
+	$(SIDE_BY_SIDE) "not processes and not networks and not slow and not gpu"
 
 test: check data
 	$(SIDE_BY_SIDE) "not slow and not gpu"
@@ -67,7 +67,7 @@ torture: setup
 	$(BIN)/python -m tests.robustness $(TORTURE)
 
 # Not of the processes that tests start, so the code of runners and clients is run more than it says.
-coverage: setup
+coverage: setup data
 	$(SIDE_BY_SIDE) "not processes and not slow and not gpu" --cov --cov-report=term:skip-covered
 
 setup: $(INSTALLED)

@@ -11,7 +11,7 @@ import torch
 
 from tests.support import odd_videos
 from tests.support.made_once import made_once
-from tests.support.tiers import SLOW, WITH_PROCESSES
+from tests.support.tiers import SLOW, WITH_NETWORKS, WITH_PROCESSES
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,10 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before those that -m leaves out are taken away
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests that start processes, or are slow; with --shuffle, put all into another order."""
+    """Mark tests by what they take (tests/support/tiers.py); with --shuffle, put all into another order."""
     for item in items:
         if "bench" in getattr(item, "fixturenames", ()) or item.nodeid.startswith(WITH_PROCESSES):
             item.add_marker("processes")
+        if item.nodeid.startswith(WITH_NETWORKS):
+            item.add_marker("networks")
         if item.nodeid.startswith(SLOW):
             item.add_marker("slow")
     if (seed := config.getoption("--shuffle")) is not None:

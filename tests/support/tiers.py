@@ -1,6 +1,7 @@
 """Which tests are left to `make test` or to `make test-all`, by how their ids begin."""
 
 WITH_PROCESSES = (
+    "tests/end_to_end/test_endings.py::test_closed_and_full",
     "tests/robustness/test_attacks.py::test_some",
     "tests/robustness/test_engine.py::test_what_happens",
     "tests/rnb/campaigns/test_campaign.py::test_a_run_that_crashes",
@@ -33,6 +34,18 @@ WITH_PROCESSES = (
     "tests/rnb/transport/test_fabric.py::test_all_of_it",
 )
 """Those that start processes for seconds, beside those with the fixture `bench`."""
+
+WITH_NETWORKS = (
+    "tests/models/faces/test_detectors.py::test",
+    "tests/models/faces/test_gallery.py::test_real_faces",
+    "tests/models/faces/test_mtcnn.py::test",
+    "tests/models/faces/test_views.py::test",
+    "tests/models/images/test_resnet.py::test",
+    "tests/models/test_agreement.py::test",
+    "tests/models/test_checkpoint.py::test_whole_and_split",
+    "tests/models/test_execution.py::test",
+)
+"""Those that run whole networks, which take seconds on a CPU."""
 
 SLOW = (
     "tests/end_to_end/test_endings.py::test_a_process_is_killed_in_the_middle[rnb step 1]",
