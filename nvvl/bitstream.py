@@ -139,25 +139,33 @@ def _is_hevc_unreferenced(unit: bytes, top_layer: int) -> bool:
     return kind <= HEVC_LAST_SUBLAYER_NON_REFERENCE and kind % 2 == 0 and hevc_layer(unit) == top_layer
 
 
+def sei_messages(payload: bytes) -> Iterator[tuple[int, int, int]]:
+    """The kind of each message of an SEI unit without its header (H.264 and H.265, 7.3.2.3.1), and where the
+    message begins and ends."""
+    position = 0
+    while position + 2 < len(payload):
+        kind, position = _sei_number(payload, position)
+        size, position = _sei_number(payload, position)
+        yield kind, position, position + size
+        position += size
+
+
 def _recovers_at_once(unit: bytes) -> bool:
     """Whether an SEI unit holds a recovery point with recovery_frame_cnt 0 (H.264, D.1.8): one set bit."""
     if h264_type(unit) != H264_SEI:
         return False
-    position = 1
-    while position + 2 < len(unit):
-        kind, position = _sei_number(unit, position)
-        size, position = _sei_number(unit, position)
+    payload = unit[1:]
+    for kind, position, _ in sei_messages(payload):
         if kind == SEI_RECOVERY_POINT:
-            return position < len(unit) and unit[position] & 0x80 != 0
-        position += size
+            return position < len(payload) and payload[position] & 0x80 != 0
     return False
 
 
-def _sei_number(unit: bytes, position: int) -> tuple[int, int]:
+def _sei_number(payload: bytes, position: int) -> tuple[int, int]:
     value = 0
-    while position < len(unit) and unit[position] == 0xFF:
+    while position < len(payload) and payload[position] == 0xFF:
         value, position = value + 255, position + 1
-    return value + (unit[position] if position < len(unit) else 0), position + 1
+    return value + (payload[position] if position < len(payload) else 0), position + 1
 
 
 def _prefixed_units(data: bytes, length_size: int) -> Iterator[bytes]:

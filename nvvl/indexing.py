@@ -30,6 +30,7 @@ from nvvl.bitstream import (
 )
 from nvvl.errors import DamagedPacket, VideoError
 from nvvl.index import HIDDEN, Packets, StreamInfo, VideoIndex, numbers, stamps
+from nvvl.mp4_index import index_from_tables
 from nvvl.picture import Color, Orientation
 from nvvl.picture_order import is_stored_as_shown
 from nvvl.video_file import VideoFile
@@ -65,10 +66,15 @@ def _cached(file: VideoFile, decode_all: bool) -> VideoIndex:
     key = (*_signature(file.filename), file.conceal, decode_all)
     index = _CACHE.get(key)
     if index is None:
-        file.rewind()
-        index = _read(file, decode_all)
+        index = (None if decode_all else index_from_tables(file.filename)) or _demuxed(file, decode_all)
         _CACHE.put(key, index)
-        file.rewind()  # A decoder that has seen the file must not know more than a fresh one.
+    return index
+
+
+def _demuxed(file: VideoFile, decode_all: bool) -> VideoIndex:
+    file.rewind()
+    index = _read(file, decode_all)
+    file.rewind()  # A decoder that has seen the file must not know more than a fresh one.
     return index
 
 

@@ -37,12 +37,16 @@ class Color:
         because HD and SD video are made so; an undeclared range is the limited one, except in FFmpeg's yuvj
         formats, which exist to say that it is full.
         """
-        matrix = int(frame.colorspace)
+        full_range = int(frame.color_range) == FULL_RANGE or frame.format.name.startswith("yuvj")
+        return cls.declared(int(frame.colorspace), frame.height, full_range=full_range)
+
+    @classmethod
+    def declared(cls, matrix: int, height: int, *, full_range: bool) -> Color | None:
+        """As `of`, for pictures of `height` rows, from the number of the matrix."""
         if matrix in UNDECLARED:
-            matrix = BT709 if frame.height >= HD_HEIGHT else BT601
+            matrix = BT709 if height >= HD_HEIGHT else BT601
         if matrix not in LUMA_WEIGHTS:
             return None
-        full_range = int(frame.color_range) == FULL_RANGE or frame.format.name.startswith("yuvj")
         return cls(*LUMA_WEIGHTS[matrix], full_range=full_range)
 
 

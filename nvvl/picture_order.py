@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from nvvl.bits import Bits
 from nvvl.bitstream import (
     H264_IDR,
     H264_SLICE,
@@ -50,7 +51,7 @@ def is_stored_as_shown(codec: str, parameter_sets: Units, packets: Iterable[Unit
 
     False where it cannot be told.
     """
-    order: _H264Order | _HevcOrder = _H264Order() if codec == "h264" else _HevcOrder()
+    order: H264Order | HevcOrder = H264Order() if codec == "h264" else HevcOrder()
     last = None
     try:
         order.learn(parameter_sets)
@@ -65,21 +66,23 @@ def is_stored_as_shown(codec: str, parameter_sets: Units, packets: Iterable[Unit
     return True
 
 
-class _H264Order:
+class H264Order:
+    """What the parameter sets say that came so far, and the order of pictures by it."""
+
     def __init__(self) -> None:
-        self._sps: dict[int, _H264Sps] = {}
-        self._sps_of_pps: dict[int, int] = {}
+        self.sps: dict[int, H264Sps] = {}
+        self.sps_of_pps: dict[int, int] = {}
         self._period = self._msb = self._lsb = 0
 
     def learn(self, units: Units) -> None:
         for unit in units:
             kind = h264_type(unit)
             if kind == H264_SPS:
-                number, sps = _h264_sps(_Bits(unit[1:]))
-                self._sps[number] = sps
+                number, sps = _h264_sps(Bits(unit[1:]))
+                self.sps[number] = sps
             elif kind == H264_PPS:
-                bits = _Bits(unit[1:])
-                self._sps_of_pps[bits.ue()] = bits.ue()
+                bits = Bits(unit[1:])
+                self.sps_of_pps[bits.ue()] = bits.ue()
 
     def place(self, units: Units) -> tuple[int, int] | None:
         """(coded video sequence, order in it) of a packet's picture."""
@@ -89,11 +92,11 @@ class _H264Order:
         return None
 
     def _place_of(self, unit: bytes) -> tuple[int, int]:
-        bits = _Bits(unit[1:])
+        bits = Bits(unit[1:])
         is_idr, is_reference = h264_type(unit) == H264_IDR, bool(unit[0] & 0x60)
         bits.ue()  # first_mb_in_slice
         bits.ue()  # slice_type
-        sps = self._sps[self._sps_of_pps[bits.ue()]]
+        sps = self.sps[self.sps_of_pps[bits.ue()]]
         if is_idr:
             self._period, self._msb, self._lsb = self._period + 1, 0, 0
         if sps.lsb_bits == 0:  # Without reordering; what counts is that it comes later.
@@ -105,28 +108,30 @@ class _H264Order:
         if is_idr:
             bits.ue()  # idr_pic_id
         lsb = bits.take(sps.lsb_bits)
-        msb = _msb(lsb, self._lsb, self._msb, 1 << sps.lsb_bits)
+        msb = order_msb(lsb, self._lsb, self._msb, 1 << sps.lsb_bits)
         if is_reference:
             self._msb, self._lsb = msb, lsb
         return self._period, msb + lsb
 
 
-class _HevcOrder:
+class HevcOrder:
+    """As `H264Order`."""
+
     def __init__(self) -> None:
-        self._sps: dict[int, _HevcSps] = {}
-        self._pps: dict[int, _HevcPps] = {}
+        self.sps: dict[int, HevcSps] = {}
+        self.pps: dict[int, HevcPps] = {}
         self._period = self._msb = self._lsb = 0
 
     def learn(self, units: Units) -> None:
         for unit in units:
             kind = hevc_type(unit)
             if kind == HEVC_SPS:
-                number, sps = _hevc_sps(_Bits(unit[2:]))
-                self._sps[number] = sps
+                number, sps = _hevc_sps(Bits(unit[2:]))
+                self.sps[number] = sps
             elif kind == HEVC_PPS:
-                bits = _Bits(unit[2:])
+                bits = Bits(unit[2:])
                 number, sps_number = bits.ue(), bits.ue()
-                self._pps[number] = _HevcPps(sps_number, bits.take(2) & 1, bits.take(3))
+                self.pps[number] = HevcPps(sps_number, bits.take(2) & 1, bits.take(3))
 
     def place(self, units: Units) -> tuple[int, int] | None:
         """(coded video sequence, order in it) of a packet's picture."""
@@ -136,13 +141,13 @@ class _HevcOrder:
         return None
 
     def _place_of(self, unit: bytes) -> tuple[int, int] | None:
-        bits, kind, layer = _Bits(unit[2:]), hevc_type(unit), hevc_layer(unit)
+        bits, kind, layer = Bits(unit[2:]), hevc_type(unit), hevc_layer(unit)
         is_first_slice, is_irap = bits.take(1), HEVC_FIRST_IRAP <= kind <= HEVC_LAST_RESERVED_IRAP
         if not is_first_slice:
             raise UnknownOrder
         bits.skip(is_irap)  # no_output_of_prior_pics_flag
-        pps = self._pps[bits.ue()]
-        sps = self._sps[pps.sps]
+        pps = self.pps[bits.ue()]
+        sps = self.sps[pps.sps]
         bits.skip(pps.extra_bits)
         bits.ue()  # slice_type
         if pps.has_output_flag and not bits.take(1):
@@ -153,7 +158,7 @@ class _HevcOrder:
         if starts_anew:
             self._period, msb = self._period + 1, 0
         else:
-            msb = _msb(lsb, self._lsb, self._msb, 1 << sps.lsb_bits)
+            msb = order_msb(lsb, self._lsb, self._msb, 1 << sps.lsb_bits)
         if (
             layer == 0
             and kind not in HEVC_LEADING
@@ -163,7 +168,7 @@ class _HevcOrder:
         return self._period, msb + lsb
 
 
-def _msb(lsb: int, last_lsb: int, last_msb: int, modulus: int) -> int:
+def order_msb(lsb: int, last_lsb: int, last_msb: int, modulus: int) -> int:
     """The high part of an order count, whose low part counts round and round."""
     if lsb < last_lsb and last_lsb - lsb >= modulus // 2:
         return last_msb + modulus
@@ -173,7 +178,7 @@ def _msb(lsb: int, last_lsb: int, last_msb: int, modulus: int) -> int:
 
 
 @dataclass(frozen=True)
-class _H264Sps:
+class H264Sps:
     """`lsb_bits` is 0 where pictures are always shown as they are stored."""
 
     frame_num_bits: int
@@ -182,7 +187,7 @@ class _H264Sps:
     separate_planes: int
 
 
-def _h264_sps(bits: _Bits) -> tuple[int, _H264Sps]:
+def _h264_sps(bits: Bits) -> tuple[int, H264Sps]:
     profile = bits.take(8)
     bits.skip(16)
     number, separate_planes = bits.ue(), 0
@@ -205,10 +210,10 @@ def _h264_sps(bits: _Bits) -> tuple[int, _H264Sps]:
     bits.skip(1)
     bits.ue()
     bits.ue()
-    return number, _H264Sps(frame_num_bits, lsb_bits, bits.take(1), separate_planes)
+    return number, H264Sps(frame_num_bits, lsb_bits, bits.take(1), separate_planes)
 
 
-def _skip_scaling_list(bits: _Bits, size: int) -> None:
+def _skip_scaling_list(bits: Bits, size: int) -> None:
     last = following = 8
     for _ in range(size):
         if following:
@@ -217,19 +222,19 @@ def _skip_scaling_list(bits: _Bits, size: int) -> None:
 
 
 @dataclass(frozen=True)
-class _HevcSps:
+class HevcSps:
     lsb_bits: int
     separate_planes: int
 
 
 @dataclass(frozen=True)
-class _HevcPps:
+class HevcPps:
     sps: int
     has_output_flag: int
     extra_bits: int
 
 
-def _hevc_sps(bits: _Bits) -> tuple[int, _HevcSps]:
+def _hevc_sps(bits: Bits) -> tuple[int, HevcSps]:
     bits.skip(4)
     num_lower_layers = bits.take(3)
     bits.skip(1 + HEVC_PROFILE_BITS + HEVC_LEVEL_BITS)
@@ -247,32 +252,4 @@ def _hevc_sps(bits: _Bits) -> tuple[int, _HevcSps]:
             bits.ue()
     bits.ue()
     bits.ue()
-    return number, _HevcSps(bits.ue() + 4, separate_planes)
-
-
-class _Bits:
-    """Reads a unit bit by bit; EOFError at its end."""
-
-    def __init__(self, data: bytes) -> None:
-        data = data.replace(b"\x00\x00\x03", b"\x00\x00")
-        self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
-
-    def take(self, count: int) -> int:
-        self.skip(count)
-        return self._value >> self._left & ((1 << count) - 1)
-
-    def skip(self, count: int) -> None:
-        self._left -= count
-        if self._left < 0:
-            raise EOFError
-
-    def ue(self) -> int:
-        """An Exp-Golomb number (H.264, 9.1)."""
-        num_zeros = 0
-        while not self.take(1):
-            num_zeros += 1
-        return (1 << num_zeros) - 1 + self.take(num_zeros)
-
-    def se(self) -> int:
-        number = self.ue()
-        return (number + 1) // 2 if number % 2 else -(number // 2)
+    return number, HevcSps(bits.ue() + 4, separate_planes)
