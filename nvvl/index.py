@@ -6,6 +6,7 @@ A frame's index is its place in a full sequential decode. `nvvl.indexing` finds 
 from __future__ import annotations
 
 import bisect
+import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from nvvl.picture import Color, Orientation
 
 HIDDEN = -1
 NO_STAMP = -(2**63)
+# Of an index besides its columns: objects, names, parameter sets, and its place in a cache.
+FIXED_BYTES = 3000
 # Draining and refilling the decoder at a jump costs about as much as decoding this many packets.
 MIN_PACKETS_SAVED = 4
 
@@ -107,9 +110,10 @@ class VideoIndex:
     @property
     def num_bytes(self) -> int:
         """About how much memory it takes."""
-        table, packets = (self.order, self.frame_of_packet, self.packet_of_frame), self.packets
-        columns = [*table, self.unreferenced, packets.pts, packets.dts, packets.positions, packets.sizes]
-        return sum(len(column) * getattr(column, "itemsize", 1) for column in columns)
+        packets, frames = self.packets, (self.order, self.frame_of_packet, self.packet_of_frame)
+        others = (self.unreferenced, self.starts, self.damage)
+        columns = (*frames, *others, packets.pts, packets.dts, packets.positions, packets.sizes)
+        return FIXED_BYTES + sum(map(sys.getsizeof, {id(column): column for column in columns}.values()))
 
     def plan(self, frames: Iterable[int]) -> list[Run]:
         """The fewest packets, in order, that give these frames exactly."""

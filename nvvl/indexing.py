@@ -11,10 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import mmap
-import os
 import statistics
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -30,6 +27,7 @@ from nvvl.bitstream import (
 )
 from nvvl.errors import DamagedPacket, VideoError
 from nvvl.index import HIDDEN, Packets, StreamInfo, VideoIndex, numbers, stamps
+from nvvl.index_cache import IndexCache, IndexFolder, IndexKey
 from nvvl.mp4_index import index_from_tables
 from nvvl.picture import Color, Orientation
 from nvvl.picture_order import is_stored_as_shown
@@ -39,36 +37,57 @@ from nvvl.video_file import VideoFile
 PLAIN_CODECS = ("h264", "hevc", "vp9", "av1")
 NAL_CODECS = ("h264", "hevc")
 MAX_CACHED_BYTES = 64 << 20
+_CACHE = IndexCache(MAX_CACHED_BYTES)
 # A transport stream's demuxer notices that a piece is missing before the parser has given out the packet.
 GAP_REACH = 2
 # Usual steps of the clock in what is still no jump: some encoders leave frames out.
 MAX_STEPS = 10
 
 
-def index_of(file: VideoFile) -> VideoIndex:
-    """The index of an open file, from the cache where the file has not changed. Leaves the file anywhere.
+def index_of(file: VideoFile, folder: IndexFolder | None = None) -> VideoIndex:
+    """The index of an open file, from memory, or from a folder, where the file has not changed. Leaves the
+    file anywhere.
 
     Raises:
         VideoError: the file is truncated, or nothing in it can be decoded.
     """
-    return _cached(file, decode_all=False)
+    return _kept(file, folder, decode_all=False)
 
 
-def whole_index_of(file: VideoFile) -> VideoIndex:
+def whole_index_of(file: VideoFile, folder: IndexFolder | None = None) -> VideoIndex:
     """As `index_of`, but the whole file was decoded for it, and its only start is the beginning.
 
     That is the last word: what it misses, no player shows.
     """
-    return replace(_cached(file, decode_all=True), starts=numbers([0]))
+    return replace(_kept(file, folder, decode_all=True), starts=numbers([0]))
 
 
-def _cached(file: VideoFile, decode_all: bool) -> VideoIndex:
-    key = (*_signature(file.filename), file.conceal, decode_all)
+def forget_indexes() -> None:
+    """Forget those in memory, of all files."""
+    _CACHE.clear()
+
+
+def _kept(file: VideoFile, folder: IndexFolder | None, *, decode_all: bool) -> VideoIndex:
+    key = IndexKey.of(file.filename, conceal=file.conceal, decode_all=decode_all)
     index = _CACHE.get(key)
     if index is None:
-        index = (None if decode_all else index_from_tables(file.filename)) or _demuxed(file, decode_all)
+        index = _made(file, decode_all) if folder is None else _filed(file, folder, key)
         _CACHE.put(key, index)
     return index
+
+
+def _filed(file: VideoFile, folder: IndexFolder, key: IndexKey) -> VideoIndex:
+    index = folder.get(key)
+    if index is not None:
+        return replace(index, filename=file.filename)
+    index = _made(file, key.decode_all)
+    folder.put(key, index)
+    return index
+
+
+def _made(file: VideoFile, decode_all: bool) -> VideoIndex:
+    index = None if decode_all else index_from_tables(file.filename)
+    return _demuxed(file, decode_all) if index is None else index
 
 
 def _demuxed(file: VideoFile, decode_all: bool) -> VideoIndex:
@@ -355,40 +374,3 @@ def _inverse(packets: Sequence[int], num_packets: int) -> Sequence[int]:
     for place, packet in enumerate(packets):
         places[packet] = place
     return places
-
-
-Signature = tuple[str, int, int]
-
-
-def _signature(filename: str) -> Signature:
-    try:
-        status = os.stat(filename)
-    except OSError as error:
-        raise VideoError(filename, f"cannot be opened: {error.strerror}") from error
-    return os.path.abspath(filename), status.st_size, status.st_mtime_ns
-
-
-class _Cache:
-    """The indexes used last, shared by all threads of the process, up to a number of bytes."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._indexes: OrderedDict[tuple[object, ...], VideoIndex] = OrderedDict()
-        self._lock = threading.Lock()
-        self._max_bytes, self._num_bytes = max_bytes, 0
-
-    def get(self, key: tuple[object, ...]) -> VideoIndex | None:
-        with self._lock:
-            if key in self._indexes:
-                self._indexes.move_to_end(key)
-            return self._indexes.get(key)
-
-    def put(self, key: tuple[object, ...], index: VideoIndex) -> None:
-        with self._lock:
-            if key not in self._indexes:
-                self._indexes[key] = index
-                self._num_bytes += index.num_bytes
-            while self._num_bytes > self._max_bytes and len(self._indexes) > 1:
-                self._num_bytes -= self._indexes.popitem(last=False)[1].num_bytes
-
-
-_CACHE = _Cache(MAX_CACHED_BYTES)

@@ -166,6 +166,8 @@ def _rounds(content: Bytes, begins: Numbers, ends: Numbers) -> Iterator[tuple[Nu
     """(packet, begin, size) of the first units of all packets, then of the second ones, and so on."""
     packets = np.arange(len(begins))
     for _ in range(MAX_UNITS):
+        if (begins + LENGTH_SIZE >= ends).any():
+            raise OddFile
         lengths = content[begins[:, None] + np.arange(LENGTH_SIZE)].view(">u4")[:, 0].astype(np.int64)
         begins = begins + LENGTH_SIZE
         if (lengths <= 1).any() or (begins + lengths > ends).any():
@@ -176,6 +178,4 @@ def _rounds(content: Bytes, begins: Numbers, ends: Numbers) -> Iterator[tuple[Nu
         packets, begins, ends = packets[goes_on], begins[goes_on], ends[goes_on]
         if len(packets) == 0:
             return
-        if (begins + LENGTH_SIZE >= ends).any():
-            raise OddFile
     raise OddFile

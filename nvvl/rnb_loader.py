@@ -16,6 +16,7 @@ from nvvl import backends
 from nvvl.clips import Clips, MissingFrames
 from nvvl.errors import VideoError
 from nvvl.index import VideoIndex
+from nvvl.index_cache import IndexFolder
 from nvvl.indexing import index_of, whole_index_of
 from nvvl.pace import Pace, clips_from, num_counting
 from nvvl.sampler import AllSampler, Sampler
@@ -44,6 +45,7 @@ class RnBLoader:
         frame_step, frame_rate: what a clip has: every `frame_step`-th frame, or so many frames a second. The
             sampler sees the video as if it had no others.
         max_pixels: refuse videos with larger pictures.
+        index_cache: a folder in which the indexes of files are kept.
 
     Raises:
         ValueError, ImportError: an option cannot be had, in one line.
@@ -66,6 +68,7 @@ class RnBLoader:
         frame_step: int = 1,
         frame_rate: float | None = None,
         max_pixels: int | None = None,
+        index_cache: str | None = None,
     ) -> None:
         self.width, self.height = width, height
         self.consecutive_frames = consecutive_frames
@@ -74,6 +77,7 @@ class RnBLoader:
         self.notes: tuple[str, ...] = ()
         self.size = 0, 0
         self._pace = Pace(frame_step, frame_rate)
+        self._index_folder = None if index_cache is None else IndexFolder(index_cache)
         window = Window.centred(width, height, resize)
         self._conceal, self._max_pixels = conceal, max_pixels
         self._backend = backends.choose(backend, self.device, window, conceal=conceal)
@@ -91,7 +95,7 @@ class RnBLoader:
             VideoError: the file cannot be used. The loader goes on with the next one.
         """
         with self._open(filename) as file:
-            index = index_of(file)
+            index = index_of(file, self._index_folder)
             self._check_size(index)
             self._loaded.append((file.filename, self._sample(index)))
 
@@ -113,7 +117,7 @@ class RnBLoader:
         shape = (len(frames), self.consecutive_frames, 3, self.height, self.width)
         clips = torch.empty(shape, dtype=torch.float32, device=self.device)
         with self._open(filename) as file:
-            self._decode(file, index_of(file), frames, clips.transpose(1, 2))
+            self._decode(file, index_of(file, self._index_folder), frames, clips.transpose(1, 2))
         return clips
 
     def decode_into(self, filename: str | os.PathLike[str], out: Tensor) -> int:
@@ -132,7 +136,7 @@ class RnBLoader:
         """
         self._check_out(out)
         with self._open(filename) as file:
-            index = index_of(file)
+            index = index_of(file, self._index_folder)
             self._check_size(index)
             clips = self._sample(index)
             if len(clips) > len(out):
@@ -197,7 +201,7 @@ class RnBLoader:
         self, file: VideoFile, clips: Clips, out: Tensor, missing: MissingFrames
     ) -> int:
         """Before a file is called damaged: an intact one gives all its frames when it is played."""
-        index = whole_index_of(file)
+        index = whole_index_of(file, self._index_folder)
         try:
             if index.is_damaged or max(map(max, clips)) >= index.num_frames:
                 raise missing

@@ -24,6 +24,7 @@ from models.r2p1d.options import (
 )
 from models.r2p1d.weights import bare_part, build_part
 from nvvl import RnBLoader, VideoError, backends
+from nvvl.index_cache import IndexFolder
 from rnb.contract import (
     NO_CLASS,
     Batch,
@@ -86,6 +87,7 @@ class R2P1DLoader(Step):
             frame_step=options.frame_step,
             frame_rate=options.frame_rate,
             max_pixels=options.max_pixels,
+            index_cache=options.index_cache,
         )
         (clips,) = self.output(options, ())
         self._frames = torch.empty(clips.shape, dtype=getattr(torch, clips.dtype), device=device)
@@ -100,6 +102,8 @@ class R2P1DLoader(Step):
             backends.check(options.backend, device.type)
         except ImportError as error:
             raise ValueError(str(error)) from None
+        if options.index_cache is not None:
+            IndexFolder(options.index_cache)
 
     @classmethod
     def default_workers(cls, options: Any, device: Device) -> int:

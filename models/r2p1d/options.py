@@ -87,6 +87,8 @@ class FrameOptions(PresetOptions):
     """What decodes; see nvvl.RnBLoader."""
     max_pixels: Count | None = None
     """Requests whose video has larger pictures fail."""
+    index_cache: str | None = None
+    """A folder in which indexes of videos are kept from run to run."""
     conceal: bool = False
     """Take frames that a decoder made up in part because the file is damaged; such requests get a remark."""
 

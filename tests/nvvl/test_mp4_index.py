@@ -12,6 +12,7 @@ import pytest
 from nvvl import indexing
 from nvvl.errors import VideoError
 from nvvl.index import VideoIndex
+from nvvl.index_cache import IndexCache
 from nvvl.mp4_index import index_from_tables
 from nvvl.video_file import VideoFile
 from tests.support import mp4_files, odd_videos
@@ -119,7 +120,7 @@ def test_other_files_have_none(odd_files: dict[str, Path], tmp_path: Path) -> No
 
 def test_an_index_costs_no_demuxing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "a.mp4", num_frames=20)
-    monkeypatch.setattr(indexing, "_CACHE", indexing._Cache(1 << 20))
+    monkeypatch.setattr(indexing, "_CACHE", IndexCache(1 << 20))
     monkeypatch.setattr(VideoFile, "_open", lambda file: pytest.fail("the file was opened with FFmpeg"))
     with VideoFile(str(path)) as file:
         assert indexing.index_of(file).num_frames == 20

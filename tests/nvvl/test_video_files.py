@@ -11,7 +11,7 @@ import av
 import pytest
 
 from nvvl import indexing
-from nvvl.video_file import VideoFile
+from nvvl.index_cache import IndexCache
 from tests.support import video_files
 from tests.support.numbered_videos import NUM_FRAMES, number_in, sequential
 from tests.support.single_frames import SingleFrames, rgb
@@ -77,7 +77,7 @@ def test_a_damaged_file_never_gives_another_frame(
             assert picture == whole[place] or picture not in {*whole, *made_up}, f"frame {place}"
     order = list(range(NUM_FRAMES))
     random.Random(name).shuffle(order)
-    monkeypatch.setattr(indexing, "_CACHE", indexing._Cache(1 << 20))
+    monkeypatch.setattr(indexing, "_CACHE", IndexCache(1 << 20))
     again = SingleFrames()
     anew = {place: again.outcome(path, [place]) for place in order}
     assert [anew[place] for place in range(NUM_FRAMES)] == outcomes, "what came before changes nothing"
@@ -131,16 +131,3 @@ def test_where_a_frame_may_be_missing(
     scan = indexing._Scan(None, pts=clock, dts=clock, sizes=[1] * len(clock), incomplete=gaps, starts=[0])
     shown = [packet for packet in range(len(clock)) if packet not in cut_off]
     assert indexing._num_sure(scan, shown) == num_sure
-
-
-def test_indexes_are_kept_up_to_a_number_of_bytes(folder: Path) -> None:
-    paths = [make(folder) for make in list(INTACT.values())[:4]]
-    indexes = []
-    for path in paths:
-        with VideoFile(str(path)) as file:
-            indexes.append(indexing.index_of(file))
-    assert all(index.num_bytes < 64 * index.num_frames for index in indexes)
-    cache = indexing._Cache(max_bytes=2 * indexes[0].num_bytes)
-    for number, index in enumerate(indexes):
-        cache.put((number,), index)
-    assert [cache.get((number,)) is not None for number in range(4)] == [False, False, True, True]
