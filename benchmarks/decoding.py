@@ -19,8 +19,10 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -61,26 +63,40 @@ def compare(
     backend: str, samples: Sequence[Path], files: Sequence[Path], workers: int, seconds: float, repeats: int
 ) -> None:
     """Measure both kinds of load in turn, and print them."""
-    rates: dict[str, list[float]] = {"different": [], "repeated": []}
+    measured: dict[str, list[Measured]] = {"different": [], "repeated": []}
     for _ in range(repeats):
-        rates["different"].append(measure(backend, samples, files, workers, seconds))
-        rates["repeated"].append(measure(backend, samples, (), workers, seconds))
-    ratio = statistics.median(rates["different"]) / statistics.median(rates["repeated"])
-    for load, figures in rates.items():
-        print(
-            f"{backend}, {workers} workers, {load} files: {', '.join(f'{r:.1f}' for r in figures)} videos/s"
-        )
-    print(f"{backend}, {workers} workers: different files at {ratio:.3f} of the rate of repeated ones")
-    print(
-        json.dumps(
-            {"benchmark": "decoding", "backend": backend, "workers": workers, "rates": rates, "ratio": ratio}
-        )
-    )
+        measured["different"].append(measure(backend, samples, files, workers, seconds))
+        measured["repeated"].append(measure(backend, samples, (), workers, seconds))
+    head = f"{backend}, {workers} workers"
+    for load, figures in measured.items():
+        rates = ", ".join(f"{one.videos_per_s:.1f}" for one in figures)
+        cpu_ms = ", ".join(f"{one.cpu_ms:.1f}" for one in figures)
+        print(f"{head}, {load} files: {rates} videos/s, {cpu_ms} ms of CPU time each")
+    different, repeated = measured["different"], measured["repeated"]
+    ratio = median(one.videos_per_s for one in different) / median(one.videos_per_s for one in repeated)
+    cpu_ratio = median(one.cpu_ms for one in repeated) / median(one.cpu_ms for one in different)
+    print(f"{head}: different files at {ratio:.3f} of the rate of repeated ones; by CPU time {cpu_ratio:.3f}")
+    facts_of = {load: [asdict(one) for one in ones] for load, ones in measured.items()}
+    facts = {"benchmark": "decoding", "backend": backend, "workers": workers, "figures": facts_of}
+    print(json.dumps({**facts, "ratio": ratio, "cpu_ratio": cpu_ratio}))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The rate of all workers together, and the CPU time of a worker's own thread for a video."""
+
+    videos_per_s: float
+    cpu_ms: float
+
+    @classmethod
+    def together(cls, workers: Iterable[Measured]) -> Measured:
+        parts = list(workers)
+        return cls(sum(part.videos_per_s for part in parts), statistics.mean(part.cpu_ms for part in parts))
 
 
 def measure(
     backend: str, samples: Sequence[Path], files: Sequence[Path], workers: int, seconds: float
-) -> float:
+) -> Measured:
     """Videos per second of all workers together, from when all have played the samples; of the different
     `files`, until they are used up, or of the samples again."""
     forget_indexes()
@@ -89,11 +105,11 @@ def measure(
         barrier: Barrier = threading.Barrier(workers)
         run = partial(work, backend, samples, files, seconds, workers, barrier)
         with pool:
-            return float(sum(pool.map(run, range(workers))))
+            return Measured.together(pool.map(run, range(workers)))
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
         run = partial(work, backend, samples, files, seconds, workers, manager.Barrier(workers))
-        return float(sum(pool.map(run, range(workers))))
+        return Measured.together(pool.map(run, range(workers)))
 
 
 def work(
@@ -104,8 +120,8 @@ def work(
     workers: int,
     barrier: Barrier,
     number: int,
-) -> float:
-    """One worker's videos per second."""
+) -> Measured:
+    """What one worker manages."""
     torch.set_num_threads(1)
     device_id = 0 if backend == "nvdec" else None
     device = "cuda" if backend == "nvdec" else "cpu"
@@ -120,8 +136,8 @@ def work(
         return play(loader, own, out, seconds)
 
 
-def play(loader: RnBLoader, paths: Iterable[Path], out: torch.Tensor, seconds: float) -> float:
-    started = time.perf_counter()
+def play(loader: RnBLoader, paths: Iterable[Path], out: torch.Tensor, seconds: float) -> Measured:
+    started, cpu_started = time.perf_counter(), time.thread_time()
     num_videos = 0
     for num_videos, path in enumerate(paths, 1):  # noqa: B007
         loader.decode_into(path, out)
@@ -129,7 +145,8 @@ def play(loader: RnBLoader, paths: Iterable[Path], out: torch.Tensor, seconds: f
             break
     if out.is_cuda:
         torch.cuda.synchronize()
-    return num_videos / (time.perf_counter() - started)
+    cpu_ms = 1000 * (time.thread_time() - cpu_started) / num_videos
+    return Measured(num_videos / (time.perf_counter() - started), cpu_ms)
 
 
 if __name__ == "__main__":

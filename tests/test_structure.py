@@ -14,6 +14,7 @@ SOURCES = ("rnb", "models", "nvvl", "utils")
 
 COVERED_BY = {
     "rnb/analysis/examination.py": "tests/rnb/analysis/test_steady_state.py",
+    "rnb/command_line/check_command.py": "tests/end_to_end/test_command_line.py",
     "rnb/command_line/exit_status.py": "tests/end_to_end/test_command_line.py",
     "models/faces/dlib_build.py": "tests/models/faces/test_detectors.py",
     "models/faces/face.py": "tests/models/faces/test_recognizer.py",
@@ -63,6 +64,7 @@ COVERED_BY = {
     "rnb/command_line/benchmark.py": "tests/end_to_end/test_command_line.py",
     "rnb/command_line/optimize_flags.py": "tests/rnb/command_line/test_optimize.py",
     "rnb/command_line/parser.py": "tests/rnb/command_line/test_flag_errors.py",
+    "rnb/command_line/play_command.py": "tests/rnb/command_line/test_commands.py",
     "rnb/command_line/report.py": "tests/rnb/command_line/test_commands.py",
     "rnb/contract/probe.py": "tests/rnb/observe/test_observer.py",
     "rnb/contract/step.py": "tests/end_to_end/test_pipelines.py",

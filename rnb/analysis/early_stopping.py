@@ -14,8 +14,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.special import bdtr
-
 CONFIDENCE = 0.99
 
 
@@ -71,6 +69,8 @@ def _num_needed(requests_each: float, num_over: int, percentile: float) -> int:
 
 def min_requests(num_over: int, percentile: float, confidence: float = CONFIDENCE) -> int:
     """The fewest requests that prove the percentile's bound when `num_over` of them are over it."""
+    from scipy.special import bdtr  # slow to import, and not needed before a run
+
     share_over = 1 - percentile / 100
     # With so many requests the expected number over the bound is num_over, and the chance about a half.
     too_few = max(num_over, math.floor(num_over / share_over))

@@ -34,7 +34,6 @@ from rnb.analysis.student_t import student_t
 NUM_BATCHES = 10
 MIN_COUNT = 10 * NUM_BATCHES
 """Fewest values for an interval."""
-STUDENT_T = student_t(NUM_BATCHES - 1)
 MIN_EVIDENCE = 12.5
 """Least of Slack.evidence for an interval."""
 MIN_BEYOND = 16.0
@@ -71,7 +70,7 @@ def mean_interval(values: Values, evidence: float = math.inf) -> Interval | None
 
 def half_width(values: Values) -> float:
     """Of the interval of the mean of at least NUM_BATCHES values, if it is symmetrical."""
-    return STUDENT_T * math.sqrt(_variance_of_mean(values))
+    return student_t(NUM_BATCHES - 1) * math.sqrt(_variance_of_mean(values))
 
 
 def percentile_interval(
@@ -86,7 +85,7 @@ def percentile_interval(
         return None
     independent = share * (1 - share) / count
     variance = max(independent, _variance_of_mean(values <= percentile))
-    half = (1 + SHARED_OF_SHARES / evidence) * STUDENT_T * math.sqrt(variance)
+    half = (1 + SHARED_OF_SHARES / evidence) * student_t(NUM_BATCHES - 1) * math.sqrt(variance)
     low_rank = max(1, math.floor((share - half) * count))
     high_rank = math.ceil((share + half) * count) + 1
     return Interval(

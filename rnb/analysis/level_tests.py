@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from rnb.analysis.student_t import student_t
 
 NUM_SPANS = 40
-TREND_LIMIT = student_t(NUM_SPANS - 2, confidence=0.998)
-"""Two parameters are fitted; 0.2 %, two-sided."""
+TREND_CONFIDENCE = 0.998
+"""0.2 %, two-sided."""
 SHIFT_LIMIT = math.sqrt(15.7)
 """One parameter, 15 % trimmed, 0.2 %."""
 TRIMMED_SHARE = 0.15
@@ -75,7 +75,8 @@ def _trend(name: str, values: Series, least: float) -> Change:
     slope = float(at @ values / (at @ at))
     error = math.sqrt(_variance(values - values.mean() - slope * at) / float(at @ at))
     change, error = slope * (count - 1), error * (count - 1)
-    return _change(name, "trend", values, change, error, limit=TREND_LIMIT, least=least, at_s=None)
+    limit = student_t(NUM_SPANS - 2, TREND_CONFIDENCE)  # two parameters are fitted
+    return _change(name, "trend", values, change, error, limit=limit, least=least, at_s=None)
 
 
 def _shift(name: str, values: Series, stretch: Stretch, least: float) -> Change:

@@ -9,11 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rnb.record.run import CLASS_NAME, SEQUENCE
-from rnb.record.tables import EVENTS, KERNEL_WINDOWS, KERNELS, MEMORY, OCCUPANCY, TELEMETRY
+from rnb.record.tables import EVENT_PREFIX, EVENTS, KERNEL_WINDOWS, KERNELS, MEMORY, OCCUPANCY, TELEMETRY
 
 Columns = Mapping[str, pa.ChunkedArray]
-EVENT_PREFIX = "time_"
-"""Of the timestamp columns in requests.parquet; only they have gaps."""
 _KIND_OF_COLUMN = {
     **dict.fromkeys(("video", "status", "reason", CLASS_NAME), "text"),
     **dict.fromkeys(

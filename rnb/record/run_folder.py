@@ -11,6 +11,8 @@ results.jsonl         a line a request, of results that are no classes
 schedule.csv          when each request was to arrive, in ns from the start
 summary.json          the statistics that the run printed, versioned
 
+PyArrow is imported where it is needed: it takes as long as all that a run needs before it starts.
+
 requests.parquet is written first, as it is what a run is for, and run.json last: a folder that has run.json
 can be read.
 """
@@ -28,18 +30,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from rnb.contract.events import Event
 from rnb.contract.termination import UsageError
 from rnb.record import seed_format
-from rnb.record.columns import EVENT_PREFIX, check_requests, check_table
 from rnb.record.meta import SCHEMA_VERSION, RunMeta
 from rnb.record.results import read_results, write_results
 from rnb.record.run import Run, Table, Times
+from rnb.record.tables import EVENT_PREFIX
 
 REQUEST_COLUMNS = (
     "request_id", "video", "arrival_ns", "is_warmup", "status", "reason", "num_clips", "label", "score"
@@ -166,6 +166,8 @@ def _config_copy_name(name: str) -> str:
 
 def _write_whole(path: Path, writer: Writer) -> None:
     """Write a file so that a reader sees all of it or nothing, and no half stays. Raises RunFolderError."""
+    import pyarrow as pa
+
     unfinished = path.with_name(path.name + ".partial")
     try:
         writer(unfinished)
@@ -188,6 +190,8 @@ def _json(value: Any) -> str:
 
 
 def _write_requests(times: Mapping[Event, Times], requests: Table, path: Path) -> None:
+    import pyarrow as pa
+
     columns: dict[str, Any] = {name: pa.array(values) for name, values in requests.items()}
     for event, column in times.items():
         columns[EVENT_PREFIX + event.name] = pa.array(column, mask=column == 0)
@@ -195,10 +199,15 @@ def _write_requests(times: Mapping[Event, Times], requests: Table, path: Path) -
 
 
 def _write_table(table: Table, path: Path) -> None:
+    import pyarrow as pa
+
     _write_columns({name: pa.array(values) for name, values in table.items()}, path)
 
 
 def _write_columns(columns: Mapping[str, Any], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     with path.open("wb") as file:  # Arrow would take a path for a URI
         pq.write_table(pa.table(columns), file)
 
@@ -233,6 +242,8 @@ def read_schedule(folder: Path) -> tuple[dict[str, Any], NDArray[np.int64], list
 
 def read(folder: str | Path) -> Run:
     """Read a run folder, RnB's or snuspl/rnb's. Raises RunFolderError for what is neither."""
+    import pyarrow as pa
+
     folder = Path(folder)
     if not folder.is_dir():
         raise RunFolderError(f"{folder}: not a folder")
@@ -259,6 +270,8 @@ def _reason(error: Exception) -> str:
 
 
 def _read_run(folder: Path) -> Run:
+    from rnb.record.columns import check_requests
+
     meta = _read_meta(folder)
     columns = _columns(folder / REQUESTS)
     for name in (*REQUEST_COLUMNS, *(EVENT_PREFIX + event.name for event in meta.events)):
@@ -283,12 +296,16 @@ def _read_run(folder: Path) -> Run:
 
 
 def _table(path: Path) -> Table:
+    from rnb.record.columns import check_table
+
     columns = _columns(path)
     check_table(path.stem, columns)
     return {name: column.to_numpy() for name, column in columns.items()}
 
 
 def _columns(path: Path) -> dict[str, Any]:
+    import pyarrow.parquet as pq
+
     with path.open("rb") as file:
         table = pq.read_table(file)
     return {name: table[name] for name in table.column_names}

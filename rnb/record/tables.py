@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+EVENT_PREFIX = "time_"
+"""Of the timestamp columns in requests.parquet; only they have gaps."""
 TELEMETRY = "telemetry"
 """What GPUs and CPUs did: time_ns, then 'cpu.percent', 'gpu0.power_w', 'process.step 0.1.cpu_percent', …"""
 OCCUPANCY = "occupancy"

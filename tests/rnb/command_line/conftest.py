@@ -11,7 +11,7 @@ import pytest
 
 from rnb.campaigns.early_end import EarlyEnd
 from rnb.campaigns.outcome import Outcome
-from rnb.command_line import benchmark, commands
+from rnb.command_line import benchmark, play_command
 from rnb.observe.observer import Observer
 from rnb.show import console
 from rnb.spec import RunSpec
@@ -35,7 +35,7 @@ def player(monkeypatch: pytest.MonkeyPatch) -> SimulatedPlayer:
         ending = next((one for one in observers if isinstance(one, EarlyEnd)), None)
         return found(spec, logs, ending)
 
-    monkeypatch.setattr(commands, "play_and_judge", play)
+    monkeypatch.setattr(play_command, "play_and_judge", play)
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rnb.campaigns.outcome import Outcome
-from rnb.command_line import commands, report
+from rnb.command_line import play_command, report
 from rnb.command_line.exit_status import EXIT_FAILED
 from rnb.record.run_folder import read
 from rnb.show.page.page import PageError
@@ -106,7 +106,7 @@ def test_of_several_runs_what_goes_wrong_is_shown_only_where_one_fails(
         outcome.run.traceback = "" if outcome.is_success else "Traceback: there"
         return outcome
 
-    monkeypatch.setattr(commands, "play_and_judge", play)
+    monkeypatch.setattr(play_command, "play_and_judge", play)
     assert command("--repeat", "3", "-v", "300", "-mi", "5") == 1
     assert command.err.splitlines() == [
         "a warning of run 2",
@@ -132,6 +132,6 @@ def test_ctrl_c_between_two_runs(monkeypatch: pytest.MonkeyPatch, command: Any) 
     def interrupt(*_: Any, **__: Any) -> Outcome:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "play_and_judge", interrupt)
+    monkeypatch.setattr(play_command, "play_and_judge", interrupt)
     assert command("--repeat", "2") == EXIT_FAILED
     assert command.err == "benchmark.py: interrupted\n"

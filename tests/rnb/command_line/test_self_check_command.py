@@ -11,13 +11,13 @@ import pytest
 
 from rnb.campaigns.campaign import Player
 from rnb.campaigns.self_check import CASES, SelfCheckError
-from rnb.command_line import benchmark, commands
+from rnb.command_line import benchmark, self_check_command
 from tests.support.running import ROOT
 
 
 @pytest.mark.parametrize("status", [0, 3])
 def test_the_exit_status(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "self_check", lambda logs, player: status)
+    monkeypatch.setattr(self_check_command, "self_check", lambda logs, player: status)
     assert benchmark.main(["--self-check"]) == status
 
 
@@ -25,7 +25,7 @@ def test_a_run_that_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     def fail(logs: str, player: Player) -> int:
         raise SelfCheckError("M/D/1: step 0.0 was killed")
 
-    monkeypatch.setattr(commands, "self_check", fail)
+    monkeypatch.setattr(self_check_command, "self_check", fail)
     assert benchmark.main(["--self-check"]) == 1
     assert capsys.readouterr().err == "benchmark.py: M/D/1: step 0.0 was killed\n"
 

@@ -1,0 +1,55 @@
+"""What a command imports before it is needed is what it starts slower by."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.running import ROOT
+
+SLOW_PACKAGES = ("torch", "pandas", "scipy", "pyarrow", "av", "cv2")
+"""Each takes 0.1 s and more."""
+
+AS_CHECKED = """
+import sys
+from rnb.command_line import benchmark
+status = benchmark.main(["-c", "config/empty.json", "--check", "--quiet"])
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+sys.exit(status)
+"""
+AS_STARTED = """
+import sys
+import rnb.command_line.benchmark, rnb.command_line.play_command, rnb.play
+from rnb.play import CHILD_MODULES
+for name in CHILD_MODULES:
+    __import__(name)
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+PARTS = """
+import sys
+import rnb.command_line.benchmark, rnb.command_line.check_command
+print(*sorted(name for name in sys.modules if name.startswith("rnb.")))
+"""
+
+
+def printed(code: str) -> set[str]:
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=True)
+    return set(result.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("code", [AS_CHECKED, AS_STARTED], ids=["check", "start"])
+def test_packages_that_wait(code: str) -> None:
+    imported = printed(code)
+    assert "rnb" in imported
+    assert "numpy" in imported
+    assert not imported & {*SLOW_PACKAGES}
+
+
+def test_a_check_needs_nothing_that_plays_or_draws() -> None:
+    imported = printed(PARTS)
+    assert "rnb.pipeline.plan" in imported
+    for part in ("rnb.play", "rnb.processes.runner", "rnb.campaigns.", "rnb.analysis.", "rnb.show.page.page"):
+        assert not [name for name in imported if name.startswith(part)], part
