@@ -32,13 +32,13 @@ class Damage:
         Returns:
             How many of them may pass.
         """
-        suspects = [frame for frame in places.of_frame if self._is_suspect(frame)]
+        suspects = [frame for frame in places.of_frame if self.is_suspect(frame)]
         if self._conceal:
             return len(suspects)
         places.forget(suspects)
         return 0
 
-    def _is_suspect(self, frame: int) -> bool:
+    def is_suspect(self, frame: int) -> bool:
         """Whether damage is in the frame or what it may refer to, or has made it open which frame it is."""
         index = self._index
         if frame >= index.num_sure:

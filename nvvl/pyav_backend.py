@@ -73,11 +73,16 @@ def frames_of(
     When all have come, `damage` knows which of them not to trust.
     """
     for run in index.plan(wanted):
-        for number, frame in _numbered(index, _decoded(file, index, run, damage)):
-            if number in run.frames:
-                yield number, frame
-            if index.counted and number == max(run.frames):
-                break
+        yield from frames_of_run(file, index, run, damage)
+
+
+def frames_of_run(file: VideoFile, index: VideoIndex, run: Run, damage: Damage) -> Iterator[tuple[int, Any]]:
+    """As `frames_of`, those of one run, in the order of display; each is decoded when it is asked for."""
+    for number, frame in _numbered(index, _decoded(file, index, run, damage)):
+        if number in run.frames:
+            yield number, frame
+        if index.counted and number == max(run.frames):
+            break
 
 
 def _decoded(file: VideoFile, index: VideoIndex, run: Run, damage: Damage) -> Iterator[Any]:

@@ -311,6 +311,7 @@ class _Playing:
         )
 
     def _runner_task(self, replica: ReplicaPlan, line: ControlLine) -> RunnerTask:
+        max_lateness = self.spec.limits.max_lateness
         around = Surroundings(
             plan=replica,
             stop=self.fabric.stop,
@@ -320,6 +321,7 @@ class _Playing:
             in_pools={pool: self._pools[pool] for pool in replica.in_pools},
             out_pool=None if replica.out_pool is None else self._pools[replica.out_pool],
             batch_timeout_ms=self.spec.placement.batch_timeout_ms,
+            max_lateness_ns=None if max_lateness is None else int(max_lateness * 1e6),
             poll_s=self._poll_s,
             num_threads=_threads_per_worker(self.plan),
             context=self._context(replica),

@@ -45,6 +45,8 @@ class Limits:
     max_failures: int = 0
     retries: int | None = None
     restart: int = 0
+    max_lateness: float | None = None
+    """Of live streams, in ms: a request that a replica gets later than that is dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +142,8 @@ def plan_of(spec: RunSpec, *, num_requests: int) -> Plan:
         _check_jobs(spec, plan, most_segments)
     check_sharing(plan, spec.placement.mps)
     stateful = [one.name for one in plan.step_types if one.stateful]
-    if stateful and spec.load.sequences is None:
-        raise UsageError(f"{stateful[0]} keeps a state for each sequence: say --sequences N")
+    if stateful and not spec.load.has_sequences:
+        raise UsageError(f"{stateful[0]} keeps a state for each sequence: say --sequences N, or --streams N")
     return plan
 
 
@@ -156,7 +158,7 @@ def _check_jobs(spec: RunSpec, plan: Plan, most_segments: int) -> None:
         why = "cannot be tried again, nor its replicas replaced"
         flags = "leave out --retries, --restart and recycle_after"
         raise ConfigError("num_segments", f"a request in segments {why}: {flags}")
-    if spec.load.sequences is not None and spec.limits.retries is not None:
+    if spec.load.has_sequences and spec.limits.retries is not None:
         raise UsageError("--retries: a request of a sequence that is tried again would come out of order")
     for replica in plan.replicas:
         if replica.recycle_after and plan.step_types[replica.step].stateful:

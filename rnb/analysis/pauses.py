@@ -108,7 +108,7 @@ def _of_completions(run: Run, stretch: Stretch) -> Pauses | None:
 def _between_completions(run: Run, stretch: Stretch) -> tuple[Values, Values]:
     """Start and length of each time from one end of a request to the next for which one was there."""
     origin_ns = run.window_ns[0]
-    ends_s = np.unique((run.ends_ns[run.ended_as("finished", "failed")] - origin_ns) / 1e9)
+    ends_s = np.unique((run.ends_ns[run.ended_as("finished", "failed", "dropped")] - origin_ns) / 1e9)
     before_s = np.maximum(np.concatenate([[stretch[0]], ends_s[:-1]]), stretch[0])
     due_s = np.append(np.sort((run.due_ns - origin_ns) / 1e9), np.inf)
     is_empty = in_system(run).at(before_s) <= 0

@@ -69,7 +69,7 @@ def puts_before(run: Run, step: int) -> list[Times]:
 def in_system(run: Run, *, only_measured: bool = False) -> Population:
     """Who is due and not done, but for refused requests; seconds from the start of the measured phase."""
     counts = ~run.ended_as("refused") & (run.is_measured | (not only_measured))
-    is_done = run.ended_as("finished", "failed")
+    is_done = run.ended_as("finished", "failed", "dropped")
     came_ns, left_ns = np.where(counts, run.due_ns, 0), np.where(is_done, run.ends_ns, 0)
     return _population(came_ns, left_ns, run.window_ns[0])
 

@@ -59,6 +59,8 @@ class Summary:
     num_sent: int
     num_refused: int
     num_failed: int
+    num_dropped: int
+    """Of live streams: they came too late."""
     num_finished: int
     seconds: float
     videos_per_s: float
@@ -112,6 +114,7 @@ def summarize(run: Run, step_names: Sequence[str] | None = None) -> Summary:
         num_sent=int(np.count_nonzero(sent[is_measured])),
         num_refused=int(np.count_nonzero(is_measured & run.ended_as("refused"))),
         num_failed=int(np.count_nonzero(is_measured & run.ended_as("failed"))),
+        num_dropped=int(np.count_nonzero(is_measured & run.ended_as("dropped"))),
         num_finished=int(np.count_nonzero(is_finished)),
         seconds=seconds,
         videos_per_s=float(np.count_nonzero(is_finished)) / seconds if seconds > 0 else 0.0,

@@ -82,8 +82,13 @@ def peak_search(campaign: Campaign, on_probe: Callable[[ProbeResult], None]) -> 
 
 def _probe(campaign: Campaign, rate_per_s: float, *, is_short: bool, number: int) -> ProbeResult:
     """A run at a rate. Each has a seed of its own, so that they err independently of each other."""
-    interval_ms = float(f"{1e3 / rate_per_s:.6g}")
+    load, interval_ms = campaign.spec.load, float(f"{1e3 / rate_per_s:.6g}")
+    streams = load.live and load.live.at_rate(rate_per_s, load.clients)
+    if streams is not None:
+        interval_ms = streams.interval_ms
     spec = _probe_spec(campaign.spec, interval_ms, is_short=is_short, number=number)
+    if streams is not None:
+        spec = spec.with_load(streams=streams.num)
     num_requests = _num_requests(spec)
     assert spec.limits.slo is not None
     share = share_over(spec)

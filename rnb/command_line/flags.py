@@ -13,6 +13,7 @@ from rnb.command_line.parser import Parser
 from rnb.contract.fault import Fault
 from rnb.load.arrivals import PROCESSES, Ramp
 from rnb.load.load import REPLAYED, Load
+from rnb.load.streams import Streams
 from rnb.load.videos import DEFAULT_FOLDER, EXTENSIONS
 from rnb.show.page.destination import FILE_NAME, page_path
 from rnb.show.trace import MOST_REQUESTS
@@ -102,6 +103,10 @@ _RULES_OUT = {
     "arrivals_file": ("it says when requests arrive", ("mean_interval_ms", "burstiness", "ramp")),
     "ramp": ("it sets the rate", ("mean_interval_ms",)),
     "duration": ("it says how many requests there are", ("videos",)),
+    "streams": (
+        "it says when requests arrive",
+        ("mean_interval_ms", "arrivals", "ramp", "replay", "sequences", "sequence_length"),
+    ),
     "find_peak": ("it sets the rate", ("ramp", "arrivals_file", "replay", "repeat")),
 }
 """Flags that leave nothing for others to say: why, and which."""
@@ -122,6 +127,11 @@ def _settle_load(args: argparse.Namespace, given: set[str]) -> None:
             raise ValueError(f"{_flag(name)}: only for --arrivals {process}, not {args.arrivals}")
     if "sequence_length" in given and args.sequences is None:
         raise ValueError("--sequence-length: only with --sequences N")
+    for name in ("fps", "every", "max_lateness"):
+        if name in given and args.streams is None:
+            raise ValueError(f"{_flag(name)}: only with --streams N")
+    if args.streams is not None:
+        args.mean_interval_ms = Streams(num=args.streams, fps=args.fps, every=args.every).interval_ms
     if args.arrivals == "trace" and args.arrivals_file is None:
         raise ValueError("--arrivals trace: needs --arrivals-file FILE with the times")
     if args.mean_interval_ms == 0 and args.duration is not None:
@@ -188,6 +198,24 @@ def _add_load_group(parser: argparse.ArgumentParser) -> None:
     load.add_argument(
         "--sequence-length", type=whole_number(1), default=20, metavar="N",
         help="of --sequences: requests of a sequence (default %(default)s)",
+    )  # fmt: skip
+    load.add_argument(
+        "--streams", type=whole_number(1), metavar="N",
+        help="N live videos at --fps frames a second each, from the start to the end of the run; a request is"
+        " a frame, and each stream a sequence (docs/streams.md)",
+    )  # fmt: skip
+    load.add_argument(
+        "--fps", type=more_than_0, default=30, metavar="F",
+        help="of --streams: frames a second of each (default %(default)s)",
+    )  # fmt: skip
+    load.add_argument(
+        "--every", type=whole_number(1), default=1, metavar="K",
+        help="of --streams: every K-th frame is a request (default %(default)s: all)",
+    )  # fmt: skip
+    load.add_argument(
+        "--max-lateness", type=more_than_0, metavar="MS",
+        help="of --streams: a frame that a replica gets later than that after it was due is dropped, and"
+        " counted (default: none is)",
     )  # fmt: skip
     load.add_argument(
         "--clients", type=whole_number(1, 1000), default=1, metavar="N",

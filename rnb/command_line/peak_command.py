@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,11 +19,15 @@ from rnb.command_line.campaign_page import draw
 from rnb.command_line.exit_status import EXIT_FAILED, EXIT_INVALID, EXIT_OK
 from rnb.command_line.flags import DEFAULT_MEAN_INTERVAL_MS, spec_of
 from rnb.contract.termination import UsageError
+from rnb.load.load import Load
+from rnb.load.streams import Streams
 from rnb.show import console
 from rnb.show.text.table import align
 from rnb.spec import Limits
 
 OUTCOMES: dict[str, ProbeOutcome] = {PASSES: "pass", FAILS: "fail", UNDECIDED: "undecided"}
+ROUNDING = 0.02
+"""A measured rate is a little off the asked one: of a stream."""
 FILE_NAME = "peak.json"
 """What is known of the peak, in the campaign's folder."""
 
@@ -49,17 +54,17 @@ def find_peak(args: argparse.Namespace, player: Player) -> int:
         raise
     finally:
         if found.probes:
-            _tell(found, campaign, limits, args.clients, problem)
+            _tell(found, campaign, limits, spec.load, problem)
     if not draw(args.html, campaign.folder, _finding(found, limits)):
         return EXIT_FAILED
     return EXIT_OK if found.peak().low_per_s else EXIT_INVALID
 
 
-def _tell(found: PeakSearch, campaign: Campaign, limits: Limits, num_clients: int, problem: str) -> None:
+def _tell(found: PeakSearch, campaign: Campaign, limits: Limits, load: Load, problem: str) -> None:
     """Print and keep what is known; `problem`: what ended the search, if not itself."""
     peak = found.peak()
     console.say("\n".join(["", *_table(found.probes, limits), ""]))
-    console.conclude("\n".join(_conclusion(peak, found.probes, limits, num_clients, problem)))
+    console.conclude("\n".join(_conclusion(peak, found.probes, limits, load.clients, problem, load.live)))
     known: dict[str, Any] = {**peak.to_json(), "problem": problem}
     known["probes"] = [asdict(probe) for probe in found.probes]
     campaign.keep(FILE_NAME, known)
@@ -132,9 +137,18 @@ def _number(value: float | None) -> str:
 
 
 def _conclusion(
-    peak: Peak, probes: Sequence[ProbeResult], limits: Limits, num_clients: int, problem: str
+    peak: Peak,
+    probes: Sequence[ProbeResult],
+    limits: Limits,
+    num_clients: int,
+    problem: str,
+    streams: Streams | None,
 ) -> list[str]:
-    lines = [_range(peak, limits), f"  from {sum(probe.seconds for probe in probes):.0f} s of load"]
+    lines = [
+        _range(peak, limits),
+        *_in_streams(peak, streams),
+        f"  from {sum(probe.seconds for probe in probes):.0f} s of load",
+    ]
     if problem:
         lines.insert(0, "the search was not finished; what is known:")
     elif peak.margin is not None and peak.margin > RESOLUTION:
@@ -144,6 +158,16 @@ def _conclusion(
             f"  in some probes the client could not keep up, not the pipeline: --clients {2 * num_clients}"
         )
     return lines
+
+
+def _in_streams(peak: Peak, streams: Streams | None) -> list[str]:
+    """The peak of live streams, in streams."""
+    if streams is None or not peak.low_per_s:
+        return []
+    each_per_s = streams.fps / streams.every
+    most = math.floor(peak.low_per_s / each_per_s + ROUNDING)
+    upper = f", and {peak.high_per_s / each_per_s:.1f} are too many" if peak.high_per_s else ""
+    return [f"  that is {most} streams of {streams.fps:g} frames/s{upper}"]
 
 
 def _range(peak: Peak, limits: Limits) -> str:

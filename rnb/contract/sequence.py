@@ -15,6 +15,8 @@ from rnb.contract.request import Request
 from rnb.contract.step import Step
 
 ID, START, END, POSITION = "sequence_id", "sequence_start", "sequence_end", "sequence_position"
+FRAME, FRAME_STEP = "stream_frame", "stream_frame_step"
+"""Of a live stream: which of its frames a request is for, and how many later that of the next one is."""
 
 
 class SequencePoint(NamedTuple):

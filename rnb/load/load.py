@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from rnb.load.streams import Streams
 from rnb.load.videos import DEFAULT_FOLDER
 
 
@@ -34,9 +35,25 @@ class Load:
     """How many sequences are played at once; None: requests that belong to none."""
     sequence_length: int = 20
     """Requests of a sequence."""
+    streams: int | None = None
+    """In the place of sequences: how many live streams are played, each as long as the run."""
+    fps: float = 30
+    """Frames a second of a stream."""
+    every: int = 1
+    """Every so many frames of a stream are a request."""
     clients: int = 1
     data: str = DEFAULT_FOLDER
     seed: int = 0
+
+    @property
+    def has_sequences(self) -> bool:
+        """Whether each request belongs to a sequence; a stream is one."""
+        return self.sequences is not None or self.streams is not None
+
+    @property
+    def live(self) -> Streams | None:
+        """The streams, if it is those."""
+        return None if self.streams is None else Streams(num=self.streams, fps=self.fps, every=self.every)
 
 
 REPLAYED = tuple(one.name for one in fields(Load) if one.name not in ("clients", "replay"))

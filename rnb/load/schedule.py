@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from rnb.load.arrivals import ArrivalProcess, Ramp, ScheduleError, read_trace, w
 from rnb.load.load import Load
 from rnb.load.replay import replay
 from rnb.load.sequences import Sequences
+from rnb.load.streams import Streams, check_streams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,8 @@ def make_schedule(load: Load, payloads: Iterable[str]) -> tuple[Load, Schedule]:
 
 
 def _sequences(load: Load, num_requests: int) -> Sequences | None:
+    if load.live is not None:
+        return _of_streams(load.live, load.clients, num_requests)
     if load.sequences is None:
         return None
     if load.sequences % load.clients:
@@ -77,6 +81,17 @@ def _sequences(load: Load, num_requests: int) -> Sequences | None:
             f" {load.clients}: else a sequence would have several senders, and no order"
         )
     return Sequences(num_at_once=load.sequences, length=load.sequence_length, num_requests=num_requests)
+
+
+def _of_streams(streams: Streams, num_clients: int, num_requests: int) -> Sequences:
+    """A sequence for each stream, as long as the run."""
+    check_streams(streams.num, num_clients)
+    return Sequences(
+        num_at_once=streams.num,
+        length=math.ceil(num_requests / streams.num),
+        num_requests=num_requests,
+        frame_step=streams.every,
+    )
 
 
 def _payloads(payloads: Iterable[str], num_requests: int) -> list[str]:
@@ -118,6 +133,8 @@ def settle(load: Load, schedule: Schedule) -> Load:
 
 
 def _drawn(load: Load) -> NDArray[np.int64]:
+    if load.live is not None:
+        return _streamed(load.live, load)
     process = ArrivalProcess(
         process=load.arrivals,
         mean_interval_ms=load.mean_interval_ms or 0,
@@ -128,6 +145,13 @@ def _drawn(load: Load) -> NDArray[np.int64]:
     if load.duration is None:
         return process.draw(load.warmup + (load.videos or 0))
     return process.draw_for(load.duration, num_warmup=load.warmup)
+
+
+def _streamed(streams: Streams, load: Load) -> NDArray[np.int64]:
+    if load.duration is None:
+        return streams.arrivals_ns(load.warmup + (load.videos or 0), load.seed)
+    num_requests = load.warmup + streams.num_within(load.duration) + streams.num
+    return within(streams.arrivals_ns(num_requests, load.seed), load.duration, load.warmup)
 
 
 def _traced(load: Load) -> NDArray[np.int64]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.contract.sequence import SequencePoint
+from rnb.contract.sequence import FRAME, FRAME_STEP, SequencePoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,8 @@ class Sequences:
     length: int
     """Requests of a sequence."""
     num_requests: int
+    frame_step: int | None = None
+    """Of live streams: from the frame of one request to that of the next."""
 
     def point_of(self, request_id: int) -> SequencePoint:
         """Where a request stands."""
@@ -28,6 +31,14 @@ class Sequences:
         generation, position = divmod(turn, self.length)
         is_end = position == self.length - 1 or request_id + self.num_at_once >= self.num_requests
         return SequencePoint(generation * self.num_at_once + lane, position == 0, is_end, position)
+
+    def parameters_of(self, request_id: int) -> dict[str, Any]:
+        """What a request says of where it stands."""
+        point = self.point_of(request_id)
+        if self.frame_step is None:
+            return point.parameters
+        assert point.position is not None
+        return {**point.parameters, FRAME: point.position * self.frame_step, FRAME_STEP: self.frame_step}
 
     @property
     def ids(self) -> NDArray[np.int64]:

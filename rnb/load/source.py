@@ -48,4 +48,4 @@ class ScheduleSource:
             yield Request(request_id, self.payloads[number], parameters=self._parameters_of(request_id))
 
     def _parameters_of(self, request_id: int) -> dict[str, Any] | None:
-        return self.sequences.point_of(request_id).parameters if self.sequences else None
+        return self.sequences.parameters_of(request_id) if self.sequences else None

@@ -27,6 +27,7 @@ from rnb.processes.jobs import Incident, JobRules, follow_incidents
 from rnb.processes.run_log import RunLog
 from rnb.processes.supervisor import Child, Supervisor, send
 from rnb.transport.fabric import (
+    DROPPED,
     FAILED,
     FINISHED,
     NOBODY,
@@ -274,7 +275,7 @@ class Recovery:
 
 def is_complete(table: Table) -> bool:
     """Whether every request has its outcome."""
-    return table.count(FINISHED) + table.count(FAILED) == table.num_requests
+    return sum(map(table.count, (FINISHED, FAILED, DROPPED))) == table.num_requests
 
 
 def _is_of(message: Message, holders: NDArray[np.int32], number: int) -> bool:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rnb.contract.events import Event, EventKind
-from rnb.contract.request import Batch, OutputError, RequestError
-from rnb.contract.sequence import StatefulStep
+from rnb.contract.events import DUE, Event, EventKind
+from rnb.contract.request import Batch, OutputError, Request, RequestError
+from rnb.contract.sequence import StatefulStep, point_of
 from rnb.contract.step import Context
 from rnb.pipeline.plan import ReplicaPlan
 from rnb.pipeline.selectors import make_selector
@@ -64,6 +64,8 @@ class Surroundings:
     num_threads: int
     """Of torch, for each worker."""
     context: Context
+    max_lateness_ns: int | None = None
+    """A request that comes later than that after it was due is dropped; None: none is."""
     slowdowns: tuple[Slowdown, ...] = ()
     """Of --fault slow."""
     number: int = 0
@@ -116,6 +118,7 @@ class Worker:
         self._taken, self._started, self._finished = taken, started, finished
         self._waits_for_slot = self._stamp(EventKind.WAITS_FOR_SLOT)
         self._delivery = self._make_delivery()
+        self._due_ns = around.table.column(DUE)
         self._held_until_ns: int | None = None
         self._slowness = Slowness((), 0)
 
@@ -237,6 +240,7 @@ class Worker:
     def _serve(self, pieces: list[Piece]) -> None:
         """Call the step once, and again without the requests that it says have failed."""
         slot = self._take_slot(pieces) if self._plan.writes_in_place else None
+        pieces = self._in_time(pieces)
         while pieces:
             try:
                 batch = self._batch(pieces)
@@ -252,6 +256,23 @@ class Worker:
                 break
         if slot is not None and self._around.out_pool is not None:
             self._around.out_pool.release(slot)
+
+    def _in_time(self, pieces: list[Piece]) -> list[Piece]:
+        """Those that do not come too late; the others are dropped.
+
+        Steps that follow have to learn of the first and last request of a sequence, and of all segments of a
+        request.
+        """
+        most_ns = self._around.max_lateness_ns
+        if most_ns is None:
+            return pieces
+        latest_due_ns, in_time = now_ns() - most_ns, []
+        for piece in pieces:
+            if self._due_ns[piece.request.id] >= latest_due_ns or not _may_be_dropped(piece.request):
+                in_time.append(piece)
+            else:
+                self._around.table.drop(piece.request.id)
+        return in_time
 
     def _take_slot(self, pieces: list[Piece]) -> int:
         assert self._around.out_pool is not None
@@ -350,6 +371,12 @@ class Worker:
         outputs = self._holding.outputs(output, ())
         self._hand_on(outputs, now_ns(), None)
         return bool(outputs) and self._holding.is_holding
+
+
+def _may_be_dropped(request: Request) -> bool:
+    point = point_of(request)
+    is_edge = point is not None and (point.is_start or point.is_end)
+    return request.num_segments == 1 and not is_edge
 
 
 def _messages(pieces: Sequence[Piece]) -> tuple[int, ...]:

@@ -141,7 +141,7 @@ class Run:
         measured, due_ns = self.is_measured, self.due_ns
         if self.meta.start_epoch_ns is None or not measured.any():
             return self.end_ns, self.end_ns
-        is_done = self.ended_as("finished", "failed")
+        is_done = self.ended_as("finished", "failed", "dropped")
         start_ns = int(due_ns[measured].min())
         is_at_once = self.num_warmup and start_ns == due_ns[~measured].max()
         if is_at_once and np.count_nonzero(is_done) >= self.num_warmup:

@@ -161,8 +161,8 @@ class Sink(Protocol):
 
 
 NOBODY = -1
-UNFINISHED, FINISHED, FAILED, REFUSED = range(4)
-STATUS_NAMES = ("unfinished", "finished", "failed", "refused")
+UNFINISHED, FINISHED, FAILED, REFUSED, DROPPED = range(5)
+STATUS_NAMES = ("unfinished", "finished", "failed", "refused", "dropped")
 """What can have become of a request."""
 
 
@@ -190,6 +190,9 @@ class Table(Sink, Protocol):
 
     def refuse(self, request_id: int) -> None:
         """A queue was full when the request came."""
+
+    def drop(self, request_id: int) -> None:
+        """It came to a replica too late to be worth its work."""
 
     def note_rows(self, request_id: int, num_rows: int) -> None:
         """How many rows, clips of a video say, the first step made of a request."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Hashable, Sequence
 from typing import Any
 
 from rnb.contract import Batch, RequestError, StatefulStep, point_of
+from rnb.contract.sequence import FRAME, FRAME_STEP, ID
 
 
 class Positions(StatefulStep):
@@ -37,6 +39,25 @@ class Positions(StatefulStep):
             seen.append(point.position)
             payloads.append({"sequence": point.id, "seen": list(seen), "in call": len(batch)})
         return batch.give(payloads=payloads)
+
+    def results(self, output: Batch) -> Sequence[Any]:
+        return output.payloads
+
+
+class FrameNumbers(StatefulStep):
+    """The result of a request: its sequence, and which frame of the stream it is for."""
+
+    class Options(StatefulStep.Options):
+        busy_ms: float = 0
+
+    def start(self, sequence: Hashable) -> None:
+        """Nothing is kept."""
+
+    def __call__(self, batch: Batch) -> Batch:
+        (request,) = batch.requests
+        time.sleep(self.options.busy_ms / 1e3)
+        told = request.parameters or {}
+        return batch.give(payloads=[{"sequence": told[ID], "frame": told[FRAME], "step": told[FRAME_STEP]}])
 
     def results(self, output: Batch) -> Sequence[Any]:
         return output.payloads

@@ -33,6 +33,7 @@ def table(summary: Summary, *, has_all_stages: bool = False) -> str:
             *_memory(summary),
             f"requests: {summary.num_scheduled} scheduled, {summary.num_sent} sent,"
             f" {summary.num_refused} refused, {summary.num_failed} failed, {summary.num_finished} finished"
+            + (f", {summary.num_dropped} dropped as too late" if summary.num_dropped else "")
             + (f"; {summary.num_warmup} of the warm-up not counted" if summary.num_warmup else ""),
             *_sequences(summary.sequences),
         ]

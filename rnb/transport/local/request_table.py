@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnb.contract.events import DUE, Event, EventKind
 from rnb.contract.request import Request
 from rnb.contract.result import ClassAndScore, decode, encode
-from rnb.transport.fabric import FAILED, FINISHED, NOBODY, REFUSED
+from rnb.transport.fabric import DROPPED, FAILED, FINISHED, NOBODY, REFUSED
 from rnb.transport.local.shared_memory import SharedLog, SharedMemory
 
 REASON_BYTES = 240
@@ -91,6 +91,10 @@ class RequestTable:
     def refuse(self, request_id: int) -> None:
         """A queue was full when the request came."""
         self.outcomes["status"][request_id] = REFUSED
+
+    def drop(self, request_id: int) -> None:
+        """It came to a replica too late to be worth its work."""
+        self.outcomes["status"][request_id] = DROPPED
 
     def note_rows(self, request_id: int, num_rows: int) -> None:
         """How many rows, clips of a video say, the first step made of a request."""

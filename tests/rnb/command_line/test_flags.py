@@ -125,3 +125,25 @@ def test_who_observes(flags: list[str], observed: list[str]) -> None:
 def test_a_config_that_is_not_there() -> None:
     with pytest.raises(UsageError, match=r"^nowhere\.json: No such file or directory$"):
         spec_of(parse_args(["-c", "nowhere.json"]))
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        (["--fps", "10"], "--fps: only with --streams N"),
+        (["--every", "2"], "--every: only with --streams N"),
+        (["--max-lateness", "50"], "--max-lateness: only with --streams N"),
+        (["--streams", "2", "-mi", "5"], "--streams: it says when requests arrive; leave out -mi"),
+        (["--streams", "2", "--sequences", "3"], "leave out --sequences"),
+    ],
+)
+def test_flags_of_live_streams(flags: list[str], problem: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_args(flags)
+    assert ended.value.code == 2
+    assert problem in capsys.readouterr().err
+
+
+def test_the_interval_of_live_streams() -> None:
+    args = parse_args(["--streams", "4", "--fps", "25", "--every", "2"])
+    assert args.mean_interval_ms == 20

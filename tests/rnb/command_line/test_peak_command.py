@@ -159,3 +159,17 @@ def test_a_real_search(
     assert len({run.args["seed"] for run in runs}) == len(runs)
     assert not any(run.args.get("find_peak") for run in runs)
     assert json.loads((campaign / "peak.json").read_text())["probes"]
+
+
+def test_the_most_live_streams(player: SimulatedPlayer, command: Any) -> None:
+    streams = ("--streams", "2", "--fps", "20", "--every", "2")
+    assert command(*SEARCH, *streams) == 0
+    low, high = range_per_s(command.lines)
+    assert 150 < low < high < MOST_PER_S * 1.05
+    assert [spec.load.streams for spec in player.specs[:4]] == [2, 4, 8, 16]
+    for spec in player.specs:
+        assert spec.load.live is not None
+        assert spec.load.mean_interval_ms == spec.load.live.interval_ms
+    [line] = [line for line in command.lines if line.startswith("  that is ")]
+    assert int(line.split()[2]) == int(low / 10 + 0.02)
+    assert "streams of 20 frames/s, and" in line

@@ -1,0 +1,87 @@
+"""The first step of a pipeline of live streams: the frames of each, decoded one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import torch
+
+from nvvl import VideoError
+from nvvl.frame_stream import FrameStream
+from nvvl.window import Window
+from rnb.contract import (
+    Batch,
+    Context,
+    Count,
+    Layout,
+    Request,
+    RequestError,
+    StatefulStep,
+    TensorSpec,
+    point_of,
+)
+from rnb.contract.sequence import FRAME, FRAME_STEP
+
+Out = tuple[torch.Tensor, ...] | None
+NUM_WARM_UP_VIDEOS = 3
+
+
+class StreamDecoder(StatefulStep):
+    """The frame of a stream that each request is for: (1, 3, height, width), RGB, bytes.
+
+    It keeps a decoder for each stream, so that no frame is decoded twice; on the CPU, with FFmpeg. Requests
+    of --streams say which frame they are for; those of --sequences take every frame.
+    """
+
+    class Options(StatefulStep.Options):
+        width: Count = 224
+        height: Count = 224
+        resize: tuple[Count, Count] | None = None
+        """Scale frames to this width and height, and cut out the middle; null: squeeze all of it in."""
+
+    writes_in_place = True
+
+    def __init__(self, options: Any, context: Context) -> None:
+        super().__init__(options, context)
+        self._window = Window.centred(options.width, options.height, options.resize)
+        (spec,) = self.output(options, ())
+        self._row = torch.empty(spec.shape, dtype=torch.uint8)
+
+    @classmethod
+    def output(cls, options: Any, inputs: Layout) -> Layout:
+        Window.centred(options.width, options.height, options.resize)
+        return (TensorSpec((1, 3, options.height, options.width), "uint8"),)
+
+    def start(self, sequence: Hashable) -> dict[str, FrameStream]:
+        """Of a stream: its decoder, once its first request has said which video it is."""
+        return {}
+
+    def end(self, sequence: Hashable, state: dict[str, FrameStream]) -> None:
+        for stream in state.values():
+            stream.close()
+
+    def __call__(self, batch: Batch, out: Out = None) -> Batch:
+        (request,) = batch.requests
+        row = out[0] if out else self._row
+        try:
+            row[0].copy_(torch.from_numpy(self._picture(request)))
+        except VideoError as error:
+            raise RequestError(str(error), [request.id]) from error
+        return batch.give(tensors=[row], rows=[1])
+
+    def _picture(self, request: Request) -> Any:
+        point, told = point_of(request), request.parameters or {}
+        assert point is not None  # the others do not come here
+        streams = self.states[point.id]
+        if request.payload not in streams:
+            step = told.get(FRAME_STEP, 1)
+            streams[request.payload] = FrameStream(request.payload, self._window, frame_step=step)
+        return streams[request.payload].picture(told.get(FRAME, point.position or 0))
+
+    def warm_up(self, row_counts: Sequence[int]) -> None:
+        for video in self.context.samples[:NUM_WARM_UP_VIDEOS]:
+            try:
+                FrameStream(video, self._window).picture(0)
+            except VideoError:
+                continue  # it fails again, and is counted, when its turn comes

@@ -1,0 +1,71 @@
+"""The frames of a video one after the other, as a camera gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nvvl.damage import Damage
+from nvvl.errors import VideoError
+from nvvl.index import Run, VideoIndex
+from nvvl.indexing import index_of
+from nvvl.pyav_backend import PictureScaler, frames_of_run
+from nvvl.video_file import VideoFile
+from nvvl.window import Window
+
+
+class FrameStream:
+    """Frames of a video in ascending order, over and over: behind its last one its first one comes again.
+
+    They are those that RnBLoader gives of any place in the file. What no frame that is asked for refers to is
+    not decoded. On the CPU; for use by one thread.
+
+    Args:
+        frame_step: how far the frames are apart that will be asked for.
+
+    Raises:
+        VideoError: the file cannot be used.
+    """
+
+    def __init__(self, filename: str, window: Window, *, frame_step: int = 1) -> None:
+        self._file, self._scaler, self._frame_step = VideoFile(filename), PictureScaler(window), frame_step
+        try:
+            self._index: VideoIndex = index_of(self._file)
+        except VideoError:
+            self._file.close()
+            raise
+        self._damage = Damage(self._index)
+        self._frames: Iterator[tuple[int, Any]] = iter(())
+        self._next: int | None = None
+
+    def picture(self, number: int) -> npt.NDArray[np.uint8]:
+        """Frame `number` of a stream that goes on where the video begins again: RGB, (3, height, width).
+
+        Raises:
+            VideoError: the frame cannot be decoded, or damage may have changed it.
+        """
+        wanted = number % self._index.num_frames
+        if self._next is None or (wanted - self._next) % self._frame_step or wanted < self._next:
+            self._start_at(wanted)
+        for found, frame in self._frames:
+            if found == wanted:
+                self._next = wanted + self._frame_step
+                if self._damage.is_suspect(wanted):
+                    break
+                return (self._scaler.convert(frame, self._file.filename) + 0.5).astype(np.uint8)
+        self._next = None
+        raise VideoError(self._file.filename, f"is damaged: frame {wanted} cannot be decoded")
+
+    def _start_at(self, first: int) -> None:
+        index = self._index
+        wanted = frozenset(range(first, index.num_frames, self._frame_step))
+        run = Run(0 if index.counted else index.start_of(first), len(index.packets) - 1, wanted)
+        self._frames, self._next = frames_of_run(self._file, index, run, self._damage), first
+
+    def close(self) -> None:
+        """Give back the decoder. May be called twice."""
+        self._frames, self._next = iter(()), None
+        self._file.close()

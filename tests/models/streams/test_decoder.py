@@ -1,0 +1,58 @@
+"""Each stream has a decoder of its own, and each request gets its frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.streams.decoder import StreamDecoder
+from rnb.contract import Batch, Context, Request, RequestError
+from rnb.load.sequences import Sequences
+from tests.support import numbered_videos as nv
+from tests.support.single_frames import SingleFrames
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> list[Path]:
+    return [
+        nv.encode(tmp_path / f"{name}.mp4", nv.H264[name], range(start, start + nv.NUM_FRAMES))
+        for name, start in (("b3", 0), ("b0", 100))
+    ]
+
+
+def make(**options: Any) -> StreamDecoder:
+    return StreamDecoder(StreamDecoder.Options(width=nv.WIDTH, height=nv.HEIGHT, **options), Context())
+
+
+def test_each_request_gets_the_frame_of_its_stream(videos: list[Path]) -> None:
+    step, sequences = make(), Sequences(num_at_once=2, length=40, num_requests=80, frame_step=3)
+    expected = [SingleFrames().of(video, range(nv.NUM_FRAMES)) for video in videos]
+    out = torch.zeros(1, 3, nv.HEIGHT, nv.WIDTH, dtype=torch.uint8)
+    for stream in range(2):
+        step.states[stream] = step.start(stream)
+    for request_id in range(80):
+        turn, stream = divmod(request_id, 2)
+        told = sequences.parameters_of(request_id)
+        given = step(Batch((Request(request_id, str(videos[stream]), parameters=told),)), (out,))
+        assert given.num_rows() == [1]
+        assert (out[0].numpy() == expected[stream][3 * turn % nv.NUM_FRAMES]).all(), request_id
+    for stream in range(2):
+        step.end(stream, step.states.pop(stream))
+
+
+def test_a_bad_video_fails_its_requests_alone(videos: list[Path], tmp_path: Path) -> None:
+    step = make()
+    step.warm_up([1])
+    told = Sequences(num_at_once=1, length=4, num_requests=4).parameters_of(0)
+    step.states[0] = step.start(0)
+    with pytest.raises(RequestError, match="cannot be opened"):
+        step(Batch((Request(0, str(tmp_path / "none.mp4"), parameters=told),)))
+    assert step(Batch((Request(1, str(videos[0]), parameters=told),))).num_rows() == [1]
+
+
+def test_a_window_that_does_not_fit() -> None:
+    with pytest.raises(ValueError, match="resize: 10 x 10, must be at least the output's"):
+        StreamDecoder.output(StreamDecoder.Options(resize=(10, 10)), ())

@@ -1,0 +1,106 @@
+"""A stream gives the frames that random access gives, decoding each of them once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nvvl.errors import VideoError
+from nvvl.frame_stream import FrameStream
+from nvvl.video_file import VideoFile
+from nvvl.window import Window
+from tests.support import numbered_videos as nv
+from tests.support.numbered_videos import HEIGHT, NUM_FRAMES, WIDTH
+from tests.support.single_frames import SingleFrames
+
+CODED = {
+    "b3.mp4": nv.H264["b3"],
+    "open.mkv": nv.H264["open"],
+    "hevc.mp4": nv.HEVC["b3"],
+    "mpeg2.ts": nv.MPEG2["b2"],
+}
+
+
+def stream_of(path: Path, frame_step: int = 1) -> FrameStream:
+    return FrameStream(str(path), Window.centred(WIDTH, HEIGHT), frame_step=frame_step)
+
+
+@pytest.mark.parametrize("name", CODED)
+@pytest.mark.parametrize("frame_step", [1, 2, 7])
+def test_frames_are_those_of_random_access(tmp_path: Path, name: str, frame_step: int) -> None:
+    path = nv.encode(tmp_path / name, CODED[name])
+    stream = stream_of(path, frame_step)
+    num_frames = len(nv.sequential(path))
+    wanted = range(0, 2 * num_frames, frame_step)
+    expected = SingleFrames().of(path, [number % num_frames for number in wanted])
+    for number, picture in zip(wanted, expected, strict=True):
+        assert (stream.picture(number) == picture).all(), f"frame {number}"
+    stream.close()
+
+
+def test_frames_that_nobody_asks_for_are_passed_over(tmp_path: Path) -> None:
+    path = nv.encode(tmp_path / "a.mp4", nv.H264["b3"])
+    stream, expected = stream_of(path), SingleFrames().of(path, range(NUM_FRAMES))
+    for number in (0, 1, 9, 10, 33, 5, 6, 47, NUM_FRAMES + 2):
+        assert (stream.picture(number) == expected[number % NUM_FRAMES]).all(), f"frame {number}"
+
+
+def test_no_packet_is_decoded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = nv.encode(tmp_path / "a.mp4", nv.H264["b3"])
+    stream = stream_of(path)
+    fed: list[int] = []
+    decode = VideoFile.decode
+
+    def counted(file: VideoFile, packet: object) -> object:
+        fed.append(getattr(packet, "pts", -1))
+        return decode(file, packet)
+
+    monkeypatch.setattr(VideoFile, "decode", counted)
+    stream.picture(0)
+    assert len(fed) < 15, "no more than the decoder needs for the first frame"
+    for number in range(1, NUM_FRAMES):
+        stream.picture(number)
+    packets = [packet for packet in fed if packet >= 0]
+    assert sorted(packets) == list(range(NUM_FRAMES))
+
+
+def test_of_every_fourth_frame_less_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = nv.encode(tmp_path / "a.mp4", nv.H264["b3"])
+    num_fed = {}
+    decode = VideoFile.decode
+    for step in (1, 4):
+        fed: list[object] = []
+        monkeypatch.setattr(
+            VideoFile, "decode", lambda file, packet, fed=fed: fed.append(0) or decode(file, packet)
+        )
+        stream = stream_of(path, step)
+        for number in range(0, NUM_FRAMES, step):
+            stream.picture(number)
+        num_fed[step] = len(fed)
+    assert num_fed[4] < num_fed[1] * 0.7
+
+
+def test_what_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "none.mp4").write_bytes(b"x" * 100)
+    with pytest.raises(VideoError, match="no video"):
+        stream_of(tmp_path / "none.mp4")
+
+
+def test_damage_is_refused_and_the_stream_goes_on(tmp_path: Path) -> None:
+    path = nv.encode(tmp_path / "a.mp4", nv.H264["b3"])
+    content = bytearray(path.read_bytes())
+    place = content.index(b"mdat") + len(content) // 3
+    content[place : place + 200] = bytes(200)
+    path.write_bytes(content)
+    expected = [SingleFrames().outcome(path, [number]) for number in range(NUM_FRAMES)]
+    stream, num_given = stream_of(path), 0
+    for number, outcome in enumerate(expected):
+        try:
+            picture = stream.picture(number)
+        except VideoError:
+            continue
+        assert [picture.tobytes()] == outcome, f"frame {number}"
+        num_given += 1
+    assert any(isinstance(outcome, str) for outcome in expected)
+    assert num_given > NUM_FRAMES / 2
