@@ -6,12 +6,8 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rnb.analysis.fault_effects import FaultEffect, fault_effects
-from rnb.analysis.reasons import Reason
-from rnb.analysis.summary import Summary, summarize
-from rnb.analysis.verdict import Verdict, judge
 from rnb.contract.termination import UsageError
 from rnb.faults.plan import plan_faults
 from rnb.observe.observer import Observer
@@ -19,8 +15,13 @@ from rnb.pipeline.plan import Plan
 from rnb.play import Interruption, play
 from rnb.record.run import Run
 from rnb.record.run_folder import RunFolderError, create, write_averages, write_summary
-from rnb.show.text.seed_text import average_lines
 from rnb.spec import RunSpec, plan_of, schedule_of
+
+if TYPE_CHECKING:
+    from rnb.analysis.fault_effects import FaultEffect
+    from rnb.analysis.reasons import Reason
+    from rnb.analysis.summary import Summary
+    from rnb.analysis.verdict import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,16 @@ def play_and_judge(
         with contextlib.suppress(OSError):
             folder.rmdir()
         raise
+    return _judged(run, folder)
+
+
+def _judged(run: Run, folder: Path) -> Outcome:
+    """Work out the figures and keep them. What that takes is imported only now, after the run."""
+    from rnb.analysis.fault_effects import fault_effects
+    from rnb.analysis.summary import summarize
+    from rnb.analysis.verdict import judge
+    from rnb.show.text.seed_text import average_lines
+
     summary = summarize(run)
     verdict = judge(run, summary.steady_state)
     effects = fault_effects(run)

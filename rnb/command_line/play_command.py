@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnb.analysis.verdict import Judgement
 from rnb.campaigns.early_end import EarlyEnd
 from rnb.campaigns.outcome import Outcome, play_and_judge
 from rnb.command_line.exit_status import EXIT_FAILED, EXIT_INVALID, EXIT_OK
@@ -36,6 +35,7 @@ def play(args: argparse.Namespace) -> int:
         warn=console.warn,
     )
     # Only now, as it takes a while: nothing is measured any more.
+    from rnb.analysis.verdict import Judgement
     from rnb.command_line.report import report
 
     problem = report(outcome, trace=trace, page=args.html)

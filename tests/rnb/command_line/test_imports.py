@@ -29,9 +29,12 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 PARTS = """
 import sys
-import rnb.command_line.benchmark, rnb.command_line.check_command
+import rnb.command_line.benchmark, rnb.command_line.{command}
 print(*sorted(name for name in sys.modules if name.startswith("rnb.")))
 """
+DRAWS = ("rnb.show.page.page", "rnb.show.text.", "rnb.show.trace.", "rnb.command_line.peak_command")
+JUDGES = ("rnb.analysis.verdict", "rnb.analysis.summary", "rnb.record.columns")
+PLAYS = ("rnb.play", "rnb.processes.runner", "rnb.campaigns.")
 
 
 def printed(code: str) -> set[str]:
@@ -48,8 +51,15 @@ def test_packages_that_wait(code: str) -> None:
     assert not imported & {*SLOW_PACKAGES}
 
 
-def test_a_check_needs_nothing_that_plays_or_draws() -> None:
-    imported = printed(PARTS)
-    assert "rnb.pipeline.plan" in imported
-    for part in ("rnb.play", "rnb.processes.runner", "rnb.campaigns.", "rnb.analysis.", "rnb.show.page.page"):
+@pytest.mark.parametrize(
+    ("command", "needed", "left"),
+    [
+        ("check_command", "rnb.pipeline.plan", (*DRAWS, *JUDGES, *PLAYS)),
+        ("play_command", "rnb.processes.runner", (*DRAWS, *JUDGES)),
+    ],
+)
+def test_parts_that_wait(command: str, needed: str, left: tuple[str, ...]) -> None:
+    imported = printed(PARTS.format(command=command))
+    assert needed in imported
+    for part in left:
         assert not [name for name in imported if name.startswith(part)], part
