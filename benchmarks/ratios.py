@@ -12,6 +12,7 @@ import argparse
 import multiprocessing
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -19,13 +20,14 @@ import av
 import torch
 
 from benchmarks.measuring import show
+from models.r2p1d.sampler import R2P1DSampler
 from nvvl import RnBLoader
 from nvvl.indexing import forget_indexes
 from nvvl.sampler import Sampler
 from rnb.transport.local.queues import MessageQueue
 
 CLIP_LENGTH, SIZE = 8, 112
-NUM_MESSAGES = 2000
+MOST_CLIPS, NUM_REQUESTS, NUM_MESSAGES = 15, 10, 2000
 
 
 class EveryClip(Sampler):
@@ -48,6 +50,23 @@ def decoding(video: Path, num_turns: int) -> float:
             loader.decode_into(video, out)
 
         return ratio(load, lambda: _decode(video), num_turns)
+
+
+def new_file(video: Path, num_turns: int) -> float:
+    """A request for a file that was never seen before, over the same request when its index is known; RnB's
+    sampler draws the clips, ten requests a turn."""
+    sampler = R2P1DSampler(CLIP_LENGTH)
+    out = torch.empty(MOST_CLIPS, 3, CLIP_LENGTH, SIZE, SIZE, dtype=torch.uint8)
+    with RnBLoader(SIZE, SIZE, CLIP_LENGTH, -1, sampler, backend="pyav") as loader:
+
+        def play(*, is_new: bool) -> None:
+            for request_id in range(NUM_REQUESTS):
+                sampler.seed(0, request_id=request_id)
+                if is_new:
+                    forget_indexes()
+                loader.decode_into(video, out)
+
+        return ratio(partial(play, is_new=True), partial(play, is_new=False), num_turns)
 
 
 def _decode(video: Path) -> None:
@@ -99,7 +118,11 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=15, help="of each (%(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    ratios = {"decoding": decoding(args.video, args.turns), "queue": queue(args.turns)}
+    ratios = {
+        "decoding": decoding(args.video, args.turns),
+        "new file": new_file(args.video, args.turns),
+        "queue": queue(args.turns),
+    }
     show("ratios", ", ".join(f"{name}: {value:.2f}" for name, value in ratios.items()), ratios)
 
 

@@ -15,7 +15,7 @@ from benchmarks import ratios
 from tests.support.videos import write_video
 
 # Measured: 1.52 to 1.70, and 0.57 to 0.65.
-MOST_OF_DECODING, MOST_OF_A_QUEUE = 2.2, 0.9
+MOST_OF_DECODING, MOST_OF_A_NEW_FILE, MOST_OF_A_QUEUE = 2.2, 1.15, 0.9
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +30,12 @@ def one_thread() -> Iterator[None]:
 def test_decoding_a_new_file_beside_ffmpeg_alone(tmp_path: Path) -> None:
     video = write_video(tmp_path / "a.mp4", num_frames=120, width=340, height=256)
     assert ratios.decoding(video, num_turns=7) < MOST_OF_DECODING
+
+
+@pytest.mark.slow
+def test_a_new_file_beside_one_that_is_known(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.mp4", num_frames=300, width=340, height=256)
+    assert ratios.new_file(video, num_turns=7) < MOST_OF_A_NEW_FILE
 
 
 @pytest.mark.slow
