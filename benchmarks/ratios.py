@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -27,7 +27,7 @@ from nvvl.sampler import Sampler
 from rnb.transport.local.queues import MessageQueue
 
 CLIP_LENGTH, SIZE = 8, 112
-MOST_CLIPS, NUM_REQUESTS, NUM_MESSAGES = 15, 10, 2000
+MOST_CLIPS, NUM_MESSAGES = 15, 2000
 
 
 class EveryClip(Sampler):
@@ -52,18 +52,18 @@ def decoding(video: Path, num_turns: int) -> float:
         return ratio(load, lambda: _decode(video), num_turns)
 
 
-def new_file(video: Path, num_turns: int) -> float:
-    """A request for a file that was never seen before, over the same request when its index is known; RnB's
-    sampler draws the clips, ten requests a turn."""
+def new_file(videos: Sequence[Path], num_turns: int) -> float:
+    """Requests for files that were never seen before, over the same requests when their indexes are known;
+    RnB's sampler draws the clips."""
     sampler = R2P1DSampler(CLIP_LENGTH)
     out = torch.empty(MOST_CLIPS, 3, CLIP_LENGTH, SIZE, SIZE, dtype=torch.uint8)
     with RnBLoader(SIZE, SIZE, CLIP_LENGTH, -1, sampler, backend="pyav") as loader:
 
         def play(*, is_new: bool) -> None:
-            for request_id in range(NUM_REQUESTS):
+            if is_new:
+                forget_indexes()
+            for request_id, video in enumerate(videos):
                 sampler.seed(0, request_id=request_id)
-                if is_new:
-                    forget_indexes()
                 loader.decode_into(video, out)
 
         return ratio(partial(play, is_new=True), partial(play, is_new=False), num_turns)
@@ -114,13 +114,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--video", type=Path, default=Path("data/videos/bikes/bikes_0.mp4"))
+    parser.add_argument("--data", type=Path, default=Path("data/videos"))
     parser.add_argument("--turns", type=int, default=15, help="of each (%(default)s)")
     args = parser.parse_args()
+    videos = sorted(args.data.rglob("*.mp4"))
+    if not videos:
+        parser.error(f"--data {args.data}: no *.mp4 in it; python -m utils.sample_videos makes some")
     torch.set_num_threads(1)
     ratios = {
-        "decoding": decoding(args.video, args.turns),
-        "new file": new_file(args.video, args.turns),
+        "decoding": decoding(videos[0], args.turns),
+        "new file": new_file(videos, args.turns),
         "queue": queue(args.turns),
     }
     show("ratios", ", ".join(f"{name}: {value:.2f}" for name, value in ratios.items()), ratios)

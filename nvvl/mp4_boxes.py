@@ -6,6 +6,7 @@ import os
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import numpy.typing as npt
 Numbers = npt.NDArray[np.int64]
 
 HEADER, LONG_HEADER = 8, 16
+SIZE_AND_KIND = struct.Struct(">I4s")
 MAX_MOOV_BYTES = 64 << 20
 TOP_LEVEL = frozenset((b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"))
 PADDING = frozenset((b"free", b"skip"))
@@ -22,8 +24,7 @@ class OddFile(Exception):
     """The file is not one of the plain kind whose tables are believed; a demuxer has to read it."""
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """The content of a box: `data[begin:end]`."""
 
     kind: bytes
@@ -52,14 +53,15 @@ class Box:
 
     def each(self, skip: int = 0) -> Iterator[Box]:
         """All boxes in this one, in order. Raises as `children`."""
-        place = self.begin + skip
-        while place < self.end:
-            if place + HEADER > self.end:
+        _, data, begin, end = self
+        place = begin + skip
+        while place < end:
+            if place + HEADER > end:
                 raise OddFile
-            size, kind = struct.unpack_from(">I4s", self.data, place)
-            if size < HEADER or place + size > self.end:
+            size, kind = SIZE_AND_KIND.unpack_from(data, place)
+            if size < HEADER or place + size > end:
                 raise OddFile
-            yield Box(kind, self.data, place + HEADER, place + size)
+            yield Box(kind, data, place + HEADER, place + size)
             place += size
 
     def kind_at(self, skip: int) -> bytes:
@@ -112,7 +114,7 @@ def _top_level_box(file: int, place: int, num_bytes: int) -> tuple[bytes, int, i
     header = os.pread(file, LONG_HEADER, place)
     if len(header) < HEADER:
         raise OddFile
-    size, kind = struct.unpack_from(">I4s", header)
+    size, kind = SIZE_AND_KIND.unpack_from(header)
     begin = place + HEADER
     if size == 1 and kind == b"mdat" and len(header) == LONG_HEADER:
         (size,), begin = struct.unpack_from(">Q", header, HEADER), place + LONG_HEADER

@@ -20,6 +20,7 @@ CODECS = {b"avc1": ("h264", b"avcC"), b"hvc1": ("hevc", b"hvcC"), b"hev1": ("hev
 VISUAL_ENTRY, ENTRY_LIST = 78, 8
 MAX_STEP, MAX_OFFSET = 1 << 24, 1 << 24
 DEPTH = 24
+WORD, LONG_WORD = ">u4", ">i8"
 UNIT_RATE = 0x10000
 IDENTITY = (0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 # One entry: a 'url ' without a place, so that the media is in this file.
@@ -245,33 +246,33 @@ def _samples(tables: dict[bytes, Box], layout: Layout) -> tuple[Numbers, Numbers
     return positions, sizes
 
 
-def _table(box: Box, layout: str, skip: int = 4) -> Numbers:
+def _table(box: Box, columns: int, kind: str = WORD, skip: int = 4) -> Numbers:
     """(rows, columns) of a table behind its version, flags and number of rows."""
-    version, count = box.numbers("I", 0)[0], box.numbers("I", skip)[0]
-    columns = np.dtype([(f"{place}", f">{kind}") for place, kind in enumerate(layout)])
-    if version != 0 or box.begin + skip + 4 + count * columns.itemsize != box.end:
+    (version,), (count,) = box.numbers("I"), box.numbers("I", skip)
+    begin, size = box.begin + skip + 4, count * columns * (8 if kind == LONG_WORD else 4)
+    if version != 0 or begin + size != box.end:
         raise OddFile
-    rows = np.frombuffer(box.data, columns, count, box.begin + skip + 4)
-    return np.stack([rows[name].astype(np.int64) for name in columns.names or ()], axis=1)
+    numbers = np.frombuffer(box.data, kind, count * columns, begin)
+    return numbers.astype(np.int64).reshape(count, columns)
 
 
 def _sizes(box: Box) -> Numbers:
     if box.numbers("I", 4)[0] != 0:  # All samples are of one size.
         raise OddFile
-    return _table(box, "I", skip=8)[:, 0]
+    return _table(box, 1, skip=8)[:, 0]
 
 
 def _chunks(tables: dict[bytes, Box], num_bytes: int) -> Numbers:
     if (b"stco" in tables) == (b"co64" in tables):
         raise OddFile
-    chunks = _table(tables[b"stco"], "I") if b"stco" in tables else _table(tables[b"co64"], "q")
+    chunks = _table(tables[b"stco"], 1) if b"stco" in tables else _table(tables[b"co64"], 1, LONG_WORD)
     if (chunks < 0).any() or (chunks >= num_bytes).any():
         raise OddFile
     return chunks[:, 0]
 
 
 def _samples_of_chunks(box: Box, num_chunks: int) -> Numbers:
-    firsts, counts, descriptions = _table(box, "III").T
+    firsts, counts, descriptions = _table(box, 3).T
     ends = np.append(firsts[1:], num_chunks + 1)
     if len(firsts) == 0 or firsts[0] != 1 or (ends <= firsts).any() or (descriptions != 1).any():
         raise OddFile
@@ -282,7 +283,7 @@ def _samples_of_chunks(box: Box, num_chunks: int) -> Numbers:
 
 def _runs(box: Box, num_samples: int, limit: int) -> Numbers:
     """A value for each sample, from runs of equal ones (8.6.1.2, 8.6.1.3)."""
-    counts, values = _table(box, "II").T
+    counts, values = _table(box, 2).T
     if (counts == 0).any() or counts.sum() != num_samples or (values >= limit).any():
         raise OddFile
     return np.repeat(values, counts)
@@ -291,7 +292,7 @@ def _runs(box: Box, num_samples: int, limit: int) -> Numbers:
 def _is_sync(box: Box | None, num_samples: int) -> npt.NDArray[np.bool_]:
     if box is None:
         return np.ones(num_samples, np.bool_)
-    numbers = _table(box, "I")[:, 0]
+    numbers = _table(box, 1)[:, 0]
     if (numbers < 1).any() or (numbers > num_samples).any() or (numbers[1:] <= numbers[:-1]).any():
         raise OddFile
     is_sync = np.zeros(num_samples, np.bool_)
