@@ -143,7 +143,7 @@ def plan_of(spec: RunSpec, *, num_requests: int) -> Plan:
     check_sharing(plan, spec.placement.mps)
     stateful = [one.name for one in plan.step_types if one.stateful]
     if stateful and not spec.load.has_sequences:
-        raise UsageError(f"{stateful[0]} keeps a state for each sequence: say --sequences N, or --streams N")
+        raise UsageError(f"{stateful[0]} keeps a state for each sequence: say --sequences N or --streams N")
     return plan
 
 

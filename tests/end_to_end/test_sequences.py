@@ -58,7 +58,7 @@ def test_a_stateful_step_needs_sequences(bench: Bench) -> None:
     finished = bench.run([{"model": STATEFUL, "gpus": [0]}], "-v", "4")
     assert (finished.status, finished.out) == (2, "")
     assert finished.err == (
-        "benchmark.py: error: Positions keeps a state for each sequence: say --sequences N\n"
+        "benchmark.py: error: Positions keeps a state for each sequence: say --sequences N or --streams N\n"
     )
 
 
