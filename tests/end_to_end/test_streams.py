@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from rnb.record.run_folder import read
+from tests.support import numbered_videos as nv
 from tests.support.running import ENDED_WELL, Bench
+from tests.support.single_frames import SingleFrames
 
 FRAMES = "tests.support.sequence_steps.FrameNumbers"
+SUMS = "tests.support.sequence_steps.PixelSums"
 
 
 def test_each_stream_is_a_sequence_of_its_frames(bench: Bench) -> None:
@@ -47,3 +50,19 @@ def test_without_a_bound_none_is_dropped(bench: Bench) -> None:
     assert finished.status in ENDED_WELL, finished.err
     assert finished.folder is not None
     assert read(finished.folder).ended_as("finished").all()
+
+
+def test_every_frame_is_the_one_of_random_access(bench: Bench) -> None:
+    for number, coded in enumerate((nv.H264["b3"], nv.H264["b0"], nv.HEVC["b3"])):
+        nv.encode(bench.videos / f"{number}.mp4", coded, range(100 * number, 100 * number + nv.NUM_FRAMES))
+    decoder = {"model": "models.streams.decoder.StreamDecoder", "gpus": [0, 0]}
+    config = [{**decoder, "width": nv.WIDTH, "height": nv.HEIGHT}, {"model": SUMS, "gpus": [0]}]
+    finished = bench.run(config, "--streams", "3", "--fps", "200", "--every", "3", "-v", "120")
+    assert finished.status in ENDED_WELL, finished.err
+    assert finished.folder is not None
+    results = read(finished.folder).results
+    pictures = [SingleFrames().of(bench.videos / f"{n}.mp4", range(nv.NUM_FRAMES)) for n in range(3)]
+    for request_id in range(120):
+        turn, stream = divmod(request_id, 3)
+        expected = int(pictures[stream][3 * turn % nv.NUM_FRAMES].astype(int).sum())
+        assert results[request_id] == {"sum": expected, "sequence": stream}

@@ -7,7 +7,7 @@ import time
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from rnb.contract import Batch, RequestError, StatefulStep, point_of
+from rnb.contract import Batch, RequestError, StatefulStep, Step, point_of
 from rnb.contract.sequence import FRAME, FRAME_STEP, ID
 
 
@@ -58,6 +58,18 @@ class FrameNumbers(StatefulStep):
         time.sleep(self.options.busy_ms / 1e3)
         told = request.parameters or {}
         return batch.give(payloads=[{"sequence": told[ID], "frame": told[FRAME], "step": told[FRAME_STEP]}])
+
+    def results(self, output: Batch) -> Sequence[Any]:
+        return output.payloads
+
+
+class PixelSums(Step):
+    """The result of a request: the sum of its frame's bytes, and the sequence."""
+
+    def __call__(self, batch: Batch) -> Batch:
+        (request,) = batch.requests
+        told = request.parameters or {}
+        return batch.give(payloads=[{"sum": int(batch.tensors[0].sum()), "sequence": told[ID]}])
 
     def results(self, output: Batch) -> Sequence[Any]:
         return output.payloads
