@@ -351,7 +351,7 @@ def _inverse(packets: Sequence[int], num_packets: int) -> Sequence[int]:
     return places
 
 
-Signature = tuple[str, int, int]
+Signature = tuple[str, int, int, int]
 
 
 def _signature(filename: str) -> Signature:
@@ -359,7 +359,7 @@ def _signature(filename: str) -> Signature:
         status = os.stat(filename)
     except OSError as error:
         raise VideoError(filename, f"cannot be opened: {error.strerror}") from error
-    return os.path.abspath(filename), status.st_size, status.st_mtime_ns
+    return os.path.abspath(filename), status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class _Cache:
