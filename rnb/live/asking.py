@@ -94,6 +94,21 @@ class StepStatistics:
     """Of the epoch; 0: none yet."""
 
 
+BOUNDS_MS = (0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
+"""Of the buckets of a histogram."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Histogram:
+    """How long requests took that were served: in a step, its queue included, or in the whole pipeline."""
+
+    counts: tuple[int, ...]
+    """Of up to each of BOUNDS_MS, and of more than the last: not cumulative, one more than there are
+    bounds."""
+    ns: int
+    """All of it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepInfo:
     """A step, as a model of its own."""
@@ -138,6 +153,9 @@ class LivePipeline(Protocol):
 
     def statistics(self) -> Mapping[str, StepStatistics]:
         """By the name of the step; that of the pipeline under its own name."""
+
+    def histograms(self) -> Mapping[str, Histogram]:
+        """By the same names."""
 
     async def drain(self, grace_s: float) -> bool:
         """Take no more, answer what was taken, and end all processes; whether that was done in time."""

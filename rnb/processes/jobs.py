@@ -102,7 +102,7 @@ class JobQueue:
 
     def _claim(self, message: Message) -> None:
         for request in message.requests:
-            self._table.holders[request.id] = self._rules.number
+            self._table.claim(request, self._rules.number)
         if message.slot is not None:
             self._pools[message.slot.pool].hold(message.slot.number, self._rules.number)
 

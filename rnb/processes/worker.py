@@ -30,7 +30,6 @@ from rnb.processes.sequence_states import SequenceStates
 from rnb.processes.slowness import Slowdown, Slowness
 from rnb.transport.clock import now_ns, sleep_precisely
 from rnb.transport.fabric import (
-    FAILED,
     EndOfStream,
     Inlet,
     Log,
@@ -177,7 +176,7 @@ class Worker:
             while self._flush():
                 pass
             if self._holding is not None:
-                self._holding.check_empty(self._has_failed)
+                self._holding.check_empty(self._around.table.has_failed)
             self._computing.synchronize()
             self._step.close()
         return has_ended
@@ -199,11 +198,14 @@ class Worker:
 
     def _serve_all(self, pieces: list[Piece]) -> None:
         table, plan = self._around.table, self._plan
-        for piece in pieces:
+        wanted = [piece for piece in pieces if table.is_wanted(piece.request)]
+        for piece in wanted:
             self._taken(piece.request, piece.taken_ns)
             table.record_taken(plan.step, piece.request, replica=plan.replica, worker=self._number)
-        for call in self._calls(pieces):
+        for call in self._calls(wanted) if wanted else ():
             self._serve(call)
+        if self._sequences is not None and len(wanted) < len(pieces):
+            self._sequences.conclude([piece for piece in pieces if piece not in wanted])
         # Only now has everything that reads the input slots run.
         self._computing.synchronize()
         for slot in {piece.slot for piece in pieces if piece.slot is not None}:
@@ -292,9 +294,6 @@ class Worker:
         for request_id in failed:
             self._fail(request_id, str(error))
         return [piece for piece in pieces if piece.request.id not in failed]
-
-    def _has_failed(self, request_id: int) -> bool:
-        return bool(self._around.table.outcomes["status"][request_id] == FAILED)
 
     def _outputs(self, output: Any, batch: Batch) -> list[Batch]:
         """What the step gave for a call, in messages."""

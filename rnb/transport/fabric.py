@@ -159,6 +159,9 @@ class Sink(Protocol):
     def fail(self, request_id: int, reason: str) -> None:
         """A request cannot be served."""
 
+    def lose(self, request_id: int, reason: str) -> None:
+        """A request has failed through no fault of its own."""
+
 
 NOBODY = -1
 UNFINISHED, FINISHED, FAILED, REFUSED = range(4)
@@ -185,6 +188,12 @@ class Table(Sink, Protocol):
     def record_taken(self, step: int, request: Request, *, replica: int, worker: int) -> None:
         """Note who took a request from the queue before a step."""
 
+    def claim(self, request: Request, replica: int) -> None:
+        """Note which replica, by its place in the plan, has a request or a segment of it now."""
+
+    def is_wanted(self, request: Request) -> bool:
+        """Whether a request is still to be served, when a worker has taken it."""
+
     def note_due(self, request_ids: range, due_ns: NDArray[np.int64]) -> None:
         """When requests are due."""
 
@@ -199,6 +208,9 @@ class Table(Sink, Protocol):
 
     def note(self, request_id: int, text: str) -> None:
         """Keep what is odd about a request that is served; it is lost where the request fails after all."""
+
+    def has_failed(self, request_id: int) -> bool:
+        """Whether a request is known to get no result."""
 
     def count(self, status: int) -> int:
         """How many requests have a status."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnb.contract.events import DUE, Event, EventKind
 from rnb.contract.request import Request
 from rnb.contract.result import ClassAndScore, decode, encode
-from rnb.transport.fabric import FAILED, FINISHED, NOBODY, REFUSED
+from rnb.transport.fabric import FAILED, FINISHED, NOBODY, REFUSED, Stamp
 from rnb.transport.local.shared_memory import SharedLog, SharedMemory
 
 REASON_BYTES = 240
@@ -61,14 +61,24 @@ class RequestTable:
         self.__dict__.update(state)
         self._map()
 
-    def stamp(self, event: Event) -> TableStamp | None:
+    def stamp(self, event: Event) -> Stamp | None:
         """What records the event, of whole requests and of segments; None where the run does not have it."""
-        columns = [column for one, column in self._columns.items() if one.whole == event]
-        return TableStamp(self.times, columns[0]) if columns else None
+        first = self.first_column(event)
+        return None if first is None else TableStamp(self.times, first)
+
+    def first_column(self, event: Event) -> int | None:
+        """That of the event of whole requests, or of the first segment."""
+        return next((column for one, column in self._columns.items() if one.whole == event), None)
 
     def record_taken(self, step: int, request: Request, *, replica: int, worker: int) -> None:
         """Note who took a request from the queue before a step."""
         self.served_by[request.id, self._first_taking[step] + request.segment] = replica, worker
+
+    def claim(self, request: Request, replica: int) -> None:
+        self.holders[request.id] = replica
+
+    def is_wanted(self, request: Request) -> bool:
+        return True
 
     def served_by_columns(self) -> dict[str, NDArray[np.int32]]:
         """Who took each request: replica<i> and worker<i>, with -<segment> where it came in segments."""
@@ -119,6 +129,11 @@ class RequestTable:
     def fail(self, request_id: int, reason: str) -> None:
         self.note(request_id, reason)
         self.outcomes["status"][request_id] = FAILED
+
+    lose = fail
+
+    def has_failed(self, request_id: int) -> bool:
+        return bool(self.outcomes["status"][request_id] == FAILED)
 
     def count(self, status: int) -> int:
         return int(np.count_nonzero(self.outcomes["status"] == status))
