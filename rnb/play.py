@@ -156,7 +156,7 @@ class _Playing:
         self._replicas.slowdowns_of = self.faults.slowdowns_of
         self._recovery = self._make_recovery() if keeps_jobs(self.spec, self.plan) else None
         if self._recovery is not None:
-            self._replicas.rules_of = self._recovery.rules
+            self._replicas.rules_of = self._recovery.replacement.rules
 
     def _setting(self) -> Setting:
         probes = [observer.probe(self.plan) for observer in self.observers]
@@ -217,7 +217,7 @@ class _Playing:
         for observer in self.observers:
             observer.begin(start_ns)
         if self._recovery is not None:
-            self._recovery.begin(
+            self._recovery.replacement.begin(
                 start_ns,
                 supervisor=self._supervisor,
                 spawn=self._spawn,

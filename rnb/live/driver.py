@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
+import numpy as np
+
 from rnb.contract.termination import Termination, UsageError
+from rnb.live.endurance import Endurance
 from rnb.live.table import LiveTable
 from rnb.pipeline.plan import Plan, ReplicaPlan
 from rnb.processes.mps import shared_gpus
+from rnb.processes.replacement import NEVER, Replacement
 from rnb.processes.replicas import NUM_SAMPLES, Replicas, Setting, imported, starting
 from rnb.processes.supervisor import Child, Supervisor
 from rnb.spec import RunSpec, samples_of
 from rnb.transport.fabric import Fabric
 from rnb.transport.local.fabric import LocalFabric
 from rnb.transport.local.outlet import Collector, outlet
-
-Call = Callable[[Callable[..., None]], None]
 
 
 class StartFailed(Exception):
@@ -41,6 +44,15 @@ class Watcher(Protocol):
 
     def has_started(self, joined: Joined) -> None:
         """All are ready."""
+
+    def has_lost(self, replica: int, request_ids: Sequence[int], reason: str) -> None:
+        """A replica has died, and what it had is nowhere any more."""
+
+    def has_away(self, replicas: frozenset[int]) -> None:
+        """Which replicas do not serve now."""
+
+    def has_given_up(self, replica: int, reason: str) -> None:
+        """A replica is replaced no more."""
 
     def has_ended(self, error: BaseException | None) -> None:
         """No process is left; why, where nobody asked for it."""
@@ -69,6 +81,8 @@ class Driver:
             self.table = LiveTable(num_rows=num_rows, events=plan.events)
         self.clock = self._fabric.clock
         self._supervisor = Supervisor(self._fabric, self._must_stop.is_set)
+        self._endurance = [Endurance() for _ in plan.replicas]
+        self._away: frozenset[int] = frozenset()
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
 
     def start(self) -> None:
@@ -95,7 +109,7 @@ class Driver:
                     self._drive(self._replicas(sharing.environment), sharing.state)
                 finally:
                     self._supervisor.end()
-            if self._supervisor.failure is not None:
+            if self._supervisor.failure is not None and not self._must_stop.is_set():
                 error = StartFailed(self._supervisor.failure, self._supervisor.traceback)
         except UsageError as problem:
             error = problem
@@ -112,6 +126,8 @@ class Driver:
             samples=samples_of(self._spec, NUM_SAMPLES),
             num_clients=1,
             environment=environment,
+            is_replaceable=True,
+            is_patient=True,
         )
         with starting():
             return Replicas(
@@ -119,17 +135,43 @@ class Driver:
             )
 
     def _drive(self, replicas: Replicas, sharing: str) -> None:
+        replacement = self._replacement(replicas)
+        replicas.rules_of = replacement.rules
+        spawn = partial(self._spawn, replicas)
         with starting():
             for replica in self._plan.replicas:
-                self._spawn(replicas, replica)
+                spawn(replica)
             if not replicas.get_ready():
                 return
         start_ns = replicas.start()
+        for endurance in self._endurance:
+            endurance.begin()
         self._call(self._watcher.has_started, Joined(replicas=replicas, sharing=sharing, start_ns=start_ns))
+        replacement.begin(
+            start_ns,
+            supervisor=self._supervisor,
+            spawn=spawn,
+            handles=replicas.handles,
+            replaced=lambda name, pid: None,
+        )
         while not self._must_end.is_set() and self._fabric.stop.reason is Termination.UNSET:
             self._supervisor.tick()
+            replacement.look()
+            self._tell_who_is_away(replacement.away)
         replicas.queues[0].close()
-        self._supervisor.wait_until_over(lambda: None)
+        replacement.end()
+        self._supervisor.wait_until_over(replacement.look)
+
+    def _replacement(self, replicas: Replicas) -> Replacement:
+        return Replacement(
+            plan=self._plan,
+            fabric=self._fabric,
+            table=self.table,
+            queues=replicas.queues,
+            pools=replicas.pools,
+            keeper=self,
+            is_replaceable=True,
+        )
 
     def _spawn(self, replicas: Replicas, replica: ReplicaPlan) -> Child:
         collector, ours = outlet()
@@ -138,3 +180,24 @@ class Driver:
             return replicas.spawn(replica, self.table.told_by(ours))
         finally:
             ours.close()
+
+    # ---------------------------------------------------------------- deaths; see Keeper
+
+    def wait_s(self, replica: int, how: str) -> float | None:
+        wait_s = self._endurance[replica].wait_s(was_serving=replica not in self._away)
+        if wait_s == NEVER:
+            self._call(self._watcher.has_given_up, replica, how)
+        return wait_s
+
+    def lost(self, replica: int, reason: str) -> None:
+        ids = list(self.table.ids)  # first: a row that is used again is nobody's yet
+        held = (self.table.claims == replica).any(axis=1)
+        lost = [ids[row] for row in np.flatnonzero(held).tolist() if ids[row] >= 0]
+        self._call(self._watcher.has_lost, replica, lost, reason)
+
+    def _tell_who_is_away(self, away: set[int]) -> None:
+        for replica in self._away - away:
+            self._endurance[replica].begin()
+        if away != self._away:
+            self._away = frozenset(away)
+            self._call(self._watcher.has_away, self._away)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -53,22 +53,30 @@ class Pipeline:
     """Made by `Pipeline.start`."""
 
     @classmethod
-    async def start(cls, spec: RunSpec, serving: Serving | None = None, *, name: str = "") -> Pipeline:
+    async def start(
+        cls,
+        spec: RunSpec,
+        serving: Serving | None = None,
+        *,
+        name: str = "",
+        warn: Callable[[str], None] = lambda line: None,
+    ) -> Pipeline:
         """Start all processes, and wait until they are ready. Cancelling it ends them.
 
         Args:
             name: what clients call it; '': as its config file.
+            warn: is called with lines that its user should see at once.
 
         Raises:
             UsageError: it cannot start as asked, or not on this machine.
             StartFailed: a process failed.
         """
-        pipeline = cls(spec, serving or Serving(), name)
+        pipeline = cls(spec, serving or Serving(), name, warn)
         await pipeline._get_ready()
         return pipeline
 
-    def __init__(self, spec: RunSpec, serving: Serving, name: str) -> None:
-        self._spec, self._serving = spec, serving
+    def __init__(self, spec: RunSpec, serving: Serving, name: str, warn: Callable[[str], None]) -> None:
+        self._spec, self._serving, self._warn = spec, serving, warn
         self._name = name or spec.config.name.removesuffix(".json")
         self._plan = plan = serving_plan_of(spec, most_pending=serving.max_pending)
         self._loop = asyncio.get_running_loop()
@@ -95,6 +103,10 @@ class Pipeline:
         self._started: asyncio.Future[Joined] = self._loop.create_future()
         self._ended: asyncio.Future[BaseException | None] = self._loop.create_future()
         self._is_ending = False
+        self._away: frozenset[int] = frozenset()
+        self._given_up: set[int] = set()
+        self._broken = ""
+        """Why nothing can be served any more; empty: it can."""
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -122,7 +134,12 @@ class Pipeline:
 
     @property
     def is_ready(self) -> bool:
-        return self._started.done() and not self._is_ending and not self._ended.done()
+        if self._joined is None or self._is_ending or self._broken or self._ended.done():
+            return False
+        serving = {
+            replica.step for number, replica in enumerate(self._plan.replicas) if number not in self._away
+        }
+        return len(serving) == self._plan.num_steps
 
     @property
     def num_pending(self) -> int:
@@ -161,6 +178,8 @@ class Pipeline:
         joined = self._joined
         if self._is_ending or joined is None or self._ended.done():
             raise NotServed(Why.CLOSED, "the pipeline is ending" if self._is_ending else "it is not ready")
+        if self._broken:
+            raise NotServed(Why.FAILED, self._broken)
         if ask.deadline_ns is not None and ask.deadline_ns <= came_ns:
             raise NotServed(Why.LATE, "its deadline had passed when it came")
         parameters = checked_parameters(ask.parameters)
@@ -218,11 +237,20 @@ class Pipeline:
 
     def _hear(self, collector: Collector) -> None:
         """Some replicas have told what became of requests."""
+        if collector.is_closed:
+            return
         for record in collector.receive():
             self._answer(record)
         if collector.has_ended:
             self._loop.remove_reader(collector.fileno())
             collector.close()
+
+    def _hear_all(self, collector: Collector) -> None:
+        """What one has told that has ended."""
+        while not collector.is_closed:
+            self._hear(collector)
+            if collector.is_dry:
+                return
 
     def _answer(self, record: Record) -> None:
         row = self._table.row_of(record.key)
@@ -302,20 +330,49 @@ class Pipeline:
 
     def has_ended(self, error: BaseException | None) -> None:
         for collector in self._collectors.values():
-            while not collector.has_ended:
-                self._hear(collector)
+            self._hear_all(collector)
         text = str(error) if error else "the pipeline has ended"
         why = Why.FAILED if error else Why.CLOSED
-        for row in list(self._pending):
-            self._answer_lost(row, why, text)
+        self._fail_all(why, text)
         self._count()
         self._ended.set_result(error)
 
-    def _answer_lost(self, row: int, why: Why, reason: str) -> None:
+    def has_lost(self, replica: int, request_ids: Sequence[int], reason: str) -> None:
+        self._away |= {replica}
+        self._hear_all(self._collectors[replica])  # what it told before it died
+        self._warn(reason)
+        for request_id in request_ids:
+            self._lose(request_id, Why.FAILED, reason)
+
+    def has_away(self, replicas: frozenset[int]) -> None:
+        self._away = replicas
+
+    def has_given_up(self, replica: int, reason: str) -> None:
+        self._given_up.add(replica)
+        self._warn(f"{self._plan.replicas[replica].name} is given up, as it died again and again")
+        if self._is_missed(replica):
+            self._broken = f"{reason}, again and again"
+            self._fail_all(Why.FAILED, self._broken)
+
+    def _is_missed(self, replica: int) -> bool:
+        """Whether nobody takes the messages of one that is given up."""
+        in_queue = self._plan.replicas[replica].in_queue
+        readers = {number for number, one in enumerate(self._plan.replicas) if one.in_queue == in_queue}
+        return self._plan.queues[in_queue].keeps_sequences or readers <= self._given_up
+
+    def _fail_all(self, why: Why, reason: str) -> None:
+        for row in list(self._pending):
+            self._lose(self._table.ids[row], why, reason)
+
+    def _lose(self, request_id: int, why: Why, reason: str) -> None:
+        """Answer a request that no replica answers any more."""
+        row = self._table.row_of(request_id)
+        if row is None:
+            return
         future = self._pending[row].future
         if future is not None and not future.done():
             future.set_exception(NotServed(why, reason))
-        self._answer(Record(self._table.ids[row], Outcome.LOST, reason.encode()))
+        self._answer(Record(request_id, Outcome.LOST, reason.encode(errors="replace")))
 
     # ---------------------------------------------------------------- the end
 

@@ -112,6 +112,10 @@ class LiveTable(RequestTable):
         if (row := self.row_of(request.id)) is not None:
             self.claims[row, request.segment if request.num_segments > 1 else slice(None)] = replica
 
+    def is_held(self, request: Request, replica: int) -> bool:
+        row = self.row_of(request.id)
+        return row is not None and bool((self.claims[row] == replica).any())
+
     def is_wanted(self, request: Request) -> bool:
         """Whole requests that are late are dropped here; a segment never is, as the others would wait for
         it."""

@@ -19,7 +19,8 @@ from rnb.processes.runner import RunnerTask, run_replica
 from rnb.processes.slowness import Slowdown
 from rnb.processes.supervisor import Child, Supervisor
 from rnb.processes.worker import Surroundings
-from rnb.transport.fabric import ControlLine, Fabric, Handles, Log, Queue, Table
+from rnb.transport.fabric import ControlLine, Fabric, Handles, Log, Queue, Table, WritingEnd
+from rnb.transport.patient_queue import PatientQueue
 
 IMPORTED = ("rnb.processes.runner", "rnb.processes.sender", "rnb.pipeline.step_type")
 
@@ -50,6 +51,8 @@ class Setting:
     memory: Log | None = None
     is_replaceable: bool = False
     """Whether it goes on when one of them dies."""
+    is_patient: bool = False
+    """Whether they wait where a queue is full, instead of ending the run."""
 
 
 class Replicas:
@@ -124,7 +127,7 @@ class Replicas:
             stop=self._fabric.stop,
             table=table,
             in_queue=self.queues[replica.in_queue].of_reader(replica.reader),
-            out_queues=tuple(self.queues[queue] for queue in replica.out_queues),
+            out_queues=tuple(self._writing_end(queue) for queue in replica.out_queues),
             in_pools={pool: self.pools[pool] for pool in replica.in_pools},
             out_pool=None if replica.out_pool is None else self.pools[replica.out_pool],
             batch_timeout_ms=setting.batch_timeout_ms,
@@ -137,6 +140,10 @@ class Replicas:
             jobs=self.rules_of(replica),
         )
         return RunnerTask(line=line, around=around, probes=setting.probes, environment=setting.environment)
+
+    def _writing_end(self, queue: int) -> WritingEnd:
+        end = self.queues[queue]
+        return PatientQueue(end, self._fabric.stop) if self._setting.is_patient else end
 
     def _context(self, replica: ReplicaPlan) -> Context:
         return Context(

@@ -34,16 +34,19 @@ from rnb.transport.fabric import (
     Inlet,
     Log,
     Pool,
-    Queue,
     ReadingEnd,
     SlotsLost,
     Stamp,
     Stop,
     Table,
+    WritingEnd,
 )
 
 if TYPE_CHECKING:
     import torch
+
+
+LOST = "its data went with the replica that had made them"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +57,7 @@ class Surroundings:
     stop: Stop
     table: Table
     in_queue: ReadingEnd
-    out_queues: tuple[Queue, ...]
+    out_queues: tuple[WritingEnd, ...]
     in_pools: dict[int, Pool]
     out_pool: Pool | None
     batch_timeout_ms: float
@@ -93,7 +96,8 @@ class Worker:
         self._turn: Any = turn if takes_turns else contextlib.nullcontext()
         self._holding = Holding(joins=self._type.joins_segments) if self._type.regroups else None
         self._memory = self._watch_memory()
-        self._fail = around.jobs.fail if around.jobs else around.table.fail
+        self._failures = around.jobs.sink(around.table) if around.jobs else around.table
+        self._fail = self._failures.fail
         self._sequences = self._sequence_states()
         self._intake = Intake(
             in_queue or around.in_queue,
@@ -238,8 +242,8 @@ class Worker:
             except RequestError as error:
                 pieces = self._drop_failed(pieces, error)
             except SlotsLost:
-                assert self._around.jobs is not None  # else the death of their producer ends the run
-                self._around.jobs.lose(piece.request.id for piece in pieces)
+                for piece in pieces:
+                    self._failures.lose(piece.request.id, LOST)
                 break
             else:
                 slot = self._hand_on(self._outputs(output, batch), finished_ns, slot)

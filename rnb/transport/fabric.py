@@ -65,14 +65,24 @@ class ReadingEnd(Protocol):
         dies has claimed what it took."""
 
 
-class Queue(Protocol):
-    """A bounded queue with many writers and many readers."""
+class WritingEnd(Protocol):
+    """A queue as a writer has it."""
 
     @property
     def name(self) -> str: ...
 
     def put(self, message: Message) -> None:
         """Append a message, or raise QueueFull at once. A writer never waits."""
+
+    def depth(self) -> int:
+        """How many messages wait now."""
+
+    def close(self) -> None:
+        """Say that this writer will put nothing more."""
+
+
+class Queue(WritingEnd, Protocol):
+    """A bounded queue with many writers and many readers."""
 
     def put_back(self, message: Message) -> None:
         """Append a message that was there before, whatever the capacity is."""
@@ -86,14 +96,8 @@ class Queue(Protocol):
     def of_reader(self, number: int) -> ReadingEnd:
         """What its n-th reader takes from: the same for all, or a share of its own."""
 
-    def depth(self) -> int:
-        """How many messages wait now."""
-
     def open(self) -> None:
         """Say that one more writer will put messages, before the last of the others has closed."""
-
-    def close(self) -> None:
-        """Say that this writer will put nothing more."""
 
 
 class Pool(Protocol):
@@ -190,6 +194,9 @@ class Table(Sink, Protocol):
 
     def claim(self, request: Request, replica: int) -> None:
         """Note which replica, by its place in the plan, has a request or a segment of it now."""
+
+    def is_held(self, request: Request, replica: int) -> bool:
+        """Whether a replica was the last to claim a request, or any of its segments."""
 
     def is_wanted(self, request: Request) -> bool:
         """Whether a request is still to be served, when a worker has taken it."""

@@ -27,9 +27,11 @@ def serving_spec(folder: Path, steps: Sequence[Any], **placement: Any) -> RunSpe
 
 
 @asynccontextmanager
-async def serving(spec: RunSpec, **settings: Any) -> AsyncIterator[Pipeline]:
+async def serving(
+    spec: RunSpec, warn: Callable[[str], None] = lambda line: None, **settings: Any
+) -> AsyncIterator[Pipeline]:
     """A pipeline that is ready; it is drained in the end."""
-    pipeline = await Pipeline.start(spec, Serving(**settings))
+    pipeline = await Pipeline.start(spec, Serving(**settings), warn=warn)
     try:
         yield pipeline
     finally:

@@ -55,6 +55,8 @@ class Collector:
         self._rest = b""
         self.has_ended = False
         """Whether no writer is left, and all was read."""
+        self.is_dry = self.is_closed = False
+        """Whether there was nothing to read the last time."""
 
     def fileno(self) -> int:
         return self._fd
@@ -64,8 +66,9 @@ class Collector:
         try:
             data = os.read(self._fd, READ_BYTES)
         except BlockingIOError:
+            self.is_dry = True
             return []
-        self.has_ended = not data
+        self.is_dry = self.has_ended = not data
         data, start, records = self._rest + data if self._rest else data, 0, []
         while len(data) - start >= _HEAD.size:
             length, kind, key = _HEAD.unpack_from(data, start)
@@ -78,6 +81,7 @@ class Collector:
         return records
 
     def close(self) -> None:
+        self.is_closed = True
         os.close(self._fd)
 
 

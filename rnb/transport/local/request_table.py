@@ -77,6 +77,9 @@ class RequestTable:
     def claim(self, request: Request, replica: int) -> None:
         self.holders[request.id] = replica
 
+    def is_held(self, request: Request, replica: int) -> bool:
+        return bool(self.holders[request.id] == replica)
+
     def is_wanted(self, request: Request) -> bool:
         return True
 

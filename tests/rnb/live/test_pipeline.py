@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rnb.contract.result import ClassAndScore
 from rnb.live.asking import Answer, Ask, NotServed, Why
+from rnb.live.endurance import MOST_EARLY_DEATHS
 from tests.support.running import tiny
-from tests.support.served import all_of, served, serving, serving_spec
+from tests.support.served import all_of, served, serving, serving_spec, until
 
 
 def step(name: str, num_replicas: int = 1, **options: Any) -> dict[str, Any]:
@@ -97,5 +101,112 @@ def test_at_the_end_what_was_taken_is_answered_and_nothing_new_is_taken(tmp_path
             assert why_of(refused) is Why.CLOSED
             assert await draining
             assert [(await one).result[0] for one in asked] == [str(number) for number in range(20)]
+
+    served(work)
+
+
+def test_a_full_pipeline_says_so_at_once_and_takes_requests_again_later(tmp_path: Path) -> None:
+    async def work() -> None:
+        steps = [step("Read"), step("Shout", hold_s=1.0)]
+        async with serving(serving_spec(tmp_path, steps), max_pending=3) as pipeline:
+            inside = [asyncio.ensure_future(pipeline.serve(ask("hold"))) for _ in range(3)]
+            await asyncio.sleep(0)
+            (refused,) = await all_of(pipeline, [ask("one more")])
+            assert why_of(refused) is Why.BUSY
+            assert not any(one.done() for one in inside)
+            assert [(await one).result[0] for one in inside] == ["HOLD"] * 3
+            assert (await pipeline.serve(ask("later"))).result[0] == "LATER"
+
+    served(work)
+
+
+def test_what_is_late_or_whose_asker_has_gone_is_not_worked_on(tmp_path: Path) -> None:
+    async def work() -> None:
+        steps = [step("Read"), step("Shout", hold_s=1.0)]
+        async with serving(serving_spec(tmp_path, steps), max_pending=10) as pipeline:
+            first = asyncio.ensure_future(pipeline.serve(ask("hold")))
+            await until(lambda: pipeline.queue_depths == [0, 0] and pipeline.num_pending == 1)
+            soon_ns = time.monotonic_ns() + 100_000_000
+            late = asyncio.ensure_future(pipeline.serve(ask("late", deadline_ns=soon_ns)))
+            gone = asyncio.ensure_future(pipeline.serve(ask("gone")))
+            fine = asyncio.ensure_future(pipeline.serve(ask("fine", deadline_ns=soon_ns + 60_000_000_000)))
+            await asyncio.sleep(0.05)
+            gone.cancel()
+            with pytest.raises(NotServed, match="its deadline passed") as caught:
+                await late
+            assert caught.value.why is Why.LATE
+            assert not first.done(), "it is told at its deadline, not when its turn comes"
+            assert pipeline.num_pending == 4
+            assert ((await first).result[0], (await fine).result[0]) == ("HOLD", "FINE")
+            assert gone.cancelled()
+            assert pipeline.num_pending == 0
+            told = pipeline.statistics()
+            assert (told["pipeline"].success.count, told["pipeline"].cancel.count) == (2, 2)
+            assert (told["Shout-1"].inference_count, told["Shout-1"].cancel.count) == (2, 2)
+            (past,) = await all_of(pipeline, [ask("too late", deadline_ns=time.monotonic_ns())])
+            assert why_of(past) is Why.LATE
+
+    served(work)
+
+
+def test_a_replica_that_dies_fails_its_own_requests_alone_and_is_replaced(tmp_path: Path) -> None:
+    warnings: list[str] = []
+
+    async def work() -> None:
+        spec = serving_spec(tmp_path, [step("Read"), step("Shout")])
+        async with serving(spec, warnings.append, max_pending=100) as pipeline:
+            for deadly in ("die", "die late"):
+                asks = [ask(deadly if number == 5 else f"{number}") for number in range(20)]
+                answers = await all_of(pipeline, asks)
+                assert why_of(answers.pop(5)) is Why.FAILED
+                assert [result_of(one)[0] for one in answers] == [str(n) for n in range(20) if n != 5]
+                await until(lambda: pipeline.is_ready)
+
+    served(work)
+    assert [line.split(" (")[0] for line in warnings] == ["step 0.0", "step 1.0"]
+
+
+def test_it_is_not_ready_while_a_step_has_no_replica(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with serving(serving_spec(tmp_path, [step("Read", 2), step("Shout")])) as pipeline:
+            await all_of(pipeline, [ask("die")])
+            assert pipeline.is_ready, "another replica of the step is there"
+            assert result_of((await all_of(pipeline, [ask("in between")]))[0])[0] == "IN BETWEEN"
+            await all_of(pipeline, [ask("die late")])
+            assert not pipeline.is_ready
+            assert result_of((await all_of(pipeline, [ask("waits for the next one")]))[0])
+            assert pipeline.is_ready
+
+    served(work)
+
+
+def test_a_replica_that_dies_again_and_again_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnb.live.endurance.FIRST_WAIT_S", 0.01)
+    warnings: list[str] = []
+
+    async def work() -> None:
+        spec = serving_spec(tmp_path, [step("Read"), step("Shout")])
+        async with serving(spec, warnings.append) as pipeline:
+            for _ in range(MOST_EARLY_DEATHS):
+                (answer,) = await all_of(pipeline, [ask("die")])
+                assert why_of(answer) is Why.FAILED
+            (answer,) = await all_of(pipeline, [ask("fine")])
+            assert why_of(answer) is Why.FAILED
+            assert "again and again" in str(answer)
+            assert not pipeline.is_ready
+
+    served(work)
+    assert sum("is given up" in line for line in warnings) == 1
+
+
+def test_with_too_little_grace_the_rest_is_told_so(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with serving(serving_spec(tmp_path, [step("Read", seconds=30)])) as pipeline:
+            asked = asyncio.ensure_future(all_of(pipeline, [ask("slow")] * 2))
+            await until(lambda: pipeline.num_pending == 2)
+            assert not await pipeline.drain(0.2)
+            assert [why_of(one) for one in await asked] == [Why.CLOSED] * 2
 
     served(work)
