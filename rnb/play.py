@@ -36,8 +36,9 @@ from rnb.processes.replicas import NUM_SAMPLES, Replicas, Setting, imported, sta
 from rnb.processes.sender import SenderTask, run_sender
 from rnb.processes.supervisor import Child, Supervisor
 from rnb.record.meta import Jobs, RunMeta
-from rnb.record.run import CLASS_NAME, SEQUENCE, Run
+from rnb.record.run import SEQUENCE, Run, class_columns
 from rnb.record.run_folder import RunFolderError, write
+from rnb.record.seed_format import namespace_text
 from rnb.record.tables import EVENTS, MEMORY
 from rnb.spec import RunSpec, keeps_jobs, plan_of
 from rnb.transport.fabric import FAILED, STATUS_NAMES, ControlLine, Fabric, Log, Table
@@ -427,17 +428,9 @@ def _request_columns(table: Table, schedule: Schedule, class_names: Sequence[str
         "num_clips": outcomes["num_clips"].copy(),
         "label": outcomes["label"].copy(),
         "score": outcomes["score"].copy(),
-        **_named(outcomes["label"], class_names),
+        **class_columns(outcomes["label"], class_names),
         **{name: column.copy() for name, column in table.served_by_columns().items()},
     }
-
-
-def _named(labels: NDArray[Any], class_names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """What the classes are called, empty for none; no column where they have no names."""
-    if not class_names:
-        return {}
-    names = np.array([*class_names, ""], dtype=object)
-    return {CLASS_NAME: names[np.where(labels < len(class_names), labels, -1)]}
 
 
 def _memory_table(log: Log, plan: Plan, epoch_offset_ns: int) -> dict[str, NDArray[Any]]:
@@ -447,8 +440,3 @@ def _memory_table(log: Log, plan: Plan, epoch_offset_ns: int) -> dict[str, NDArr
     table: dict[str, NDArray[Any]] = dict(zip(Sample._fields, columns, strict=True))
     names = np.array([plan.replicas[number].name for number, _ in samples], dtype=object)
     return {"at_ns": table.pop("at_ns") + epoch_offset_ns, "replica": names, **table}
-
-
-def namespace_text(flags: dict[str, Any]) -> str:
-    """Flags as snuspl/rnb writes them, who prints argparse's namespace."""
-    return f"Namespace({', '.join(f'{name}={value!r}' for name, value in flags.items())})"

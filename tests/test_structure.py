@@ -83,6 +83,7 @@ COVERED_BY = {
     "rnb/live/driver.py": "tests/rnb/live/test_pipeline.py",
     "rnb/live/ledger.py": "tests/rnb/live/test_pipeline.py",
     "rnb/live/endurance.py": "tests/rnb/live/test_pipeline.py",
+    "rnb/live/part_writer.py": "tests/rnb/live/test_part.py",
     "rnb/live/settings.py": "tests/rnb/live/test_pipeline.py",
     "rnb/live/table.py": "tests/rnb/live/test_pipeline.py",
     "rnb/live/tally.py": "tests/rnb/live/test_pipeline.py",

@@ -24,7 +24,8 @@ from rnb.load.schedule import make_schedule
 from rnb.observe.observer import Observer
 from rnb.pipeline.description import describe
 from rnb.pipeline.plan import Plan
-from rnb.play import Interruption, namespace_text
+from rnb.play import Interruption
+from rnb.record.seed_format import namespace_text
 from rnb.show import console
 from rnb.show.announcer import Announcer
 from rnb.show.progress import Progress

@@ -72,7 +72,7 @@ class Driver:
     def __init__(
         self, *, spec: RunSpec, plan: Plan, num_rows: int, watcher: Watcher, call: Callable[..., Any]
     ) -> None:
-        """`call`: has the event loop make a call, as call_soon_threadsafe does."""
+        """`call`: has the event loop make a call, as call_soon_threadsafe does, and never raises."""
         self._spec, self._plan, self._watcher, self._call = spec, plan, watcher, call
         self._must_end = threading.Event()
         self._must_stop = threading.Event()

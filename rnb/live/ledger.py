@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnb.contract.result import ClassAndScore
 from rnb.live.table import LiveTable, Outcome
@@ -38,6 +39,11 @@ class Ledger:
     def is_full(self) -> bool:
         return self.num_requests == self.size or self.num_bytes > MOST_BYTES
 
+    @property
+    def memory_bytes(self) -> int:
+        """About what it takes."""
+        return self.times.nbytes + self.served_by.nbytes + self.outcomes.nbytes + self.num_bytes
+
     def add(
         self,
         row: int,
@@ -69,6 +75,10 @@ class Ledger:
             self.traces[place] = trace_id
         if sequence is not None:
             self.sequences[place] = sequence
+
+    def served_by_columns(self, served_by: NDArray[np.int32]) -> dict[str, NDArray[np.int32]]:
+        """Rows of `served_by` as columns with names."""
+        return self._table.columns_of(served_by)
 
     def clear(self) -> None:
         """Begin anew in the same room."""

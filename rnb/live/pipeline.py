@@ -8,6 +8,7 @@ The loop owns all that is said of requests: rows, futures, the ledger. rnb/live/
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,15 @@ from rnb.contract.sequence import END, ID, START
 from rnb.live.asking import Answer, Ask, Histogram, NotServed, StepInfo, StepStatistics, Why
 from rnb.live.driver import Driver, Joined
 from rnb.live.ledger import Ledger
+from rnb.live.part import Origin
+from rnb.live.part_writer import PartWriter
 from rnb.live.payload_file import PayloadFile
 from rnb.live.settings import Serving
 from rnb.live.table import LONG_AGO_NS, NEVER_NS, Outcome, class_and_score
 from rnb.live.tally import Tally
+from rnb.observe import provenance
 from rnb.pipeline.plan import Plan
+from rnb.record.run_folder import create_served
 from rnb.spec import RunSpec, serving_plan_of
 from rnb.transport.clock import now_ns
 from rnb.transport.fabric import QueueFull
@@ -85,7 +90,7 @@ class Pipeline:
             plan=plan,
             num_rows=serving.max_pending,
             watcher=self,
-            call=self._loop.call_soon_threadsafe,
+            call=self._call_soon,
         )
         self._table = self._driver.table
         self._steps = steps_of(plan)
@@ -96,7 +101,11 @@ class Pipeline:
         """By row."""
         self._columns = plan.events.index(DUE), plan.events.index(SENT)
         self._tally = Tally(self._name, [step.name for step in self._steps], plan.events)
-        self._ledger = Ledger(self._table, TALLIED_AT_ONCE)
+        self.folder = None if serving.logs is None else create_served(serving.logs, self._name)
+        """Where what is served is kept; None: nowhere."""
+        self._parts: PartWriter | None = None
+        self._part_timer: asyncio.TimerHandle | None = None
+        self._ledger = self._new_ledger()
         self._num_tallied = 0
         self._collectors: dict[int, Collector] = {}
         self._joined: Joined | None = None
@@ -110,6 +119,35 @@ class Pipeline:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    def _make_parts(self, joined: Joined) -> PartWriter | None:
+        if self.folder is None:
+            return None
+
+        def origin() -> Origin:
+            return Origin(
+                spec=self._spec,
+                plan=self._plan,
+                mps=joined.sharing,
+                replicas=joined.described,
+                provenance=provenance.collect(),
+            )
+
+        return PartWriter(
+            self.folder,
+            origin=origin,
+            clock=self._driver.clock,
+            keep=self._serving.keep_parts,
+            warn=partial(self._call_soon, self._warn),
+        )
+
+    def _call_soon(self, call: Callable[..., None], *args: Any) -> None:
+        """Have the loop call something, from any thread."""
+        with contextlib.suppress(RuntimeError):  # it is closed: nobody waits for anything any more
+            self._loop.call_soon_threadsafe(call, *args)
+
+    def _new_ledger(self) -> Ledger:
+        return Ledger(self._table, TALLIED_AT_ONCE if self.folder is None else self._serving.log_part)
+
     async def _get_ready(self) -> None:
         self._driver.start()
         try:
@@ -118,9 +156,17 @@ class Pipeline:
         except asyncio.CancelledError:
             self._driver.stop()
             await self._ended
+            self._remove_empty_folder()
             raise
-        if not self._started.done() and (error := self._ended.result()) is not None:
-            raise error
+        if not self._started.done():
+            self._remove_empty_folder()
+            if (error := self._ended.result()) is not None:
+                raise error
+
+    def _remove_empty_folder(self) -> None:
+        if self.folder is not None:
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
 
     # ---------------------------------------------------------------- what it is
 
@@ -290,7 +336,9 @@ class Pipeline:
             pending.file.close()
         if not self._pending:
             self._idle.set()
-        if self._ledger.num_requests - self._num_tallied >= TALLIED_AT_ONCE or self._ledger.is_full:
+        if self._ledger.is_full:
+            self._end_part()
+        elif self._ledger.num_requests - self._num_tallied >= TALLIED_AT_ONCE:
             self._count()
 
     def _reason(self, outcome: Outcome, data: bytes, pending: _Pending) -> str:
@@ -313,9 +361,20 @@ class Pipeline:
     def _count(self) -> None:
         self._tally.count(self._ledger, self._num_tallied)
         self._num_tallied = self._ledger.num_requests
-        if self._ledger.is_full:
+
+    def _end_part(self) -> None:
+        """Hand what was kept so far to whoever writes it, and begin anew."""
+        self._count()
+        self._num_tallied = 0
+        if self._parts is None:
             self._ledger.clear()
-            self._num_tallied = 0
+            return
+        if self._ledger.num_requests:
+            self._parts.write(self._ledger)
+            self._ledger = self._new_ledger()
+        if self._part_timer is not None:
+            self._part_timer.cancel()
+        self._part_timer = self._loop.call_later(60 * self._serving.log_minutes, self._end_part)
 
     # ---------------------------------------------------------------- told by the driver
 
@@ -325,6 +384,8 @@ class Pipeline:
 
     def has_started(self, joined: Joined) -> None:
         self._joined = joined
+        self._parts = self._make_parts(joined)
+        self._end_part()  # so that the first one ends in time, too
         if not self._started.done():
             self._started.set_result(joined)
 
@@ -334,7 +395,9 @@ class Pipeline:
         text = str(error) if error else "the pipeline has ended"
         why = Why.FAILED if error else Why.CLOSED
         self._fail_all(why, text)
-        self._count()
+        self._end_part()
+        if self._part_timer is not None:
+            self._part_timer.cancel()
         self._ended.set_result(error)
 
     def has_lost(self, replica: int, request_ids: Sequence[int], reason: str) -> None:
@@ -384,8 +447,14 @@ class Pipeline:
         in_time = await _within(asyncio.shield(self._ended), deadline) and in_time
         self._driver.stop()
         await self._ended
-        await self._loop.run_in_executor(None, self._driver.join)
+        await self._loop.run_in_executor(None, self._join)
         return in_time
+
+    def _join(self) -> None:
+        self._driver.join()
+        if self._parts is not None:
+            self._parts.end()
+        self._remove_empty_folder()
 
 
 _WHY = {Outcome.BAD: Why.BAD, Outcome.LOST: Why.FAILED}

@@ -154,3 +154,11 @@ class Run:
         """The length of the measured phase."""
         start_ns, end_ns = self.window_ns
         return (end_ns - start_ns) / _NS_PER_S
+
+
+def class_columns(labels: NDArray[Any], class_names: Sequence[str]) -> Table:
+    """What the classes are called, empty for none; no column where they have no names."""
+    if not class_names:
+        return {}
+    names = np.array([*class_names, ""], dtype=object)
+    return {CLASS_NAME: names[np.where(labels < len(class_names), labels, -1)]}

@@ -14,6 +14,7 @@ WITH_PROCESSES = (
     "tests/rnb/command_line/test_repeat_command.py::test_real_runs",
     "tests/rnb/command_line/test_self_check_command.py::test_real_runs",
     "tests/rnb/faults/test_player.py::test",
+    "tests/rnb/live/test_part.py::test",
     "tests/rnb/live/test_pipeline.py::test",
     "tests/rnb/observe/test_observer.py::test",
     "tests/rnb/processes/test_memory.py::test",

@@ -85,8 +85,12 @@ class RequestTable:
 
     def served_by_columns(self) -> dict[str, NDArray[np.int32]]:
         """Who took each request: replica<i> and worker<i>, with -<segment> where it came in segments."""
+        return self.columns_of(self.served_by)
+
+    def columns_of(self, served_by: NDArray[np.int32]) -> dict[str, NDArray[np.int32]]:
+        """The same of some requests, whose rows were copied."""
         return {
-            f"{who}{event.step}{'' if event.segment is None else f'-{event.segment}'}": self.served_by[
+            f"{who}{event.step}{'' if event.segment is None else f'-{event.segment}'}": served_by[
                 :, column, index
             ]
             for event, column in self._takings.items()
