@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.contract.result import ClassAndScore
-from rnb.live.table import LiveTable, Outcome
+from rnb.live.table import LiveTable
 
 MOST_BYTES = 64 << 20
 """Of results and names; a part with more of them ends early."""
@@ -47,7 +47,7 @@ class Ledger:
     def add(
         self,
         row: int,
-        outcome: Outcome,
+        outcome: int,
         ended_ns: int,
         *,
         payload: str,

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from rnb.contract.events import DUE, SENT
+from rnb.contract.events import DUE, SENT, Event
 from rnb.contract.request import Request
 from rnb.contract.result import ClassAndScore, decode
 from rnb.contract.sequence import END, ID, START
@@ -24,7 +24,7 @@ from rnb.live.driver import Driver, Joined
 from rnb.live.ledger import Ledger
 from rnb.live.part import Origin
 from rnb.live.part_writer import PartWriter
-from rnb.live.payload_file import PayloadFile
+from rnb.live.payload_file import PayloadFile, PayloadFiles
 from rnb.live.settings import Serving
 from rnb.live.table import LONG_AGO_NS, NEVER_NS, Outcome, class_and_score
 from rnb.live.tally import Tally
@@ -99,6 +99,8 @@ class Pipeline:
         self._next_ids = list(range(self._num_rows))
         self._pending: dict[int, _Pending] = {}
         """By row."""
+        self._files = PayloadFiles()
+        self._places = {event: place for place, event in enumerate(plan.events)}
         self._columns = plan.events.index(DUE), plan.events.index(SENT)
         self._tally = Tally(self._name, [step.name for step in self._steps], plan.events)
         self.folder = None if serving.logs is None else create_served(serving.logs, self._name)
@@ -246,7 +248,7 @@ class Pipeline:
             self._table.dismiss(row)
             self._free.append(row)
             if file is not None:
-                file.close()
+                self._files.let_go(file)
             why = Why.BUSY if isinstance(error, QueueFull) else Why.BAD
             raise NotServed(why, f"it cannot be queued: {error}") from None
         pending = _Pending(self._loop.create_future(), file, ask)
@@ -262,7 +264,7 @@ class Pipeline:
         if isinstance(ask.payload, str):
             return ask.payload, None
         try:
-            file = PayloadFile(ask.payload)
+            file = self._files.hold(ask.payload)
         except OSError as error:
             raise NotServed(Why.BUSY, f"its bytes cannot be kept: {error.strerror}") from None
         return file.path, file
@@ -303,9 +305,9 @@ class Pipeline:
         if row is None:
             return
         ended_ns = now_ns()
-        outcome, data = Outcome(record.kind), record.data
-        result: bytes | ClassAndScore = class_and_score(data) if outcome is Outcome.CLASS else data
-        is_served = outcome in (Outcome.CLASS, Outcome.RESULT)
+        outcome, data = record.kind, record.data
+        result: bytes | ClassAndScore = class_and_score(data) if outcome == Outcome.CLASS else data
+        is_served = outcome <= Outcome.RESULT
         pending = self._pending.pop(row)
         reason = "" if is_served else self._reason(outcome, data, pending)
         future = pending.future
@@ -333,7 +335,7 @@ class Pipeline:
         if pending.timer is not None:
             pending.timer.cancel()
         if pending.file is not None:
-            pending.file.close()
+            self._files.let_go(pending.file)
         if not self._pending:
             self._idle.set()
         if self._ledger.is_full:
@@ -341,22 +343,19 @@ class Pipeline:
         elif self._ledger.num_requests - self._num_tallied >= TALLIED_AT_ONCE:
             self._count()
 
-    def _reason(self, outcome: Outcome, data: bytes, pending: _Pending) -> str:
-        if outcome is Outcome.DROPPED:
+    def _reason(self, outcome: int, data: bytes, pending: _Pending) -> str:
+        if outcome == Outcome.DROPPED:
             return "whoever asked has gone" if pending.why is Why.CANCELLED else "its deadline passed"
         reason = data.decode(errors="replace")
         return reason if pending.file is None else reason.replace(pending.file.path, "the request")
 
     def _answer_of(self, row: int, result: bytes | ClassAndScore) -> Answer:
-        times = zip(self._plan.events, self._table.times[row].tolist(), strict=True)
-        name = None
-        value: Any = result
-        if isinstance(result, ClassAndScore):
-            names = self._plan.class_names
-            name = names[result.label] if 0 <= result.label < len(names) else None
-        else:
-            value = decode(result) if result else None
-        return Answer(result=value, times_ns={event: at for event, at in times if at}, class_name=name)
+        times_ns = EventTimes(self._places, self._table.times[row].tolist())
+        if isinstance(result, bytes):
+            return Answer(result=decode(result) if result else None, times_ns=times_ns)
+        names = self._plan.class_names
+        name = names[result.label] if 0 <= result.label < len(names) else None
+        return Answer(result=result, times_ns=times_ns, class_name=name)
 
     def _count(self) -> None:
         self._tally.count(self._ledger, self._num_tallied)
@@ -398,6 +397,7 @@ class Pipeline:
         self._end_part()
         if self._part_timer is not None:
             self._part_timer.cancel()
+        self._files.close()
         self._ended.set_result(error)
 
     def has_lost(self, replica: int, request_ids: Sequence[int], reason: str) -> None:
@@ -457,7 +457,25 @@ class Pipeline:
         self._remove_empty_folder()
 
 
-_WHY = {Outcome.BAD: Why.BAD, Outcome.LOST: Why.FAILED}
+_WHY: dict[int, Why] = {Outcome.BAD: Why.BAD, Outcome.LOST: Why.FAILED}
+
+
+class EventTimes(Mapping[Event, int]):
+    """When a request reached each event that it reached."""
+
+    def __init__(self, places: Mapping[Event, int], times_ns: Sequence[int]) -> None:
+        self._places, self._times_ns = places, times_ns
+
+    def __getitem__(self, event: Event) -> int:
+        if time_ns := self._times_ns[self._places[event]]:
+            return time_ns
+        raise KeyError(event)
+
+    def __iter__(self) -> Iterator[Event]:
+        return (event for event, place in self._places.items() if self._times_ns[place])
+
+    def __len__(self) -> int:
+        return sum(map(bool, self._times_ns))
 
 
 async def _within(awaited: Any, deadline: float) -> bool:

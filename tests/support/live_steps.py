@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
-from rnb.contract import Batch, RequestError, Step
+from rnb.contract import Batch, Context, RequestError, Step
 from rnb.contract import Options as AnyOptions
 
 
@@ -40,3 +42,23 @@ class Shout(Step):
         if "die late" in batch.payloads:
             os._exit(7)
         return batch.give(payloads=[[text.upper(), len(batch), os.getpid()] for text in batch.payloads])
+
+
+class StartsProcess(Step):
+    """Starts a process of its own that would outlive it."""
+
+    def __init__(self, options: Any, context: Context) -> None:
+        super().__init__(options, context)
+        process = subprocess.Popen(["sleep", "600"])
+        process.returncode = 0  # nobody waits for it
+
+    def __call__(self, batch: Batch) -> Batch:
+        return batch.give(payloads=batch.payloads)
+
+
+class SlowToStart(Read):
+    """Takes ten minutes to get ready."""
+
+    def __init__(self, options: Any, context: Context) -> None:
+        super().__init__(options, context)
+        time.sleep(600)
