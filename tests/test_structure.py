@@ -83,8 +83,6 @@ COVERED_BY = {
     "rnb/live/ledger.py": "tests/rnb/live/test_pipeline.py",
     "rnb/live/part_writer.py": "tests/rnb/live/test_part.py",
     "rnb/live/settings.py": "tests/rnb/live/test_pipeline.py",
-    "rnb/live/table.py": "tests/rnb/live/test_pipeline.py",
-    "rnb/live/tally.py": "tests/rnb/live/test_pipeline.py",
     "rnb/processes/replacement.py": "tests/rnb/processes/test_recovery.py",
     "rnb/show/text/comparison_text.py": "tests/rnb/command_line/test_compare.py",
     "rnb/show/text/fault_text.py": "tests/rnb/analysis/test_fault_effects.py",
