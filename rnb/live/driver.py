@@ -77,10 +77,9 @@ class Driver:
         self._must_end = threading.Event()
         self._must_stop = threading.Event()
         with starting():
-            self._fabric: Fabric = LocalFabric(imported(plan))
+            self.fabric: Fabric = LocalFabric(imported(plan))
             self.table = LiveTable(num_rows=num_rows, events=plan.events)
-        self.clock = self._fabric.clock
-        self._supervisor = Supervisor(self._fabric, self._must_stop.is_set)
+        self._supervisor = Supervisor(self.fabric, self._must_stop.is_set)
         self._endurance = [Endurance() for _ in plan.replicas]
         self._away: frozenset[int] = frozenset()
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
@@ -130,9 +129,7 @@ class Driver:
             is_patient=True,
         )
         with starting():
-            return Replicas(
-                plan=self._plan, fabric=self._fabric, supervisor=self._supervisor, setting=setting
-            )
+            return Replicas(plan=self._plan, fabric=self.fabric, supervisor=self._supervisor, setting=setting)
 
     def _drive(self, replicas: Replicas, sharing: str) -> None:
         replacement = self._replacement(replicas)
@@ -154,7 +151,7 @@ class Driver:
             handles=replicas.handles,
             replaced=lambda name, pid: None,
         )
-        while not self._must_end.is_set() and self._fabric.stop.reason is Termination.UNSET:
+        while not self._must_end.is_set() and self.fabric.stop.reason is Termination.UNSET:
             self._supervisor.tick()
             replacement.look()
             self._tell_who_is_away(replacement.away)
@@ -165,7 +162,7 @@ class Driver:
     def _replacement(self, replicas: Replicas) -> Replacement:
         return Replacement(
             plan=self._plan,
-            fabric=self._fabric,
+            fabric=self.fabric,
             table=self.table,
             queues=replicas.queues,
             pools=replicas.pools,

@@ -1,15 +1,14 @@
-"""What became of the requests of one part, in columns: statistics and run folders are made of it."""
+"""What became of some requests, in columns: statistics and run folders are made of it."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnb.contract.result import ClassAndScore
 from rnb.live.table import LiveTable
 
-MOST_BYTES = 64 << 20
-"""Of results and names; a part with more of them ends early."""
+MOST_BYTES = 4 << 20
+"""Of results and names; it is full with more of them."""
 _OUTCOME = np.dtype(
     [("outcome", "i4"), ("num_clips", "i4"), ("label", "i4"), ("score", "f4"), ("ended_ns", "i8")]
 )
@@ -23,9 +22,8 @@ class Ledger:
     """
 
     def __init__(self, table: LiveTable, size: int) -> None:
-        self._table, self.size, self.num_requests = table, size, 0
-        self.num_bytes = 0
-        self.times = np.zeros((size, table.times.shape[1]), np.int64)
+        self.size, self.num_requests, self.num_bytes = size, 0, 0
+        self.times = np.zeros((size, *table.times.shape[1:]), np.int64)
         self.served_by = np.zeros((size, *table.served_by.shape[1:]), np.int32)
         self.outcomes = np.zeros(size, _OUTCOME)
         self.payloads: list[str] = []
@@ -39,13 +37,9 @@ class Ledger:
     def is_full(self) -> bool:
         return self.num_requests == self.size or self.num_bytes > MOST_BYTES
 
-    @property
-    def memory_bytes(self) -> int:
-        """About what it takes."""
-        return self.times.nbytes + self.served_by.nbytes + self.outcomes.nbytes + self.num_bytes
-
     def add(
         self,
+        table: LiveTable,
         row: int,
         outcome: int,
         ended_ns: int,
@@ -57,7 +51,7 @@ class Ledger:
         sequence: int | str | None = None,
     ) -> None:
         """Keep a request whose row is to be freed."""
-        place, table = self.num_requests, self._table
+        place = self.num_requests
         self.num_requests += 1
         self.times[place] = table.times[row]
         self.served_by[place] = table.served_by[row]
@@ -75,14 +69,3 @@ class Ledger:
             self.traces[place] = trace_id
         if sequence is not None:
             self.sequences[place] = sequence
-
-    def served_by_columns(self, served_by: NDArray[np.int32]) -> dict[str, NDArray[np.int32]]:
-        """Rows of `served_by` as columns with names."""
-        return self._table.columns_of(served_by)
-
-    def clear(self) -> None:
-        """Begin anew in the same room."""
-        self.num_requests = self.num_bytes = 0
-        self.payloads.clear()
-        for told in (self.reasons, self.results, self.traces, self.sequences):
-            told.clear()

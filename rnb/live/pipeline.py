@@ -22,13 +22,12 @@ from rnb.contract.sequence import END, ID, START
 from rnb.live.asking import Answer, Ask, Histogram, NotServed, StepInfo, StepStatistics, Why
 from rnb.live.driver import Driver, Joined
 from rnb.live.ledger import Ledger
-from rnb.live.part import Origin
-from rnb.live.part_writer import PartWriter
+from rnb.live.part import origin_of
+from rnb.live.part_writer import Keeping, PartWriter
 from rnb.live.payload_file import PayloadFile, PayloadFiles
 from rnb.live.settings import Serving
 from rnb.live.table import LONG_AGO_NS, NEVER_NS, Outcome, class_and_score
 from rnb.live.tally import Tally
-from rnb.observe import provenance
 from rnb.pipeline.plan import Plan
 from rnb.record.run_folder import create_served
 from rnb.spec import RunSpec, serving_plan_of
@@ -37,8 +36,10 @@ from rnb.transport.fabric import QueueFull
 from rnb.transport.local.outlet import Collector, Record
 from rnb.transport.message import Message
 
-TALLIED_AT_ONCE = 1000
-"""Requests are counted so many at a time, so that the loop is never held up for long."""
+LEDGER_SIZE = 1000
+"""Requests are counted and kept so many at a time, so that the loop is never held up for long."""
+MOST_PART_BYTES = 64 << 20
+"""Of results and names; a part with more of them ends early."""
 
 
 @dataclass(slots=True)
@@ -107,8 +108,8 @@ class Pipeline:
         """Where what is served is kept; None: nowhere."""
         self._parts: PartWriter | None = None
         self._part_timer: asyncio.TimerHandle | None = None
-        self._ledger = self._new_ledger()
-        self._num_tallied = 0
+        self._ledger = Ledger(self._table, self._ledger_size(0))
+        self._num_tallied = self._num_in_part = self._part_bytes = 0
         self._collectors: dict[int, Collector] = {}
         self._joined: Joined | None = None
         self._started: asyncio.Future[Joined] = self._loop.create_future()
@@ -124,31 +125,14 @@ class Pipeline:
     def _make_parts(self, joined: Joined) -> PartWriter | None:
         if self.folder is None:
             return None
-
-        def origin() -> Origin:
-            return Origin(
-                spec=self._spec,
-                plan=self._plan,
-                mps=joined.sharing,
-                replicas=joined.described,
-                provenance=provenance.collect(),
-            )
-
-        return PartWriter(
-            self.folder,
-            origin=origin,
-            clock=self._driver.clock,
-            keep=self._serving.keep_parts,
-            warn=partial(self._call_soon, self._warn),
-        )
+        origin = origin_of(self._spec, self._plan, mps=joined.sharing, replicas=joined.described)
+        keeping = Keeping(folder=self.folder, origin=origin, keep=self._serving.keep_parts)
+        return PartWriter(self._driver.fabric, keeping, warn=partial(self._call_soon, self._warn))
 
     def _call_soon(self, call: Callable[..., None], *args: Any) -> None:
         """Have the loop call something, from any thread."""
         with contextlib.suppress(RuntimeError):  # it is closed: nobody waits for anything any more
             self._loop.call_soon_threadsafe(call, *args)
-
-    def _new_ledger(self) -> Ledger:
-        return Ledger(self._table, TALLIED_AT_ONCE if self.folder is None else self._serving.log_part)
 
     async def _get_ready(self) -> None:
         self._driver.start()
@@ -205,7 +189,7 @@ class Pipeline:
 
     def statistics(self) -> Mapping[str, StepStatistics]:
         self._count()
-        return self._tally.statistics(self._driver.clock.epoch_offset_ns())
+        return self._tally.statistics(self._driver.fabric.clock.epoch_offset_ns())
 
     def histograms(self) -> Mapping[str, Histogram]:
         self._count()
@@ -318,6 +302,7 @@ class Pipeline:
                 future.set_exception(NotServed(_WHY.get(outcome, pending.why), reason))
         ask = pending.ask
         self._ledger.add(
+            self._table,
             row,
             outcome,
             ended_ns,
@@ -339,9 +324,7 @@ class Pipeline:
         if not self._pending:
             self._idle.set()
         if self._ledger.is_full:
-            self._end_part()
-        elif self._ledger.num_requests - self._num_tallied >= TALLIED_AT_ONCE:
-            self._count()
+            self._turn_page()
 
     def _reason(self, outcome: int, data: bytes, pending: _Pending) -> str:
         if outcome == Outcome.DROPPED:
@@ -361,19 +344,30 @@ class Pipeline:
         self._tally.count(self._ledger, self._num_tallied)
         self._num_tallied = self._ledger.num_requests
 
-    def _end_part(self) -> None:
-        """Hand what was kept so far to whoever writes it, and begin anew."""
+    def _ledger_size(self, num_in_part: int) -> int:
+        return min(LEDGER_SIZE, self._serving.log_part - num_in_part)
+
+    def _turn_page(self, *, is_last: bool = False) -> None:
+        """Count and keep what the ledger has, and begin a new one; `is_last`: the part ends with it."""
         self._count()
+        ledger = self._ledger
+        self._num_in_part += ledger.num_requests
+        self._part_bytes += ledger.num_bytes
+        is_last = is_last or self._num_in_part >= self._serving.log_part or self._part_bytes > MOST_PART_BYTES
+        if is_last:
+            self._num_in_part = self._part_bytes = 0
+        if self._parts is not None:
+            self._parts.hand_over(ledger, is_last=is_last)
+        self._ledger = Ledger(self._table, self._ledger_size(self._num_in_part))
         self._num_tallied = 0
-        if self._parts is None:
-            self._ledger.clear()
-            return
-        if self._ledger.num_requests:
-            self._parts.write(self._ledger)
-            self._ledger = self._new_ledger()
+        if is_last:
+            self._time_part()
+
+    def _time_part(self) -> None:
         if self._part_timer is not None:
             self._part_timer.cancel()
-        self._part_timer = self._loop.call_later(60 * self._serving.log_minutes, self._end_part)
+        end = partial(self._turn_page, is_last=True)
+        self._part_timer = self._loop.call_later(60 * self._serving.log_minutes, end)
 
     # ---------------------------------------------------------------- told by the driver
 
@@ -384,7 +378,7 @@ class Pipeline:
     def has_started(self, joined: Joined) -> None:
         self._joined = joined
         self._parts = self._make_parts(joined)
-        self._end_part()  # so that the first one ends in time, too
+        self._time_part()
         if not self._started.done():
             self._started.set_result(joined)
 
@@ -394,7 +388,7 @@ class Pipeline:
         text = str(error) if error else "the pipeline has ended"
         why = Why.FAILED if error else Why.CLOSED
         self._fail_all(why, text)
-        self._end_part()
+        self._turn_page(is_last=True)
         if self._part_timer is not None:
             self._part_timer.cancel()
         self._files.close()

@@ -302,6 +302,9 @@ class Fabric(Protocol):
     def line(self) -> tuple[Any, ControlLine]:
         """The driver's end, and the child's."""
 
+    def pipe(self) -> tuple[Any, Any]:
+        """Two ends of a line of any messages, as multiprocessing has it."""
+
     def texts(self, texts: Sequence[str]) -> Sequence[str]:
         """The same texts, in memory that all processes share."""
 

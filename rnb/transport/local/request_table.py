@@ -85,17 +85,7 @@ class RequestTable:
 
     def served_by_columns(self) -> dict[str, NDArray[np.int32]]:
         """Who took each request: replica<i> and worker<i>, with -<segment> where it came in segments."""
-        return self.columns_of(self.served_by)
-
-    def columns_of(self, served_by: NDArray[np.int32]) -> dict[str, NDArray[np.int32]]:
-        """The same of some requests, whose rows were copied."""
-        return {
-            f"{who}{event.step}{'' if event.segment is None else f'-{event.segment}'}": served_by[
-                :, column, index
-            ]
-            for event, column in self._takings.items()
-            for index, who in enumerate(("replica", "worker"))
-        }
+        return served_by_columns(self.events, self.served_by)
 
     def column(self, event: Event) -> NDArray[np.int64]:
         return self.times[:, self._columns[event]]
@@ -144,6 +134,17 @@ class RequestTable:
 
     def count(self, status: int) -> int:
         return int(np.count_nonzero(self.outcomes["status"] == status))
+
+
+def served_by_columns(events: Sequence[Event], served_by: NDArray[np.int32]) -> dict[str, NDArray[np.int32]]:
+    """The columns of `served_by` by name: replica<i> and worker<i>, with -<segment> where there are any."""
+    return {
+        f"{who}{event.step}{'' if event.segment is None else f'-{event.segment}'}": served_by[
+            :, column, index
+        ]
+        for column, event in enumerate(filter(_is_taking, events))
+        for index, who in enumerate(("replica", "worker"))
+    }
 
 
 class TableStamp:

@@ -43,7 +43,7 @@ def tally_of(*requests: tuple[Outcome, Mapping[str, float], float]) -> Tally:
         row = table.admit(number, NEVER_NS)
         for event in EVENTS:
             table.column(event)[row] = int(times_ms.get(event.name, 0) * MS)
-        ledger.add(row, outcome, int(ended_ms * MS), payload="")
+        ledger.add(table, row, outcome, int(ended_ms * MS), payload="")
         tally.count(ledger, number)
     return tally
 
