@@ -138,6 +138,10 @@ class LivePipeline(Protocol):
         """Whether every step has a replica that can serve, and it is not ending."""
 
     @property
+    def failure(self) -> str:
+        """Why it will not serve any more though nobody ended it, in a line; empty: it will."""
+
+    @property
     def num_pending(self) -> int:
         """Requests that have been taken and have no answer yet."""
 

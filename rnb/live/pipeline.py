@@ -174,6 +174,12 @@ class Pipeline:
         return len(serving) == self._plan.num_steps
 
     @property
+    def failure(self) -> str:
+        if self._ended.done() and (error := self._ended.result()) is not None:
+            return str(error)
+        return self._broken
+
+    @property
     def num_pending(self) -> int:
         return len(self._pending)
 

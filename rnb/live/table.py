@@ -136,13 +136,13 @@ class LiveTable(RequestTable):
             super().note(row, text)
 
     def finish(self, request_id: int, result: Any) -> None:
-        if isinstance(result, ClassAndScore):
-            try:
-                self._tell(request_id, Outcome.CLASS, CLASS.pack(*result))
-            except (struct.error, TypeError) as error:
-                raise ValueError(f"{result} is no class of 32 bits and its score: {error}") from None
+        """A result that cannot be told is the step's fault, not that of the request."""
+        try:
+            outcome, data = _encoded(result)
+        except ValueError as error:
+            self.lose(request_id, str(error))
         else:
-            self._tell(request_id, Outcome.RESULT, b"" if result is None else encode(result))
+            self._tell(request_id, outcome, data)
 
     def fail(self, request_id: int, reason: str) -> None:
         self._tell(request_id, Outcome.BAD, reason.encode(errors="backslashreplace"))
@@ -172,6 +172,16 @@ class LiveStamp:
         row = request.id % self._num_rows
         if self._ids[row] == request.id:
             self._times[row, self._first_column + request.segment] = time_ns
+
+
+def _encoded(result: Any) -> tuple[Outcome, bytes]:
+    """Raises ValueError for a result that no client could be given."""
+    if not isinstance(result, ClassAndScore):
+        return Outcome.RESULT, b"" if result is None else encode(result)
+    try:
+        return Outcome.CLASS, CLASS.pack(*result)
+    except (struct.error, TypeError) as error:
+        raise ValueError(f"{result} is no class of 32 bits and its score: {error}") from None
 
 
 def class_and_score(data: bytes) -> ClassAndScore:

@@ -195,6 +195,7 @@ def test_a_replica_that_dies_again_and_again_is_given_up(
             (answer,) = await all_of(pipeline, [ask("fine")])
             assert why_of(answer) is Why.FAILED
             assert "again and again" in str(answer)
+            assert pipeline.failure == str(answer)
             assert not pipeline.is_ready
 
     served(work)
@@ -208,5 +209,18 @@ def test_with_too_little_grace_the_rest_is_told_so(tmp_path: Path) -> None:
             await until(lambda: pipeline.num_pending == 2)
             assert not await pipeline.drain(0.2)
             assert [why_of(one) for one in await asked] == [Why.CLOSED] * 2
+
+    served(work)
+
+
+def test_a_replica_that_is_worn_is_replaced_without_a_loss(tmp_path: Path) -> None:
+    async def work() -> None:
+        spec = serving_spec(tmp_path, [step("Read"), step("Shout", recycle_after=10)])
+        async with serving(spec) as pipeline:
+            pids = set[int]()
+            while len(pids) < 3:
+                answers = await all_of(pipeline, [ask(f"{number}") for number in range(20)])
+                pids |= {result_of(one)[2] for one in answers}
+            assert pipeline.failure == ""
 
     served(work)
