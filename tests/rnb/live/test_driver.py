@@ -17,6 +17,7 @@ from rnb.contract.termination import UsageError
 from rnb.live.driver import StartFailed
 from rnb.live.pipeline import Pipeline
 from rnb.live.settings import Serving
+from rnb.record.run_folder import read
 from tests.rnb.live.test_pipeline import step
 from tests.support.leftovers import SharedMemoryWatch, pids_with
 from tests.support.running import tiny
@@ -28,13 +29,14 @@ from pathlib import Path
 from rnb.live.pipeline import Pipeline
 from rnb.live.asking import Ask
 from rnb.live.settings import Serving
-from tests.support.served import serving_spec
+from tests.support.served import all_of, serving_spec
 from tests.rnb.live.test_pipeline import ask, step
 
 async def main():
     folder = Path(sys.argv[1])
     spec = serving_spec(folder, [step("Read"), step("Shout"), step("StartsProcess")])
     pipeline = await Pipeline.start(spec, Serving(logs=folder / "logs"))
+    await all_of(pipeline, [ask("quick")] * 1000)
     asked = [asyncio.ensure_future(pipeline.serve(ask("hold"))) for _ in range(10)]
     await asyncio.sleep(0)
     print("serving", flush=True)
@@ -75,6 +77,8 @@ def test_nothing_is_left_of_a_server(tmp_path: Path, end: str) -> None:
     while (left := list(pids_with(mark))) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not left
+    (folder,) = (tmp_path / "logs").iterdir()
+    assert read(folder / "part-0001").num_requests == (1010 if end == "drain" else 1000)
     assert not list(temporary.iterdir())
     assert not watch.end()
 
