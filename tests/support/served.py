@@ -38,11 +38,11 @@ async def serving(
         await pipeline.drain(GRACE_S)
 
 
-def served(work: Callable[[], Awaitable[T]]) -> T:
+def served(work: Callable[[], Awaitable[T]], patience_s: float = PATIENCE_S) -> T:
     """Do something in an event loop of its own."""
 
     async def bounded() -> T:
-        return await asyncio.wait_for(work(), PATIENCE_S)
+        return await asyncio.wait_for(work(), patience_s)
 
     return asyncio.run(bounded())
 
