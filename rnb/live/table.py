@@ -94,6 +94,10 @@ class LiveTable(RequestTable):
         self.ids[row] = request_id
         return row
 
+    def expire(self, request_id: int) -> None:
+        """Let the deadline of a request that is inside have passed."""
+        self.deadlines_ns[request_id % self.num_requests] = LONG_AGO_NS
+
     def dismiss(self, row: int) -> None:
         """Free a row: nobody writes to it from now on."""
         self.ids[row] = -1
