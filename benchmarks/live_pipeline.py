@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import resource
 import tempfile
 import time
@@ -37,7 +38,8 @@ def main() -> None:
     show(
         "live pipeline",
         f"{figures['requests_per_s']['median']:.0f} requests/s with {args.in_flight} in flight,"
-        f" {figures['server_cpu_us']['median']:.0f} µs of the server's core each; one alone takes"
+        f" each {figures['server_cpu_us']['median']:.0f} µs of CPU time of the server and"
+        f" {figures['replicas_cpu_us']['median']:.0f} µs of its replicas; one alone takes"
         f" {figures['alone_p50_us']['median']:.0f} µs (p50),"
         f" {figures['alone_p99_us']['median']:.0f} µs (p99); the loop's longest pause while a part is written"
         f" {figures['longest_pause_ms']['median']:.0f} ms",
@@ -90,12 +92,14 @@ async def many(pipeline: Pipeline, ask: Ask, num_requests: int, in_flight: int) 
         for _ in range(num_requests // in_flight):
             await pipeline.serve(ask)
 
-    began, cpu = time.perf_counter(), cpu_s()
+    pids = [step["pid"] for step in pipeline.replicas]
+    began, cpu, cpu_of_replicas = time.perf_counter(), cpu_s(), cpu_s_of(pids)
     await asyncio.gather(*(some() for _ in range(in_flight)))
     num_served = num_requests // in_flight * in_flight
     return {
         "requests_per_s": num_served / (time.perf_counter() - began),
         "server_cpu_us": (cpu_s() - cpu) / num_served * 1e6,
+        "replicas_cpu_us": (cpu_s_of(pids) - cpu_of_replicas) / num_served * 1e6,
     }
 
 
@@ -103,6 +107,15 @@ def cpu_s() -> float:
     """Of this process, all its threads."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def cpu_s_of(pids: list[int]) -> float:
+    """Of other processes."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 async def longest_pause_ms() -> Any:

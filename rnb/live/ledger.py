@@ -55,15 +55,15 @@ class Ledger:
         self.num_requests += 1
         self.times[place] = table.times[row]
         self.served_by[place] = table.served_by[row]
-        told = table.outcomes[row]
+        _, _, _, num_clips, note = table.outcomes[row].item()
         label, score = result if isinstance(result, ClassAndScore) else ClassAndScore()
-        self.outcomes[place] = (outcome, told["num_clips"], label, score, ended_ns)
+        self.outcomes[place] = (outcome, num_clips, label, score, ended_ns)
         self.payloads.append(payload)
         self.num_bytes += len(payload)
         if isinstance(result, bytes) and result:
             self.results[place] = result
             self.num_bytes += len(result)
-        if reason := reason or told["reason"].decode(errors="replace"):
+        if reason := reason or note.decode(errors="replace"):
             self.reasons[place] = reason
         if trace_id:
             self.traces[place] = trace_id

@@ -141,6 +141,11 @@ class Pipeline:
         return self._steps
 
     @property
+    def replicas(self) -> Sequence[dict[str, Any]]:
+        """As run.json has them, with the processes that they had at the start."""
+        return () if self._joined is None else self._joined.described
+
+    @property
     def is_ready(self) -> bool:
         if self._joined is None or self._is_ending or self._broken or self._ended.done():
             return False

@@ -17,8 +17,7 @@ from tests.support.served import all_of, served, serving, serving_spec, until
 
 def kill(pipeline: Pipeline, step: int) -> None:
     """Kill the process that the first replica of a step had at the start."""
-    assert pipeline._joined is not None
-    pid = next(one["pid"] for one in pipeline._joined.described if one["step"] == step)
+    pid = next(one["pid"] for one in pipeline.replicas if one["step"] == step)
     os.kill(pid, signal.SIGKILL)
 
 

@@ -60,8 +60,7 @@ def test_ten_thousand_requests_leave_memory_as_it_is(tmp_path: Path) -> None:
     async def work() -> None:
         spec = serving_spec(tmp_path, [step("Read"), step("Shout")], batch_size=8)
         async with serving(spec, max_pending=100, logs=tmp_path / "logs", log_part=500) as pipeline:
-            assert pipeline._joined is not None
-            pids = [os.getpid(), *(one["pid"] for one in pipeline._joined.described)]
+            pids = [os.getpid(), *(one["pid"] for one in pipeline.replicas)]
             await serve(pipeline, 25)
             before = resident_bytes(pids)
             num_files = len(os.listdir("/proc/self/fd"))
