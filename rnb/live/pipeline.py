@@ -215,7 +215,7 @@ class Pipeline:
     def _send(self, pending: Pending, parameters: dict[str, Any] | None, came_ns: int, queue: Queue) -> None:
         request, deadline_ns = Request(pending.id, pending.payload, 0, 1, parameters), pending.ask.deadline_ns
         self._due(request, came_ns)
-        self._sent(request, now_ns())
+        self._sent(request, came_ns)  # nobody else decided when it is due, so nobody is late
         try:
             queue.put(Message(None, (request,), ((),)))
         except BaseException as error:
@@ -303,19 +303,25 @@ class Pipeline:
 
     def has_started(self, joined: Joined) -> None:
         self._joined = joined
-        self._books.begin(self._make_parts(joined))
+        try:
+            parts = self._make_parts(joined)
+        except OSError as error:
+            parts = None
+            self._warn(f"{self.folder}: what is served is not kept: {error.strerror}")
+        self._books.begin(parts)
         if not self._started.done():
             self._started.set_result(joined)
 
     def has_ended(self, error: BaseException | None) -> None:
-        for collector in self._collectors.values():
-            self._hear_all(collector)
-        text = str(error) if error else "the pipeline has ended"
-        why = Why.FAILED if error else Why.CLOSED
-        self._fail_all(why, text)
-        self._books.end()
-        self._rows.close()
-        self._ended.set_result(error)
+        try:
+            for collector in self._collectors.values():
+                self._hear_all(collector)
+            text = str(error) if error else "the pipeline has ended"
+            self._fail_all(Why.FAILED if error else Why.CLOSED, text)
+            self._books.end()
+            self._rows.close()
+        finally:
+            self._ended.set_result(error)
 
     def has_lost(self, replica: int, request_ids: Sequence[int], reason: str) -> None:
         self._away |= {replica}

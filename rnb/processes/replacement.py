@@ -97,6 +97,7 @@ class Replacement:
             replaced: is told of a replica's new process, by its name and pid.
         """
         self._start_ns, self._spawn, self._handles, self._replaced = start_ns, spawn, handles, replaced
+        self._supervisor = supervisor
         for child in supervisor.children:
             if child.name in self._numbers:
                 self._children[self._numbers[child.name]] = child
@@ -145,8 +146,7 @@ class Replacement:
         wait_s = self._keeper.wait_s(number, reason)
         if wait_s is None:
             return False
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.process.pid or 0, signal.SIGKILL)  # what its step had started
+        _end_group(child)
         self._clear(number)
         self._keeper.lost(number, reason)
         self._heirs.pop(number, None)
@@ -180,6 +180,7 @@ class Replacement:
             send([child], "exit")
             if child.process.exitcode is not None and child.has_heir:
                 child.has_heir = False
+                _end_group(child)
                 self.log.note("recycled", child.name, child.process.pid)
                 self._let_slots_go(number)
                 self._replace(number)
@@ -220,6 +221,9 @@ class Replacement:
         if "ready" in child.told:
             send([child], "start", self._start_ns)
             del self._heirs[number]
+            for before in [one for one in self._supervisor.children if one.name == child.name]:
+                if before is not child:
+                    self._supervisor.forget(before)
             self.log.note("started", child.name, child.process.pid)
 
     def _dismiss(self, number: int) -> None:
@@ -235,3 +239,9 @@ class Replacement:
         """Of the stream, in the name of a replica without a process."""
         for queue in self._plan.replicas[number].out_queues:
             self._queues[queue].close()
+
+
+def _end_group(child: Child) -> None:
+    """What the step of a process that has ended had started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.process.pid or 0, signal.SIGKILL)

@@ -222,5 +222,8 @@ def test_a_replica_that_is_worn_is_replaced_without_a_loss(tmp_path: Path) -> No
                 answers = await all_of(pipeline, [ask(f"{number}") for number in range(20)])
                 pids |= {result_of(one)[2] for one in answers}
             assert pipeline.failure == ""
+            await until(lambda: not pipeline._away)
+            supervised = [child.name for child in pipeline._driver._supervisor.children]
+            assert sorted(supervised) == ["step 0.0", "step 1.0"], "those before are forgotten"
 
     served(work)
