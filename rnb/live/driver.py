@@ -61,9 +61,9 @@ class Watcher(Protocol):
 class Joined:
     """What the event loop uses of a pipeline that has started."""
 
-    def __init__(self, *, replicas: Replicas, sharing: str, start_ns: int) -> None:
-        self.queues, self.described = replicas.queues, replicas.described()
-        self.sharing, self.start_ns = sharing, start_ns
+    def __init__(self, replicas: Replicas, sharing: str) -> None:
+        """`sharing`: how its processes share GPUs, in words."""
+        self.queues, self.described, self.sharing = replicas.queues, replicas.described(), sharing
 
 
 class Driver:
@@ -143,7 +143,7 @@ class Driver:
         start_ns = replicas.start()
         for endurance in self._endurance:
             endurance.begin()
-        self._call(self._watcher.has_started, Joined(replicas=replicas, sharing=sharing, start_ns=start_ns))
+        self._call(self._watcher.has_started, Joined(replicas, sharing))
         replacement.begin(
             start_ns,
             supervisor=self._supervisor,

@@ -27,6 +27,7 @@ from rnb.transport.message import Message
 
 DONE = Termination.TARGET_NUM_VIDEOS_REACHED
 NEVER = math.inf
+TRY_AGAIN_S = 1.0
 
 
 class Keeper(Protocol):
@@ -111,22 +112,29 @@ class Replacement:
 
     def look(self) -> None:
         """To be called often."""
-        for number in [one for one, due in self._vacant.items() if time.monotonic() >= due]:
-            del self._vacant[number]
-            self._replace(number)
+        self._fill_vacancies()
         for number, child in enumerate(self._children):
             assert child is not None
             if number in self._heirs:
                 self._help_to_start(number, child)
-            elif "worn" in child.told:
+            elif number not in self._vacant and "worn" in child.told:
                 self._recycle(number, child)
+
+    def _fill_vacancies(self) -> None:
+        for number in [one for one, due in self._vacant.items() if time.monotonic() >= due]:
+            try:
+                self._replace(number)
+                del self._vacant[number]
+            except OSError:  # this machine has no file or process left for it now
+                self._vacant[number] = time.monotonic() + TRY_AGAIN_S
 
     def end(self) -> None:
         """Nothing is left to do: nobody is replaced any more."""
         self._is_over = True
         for number in list(self._heirs):
             self._dismiss(number)
-        for number in self._vacant:
+        while self._vacant:
+            number, _ = self._vacant.popitem()
             self._pass_on_end(number)
 
     # ---------------------------------------------------------------- replicas that die
@@ -150,10 +158,8 @@ class Replacement:
         self._clear(number)
         self._keeper.lost(number, reason)
         self._heirs.pop(number, None)
-        if wait_s:
-            self._vacant[number] = time.monotonic() + wait_s
-        else:
-            self._replace(number)
+        self._vacant[number] = time.monotonic() + wait_s
+        self._fill_vacancies()
         return True
 
     def _clear(self, number: int) -> None:
