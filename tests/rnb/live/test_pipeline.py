@@ -175,7 +175,7 @@ def test_it_is_not_ready_while_a_step_has_no_replica(tmp_path: Path) -> None:
             await all_of(pipeline, [ask("die late")])
             assert not pipeline.is_ready
             assert result_of((await all_of(pipeline, [ask("waits for the next one")]))[0])
-            assert pipeline.is_ready
+            await until(lambda: pipeline.is_ready)
 
     served(work)
 
