@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -102,9 +103,17 @@ def _observer(name: str) -> type[Observer]:
 
 def schedule_of(spec: RunSpec) -> tuple[RunSpec, Schedule]:
     """The schedule of a run, and the run with what its load left open. Raises UsageError."""
-    pipeline = spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
-    load, schedule = make_schedule(spec.load, _payloads(pipeline, spec.load.data))
+    load, schedule = make_schedule(spec.load, _payloads(_pipeline(spec), spec.load.data))
     return replace(spec, load=load), schedule
+
+
+def samples_of(spec: RunSpec, most: int) -> list[str]:
+    """The first payloads that there are; none where there is nothing to find."""
+    try:
+        found = _payloads(_pipeline(spec), spec.load.data)
+        return [str(payload) for payload in itertools.islice(found, most)]
+    except (ValueError, OSError):
+        return []
 
 
 class _Payloads:
@@ -126,25 +135,44 @@ def _payloads(pipeline: PipelineConfig, root: str) -> Iterable[str]:
 
 def plan_of(spec: RunSpec, *, num_requests: int) -> Plan:
     """The plan of a run of so many requests. Raises UsageError for what cannot run."""
-    pipeline = spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
     all_at_once = spec.load.mean_interval_ms == 0
-    most_segments = max(step.num_segments for step in pipeline.pipeline)
-    options = PlanOptions(
-        mode=resolve_mode(spec.placement.device, pipeline),
-        batch_size=spec.placement.batch_size,
-        queue_capacity=num_requests * most_segments if all_at_once else spec.placement.queue_size,
-        num_clients=spec.load.clients,
-        step_options={"seed": spec.load.seed, "checkpoint": spec.placement.checkpoint},
-    )
+    size = num_requests * _most_segments(spec) if all_at_once else spec.placement.queue_size
     spec.observers()
-    plan = make_plan(pipeline, options)
+    plan = _plan(spec, queue_capacity=size)
     if keeps_jobs(spec, plan):
-        _check_jobs(spec, plan, most_segments)
+        _check_jobs(spec, plan, _most_segments(spec))
     check_sharing(plan, spec.placement.mps)
     stateful = [one.name for one in plan.step_types if one.stateful]
     if stateful and not spec.load.has_sequences:
         raise UsageError(f"{stateful[0]} keeps a state for each sequence: say --sequences N or --streams N")
     return plan
+
+
+def serving_plan_of(spec: RunSpec, *, most_pending: int) -> Plan:
+    """The plan of a pipeline that serves at most so many requests at a time. Raises UsageError."""
+    plan = _plan(spec, queue_capacity=most_pending * _most_segments(spec))
+    check_sharing(plan, spec.placement.mps)
+    return plan
+
+
+def _most_segments(spec: RunSpec) -> int:
+    return max(step.num_segments for step in _pipeline(spec).pipeline)
+
+
+def _pipeline(spec: RunSpec) -> PipelineConfig:
+    return spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
+
+
+def _plan(spec: RunSpec, *, queue_capacity: int) -> Plan:
+    pipeline = _pipeline(spec)
+    options = PlanOptions(
+        mode=resolve_mode(spec.placement.device, pipeline),
+        batch_size=spec.placement.batch_size,
+        queue_capacity=queue_capacity,
+        num_clients=spec.load.clients,
+        step_options={"seed": spec.load.seed, "checkpoint": spec.placement.checkpoint},
+    )
+    return make_plan(pipeline, options)
 
 
 def keeps_jobs(spec: RunSpec, plan: Plan) -> bool:

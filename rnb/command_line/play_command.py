@@ -14,7 +14,8 @@ from rnb.command_line.flags import spec_of
 from rnb.command_line.signals import stop_on_signals
 from rnb.observe.observer import Observer
 from rnb.pipeline.plan import Plan
-from rnb.play import Interruption, namespace_text
+from rnb.play import Interruption
+from rnb.record.seed_format import namespace_text
 from rnb.show import console
 from rnb.show.announcer import Announcer
 from rnb.show.progress import Progress
