@@ -1,0 +1,103 @@
+"""serve.py: puts a pipeline behind HTTP and gRPC, until it is told to end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rnb.command_line.exit_status import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from rnb.command_line.flags import some
+from rnb.command_line.serve_flags import PROGRAM, parse_args, settings_of
+from rnb.command_line.signals import SIGNALS
+from rnb.contract.termination import UsageError
+from rnb.show import console
+
+if TYPE_CHECKING:
+    from rnb.spec import RunSpec
+
+LOOKS_S = 0.5
+"""How often it is seen whether the pipeline still runs."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve; returns the exit status."""
+    args = parse_args(argv)
+    console.configure(program=PROGRAM, quiet=args.quiet)
+    try:
+        import uvloop
+
+        import rnb.serving.server  # noqa: F401 (to see whether all is there)
+    except ModuleNotFoundError as error:
+        console.complain(f"error: {error.name} is not installed: pip install 'rnb[serve]'")
+        return EXIT_USAGE
+    # Imported here because every spawned process imports this file, and needs none of it.
+    from rnb.live.driver import StartFailed
+    from rnb.processes.child import resume_garbage_collection
+
+    resume_garbage_collection()
+    try:
+        return uvloop.run(_serve(args))
+    except UsageError as error:
+        console.complain(f"error: {error}")
+        return EXIT_USAGE
+    except StartFailed as error:
+        console.complain(str(error))
+        return EXIT_FAILED
+
+
+def spec_of(args: argparse.Namespace) -> RunSpec:
+    """The pipeline that the flags describe; reads the config. Raises UsageError."""
+    from rnb.load.load import Load
+    from rnb.pipeline.config import read_config
+    from rnb.spec import Limits, Placement, RunSpec
+
+    return RunSpec(
+        config=read_config(args.config_file_path),
+        load=Load(data=args.data, seed=args.seed),
+        placement=some(args, Placement),
+        limits=Limits(restart=args.restart),
+        observe=(),
+    )
+
+
+async def _serve(args: argparse.Namespace) -> int:
+    from rnb.live.pipeline import Pipeline
+    from rnb.live.settings import Serving
+    from rnb.serving.interface import interface_of
+    from rnb.serving.server import Server
+
+    told = asyncio.Event()
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    spec, settings = spec_of(args), settings_of(args)
+    interface = interface_of(spec)
+    starting = asyncio.ensure_future(Pipeline.start(spec, some(args, Serving)))
+    telling = asyncio.ensure_future(told.wait())
+    await asyncio.wait({starting, telling}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        console.complain("interrupted")
+        return EXIT_FAILED
+    pipeline = starting.result()
+    server = Server(pipeline, interface, settings)
+    try:
+        http_port, grpc_port = await server.start()
+    except BaseException:
+        await pipeline.drain(0)
+        raise
+    scheme = "https" if settings.tls_cert else "http"
+    console.say(
+        f"{pipeline.name} is served: {scheme}://{settings.host}:{http_port}, gRPC on port {grpc_port}"
+    )
+    while not told.is_set() and pipeline.is_ready:
+        await asyncio.wait({telling}, timeout=LOOKS_S)
+    is_told = told.is_set()
+    if not is_told:
+        console.complain("the pipeline has ended by itself")
+    in_time = await server.drain()
+    if not in_time:
+        console.complain("--grace was not enough: some requests have no answer")
+    return EXIT_OK if is_told and in_time else EXIT_FAILED
