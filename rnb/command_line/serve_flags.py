@@ -42,13 +42,16 @@ def check(settings: Settings) -> None:
     """Raises ValueError for settings that do not go together."""
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise ValueError("--tls-cert and --tls-key: one needs the other")
+    key = settings.api_key
+    if key is not None and not (key and all("!" <= letter <= "~" for letter in key)):
+        raise ValueError("--api-key: must be printable ASCII without spaces, as headers have it")
     for flag, path in (("--tls-cert", settings.tls_cert), ("--tls-key", settings.tls_key)):
         if path is not None and not os.path.isfile(path):
             raise ValueError(f"{flag}: {path}: no such file")
     if not (is_loopback(settings.host) or settings.api_key or settings.tls_cert):
         raise ValueError(
-            f"--host {settings.host}: others could reach it: say --api-key KEY (or RNB_API_KEY), or --tls-cert"
-            " and --tls-key"
+            f"--host {settings.host}: others could reach it: say --api-key KEY (or RNB_API_KEY), or"
+            " --tls-cert and --tls-key"
         )
 
 
