@@ -17,9 +17,6 @@ from rnb.show import console
 if TYPE_CHECKING:
     from rnb.spec import RunSpec
 
-LOOKS_S = 0.5
-"""How often it is seen whether the pipeline still runs."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve; returns the exit status."""
@@ -92,11 +89,11 @@ async def _serve(args: argparse.Namespace) -> int:
     console.say(
         f"{pipeline.name} is served: {scheme}://{settings.host}:{http_port}, gRPC on port {grpc_port}"
     )
-    while not told.is_set() and pipeline.is_ready:
-        await asyncio.wait({telling}, timeout=LOOKS_S)
-    is_told = told.is_set()
+    ending = asyncio.ensure_future(pipeline.ended())
+    await asyncio.wait({telling, ending}, return_when=asyncio.FIRST_COMPLETED)
+    is_told = telling.done()
     if not is_told:
-        console.complain("the pipeline has ended by itself")
+        console.complain(f"the pipeline has ended: {ending.result()}")
     in_time = await server.drain()
     if not in_time:
         console.complain("--grace was not enough: some requests have no answer")

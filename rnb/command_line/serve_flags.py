@@ -7,10 +7,12 @@ import ipaddress
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from rnb.command_line import layered_flags
 from rnb.command_line.flags import add_pipeline_group, more_than_0, some, whole_number
 from rnb.command_line.parser import Parser
+from rnb.live.settings import Serving
 from rnb.load.videos import DEFAULT_FOLDER
 from rnb.serving.settings import Settings
 from rnb.spec import Placement
@@ -98,6 +100,10 @@ def _add_address_group(parser: argparse.ArgumentParser) -> None:
 def _add_limits_group(parser: argparse.ArgumentParser) -> None:
     group, default = parser.add_argument_group("limits"), Settings()
     group.add_argument(
+        "--max-pending", type=whole_number(1, 1_000_000), default=Serving.max_pending, metavar="N",
+        help="requests in the pipeline at once; more are told to come again (default %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
         "--max-body-mb", type=more_than_0, default=default.max_body_mb, metavar="MIB",
         help="size of a request (default %(default)s)",
     )  # fmt: skip
@@ -141,6 +147,22 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--request-log", type=_place, default=default.request_log, metavar="FILE",
         help="a line of JSON for each request; - is stdout, 'off' is none (default %(default)s)",
+    )  # fmt: skip
+    run.add_argument(
+        "--logs", type=Path, metavar="FOLDER",
+        help="where a folder of what is served is made, for compare.py (default: nothing is kept)",
+    )  # fmt: skip
+    run.add_argument(
+        "--log-part", type=whole_number(1), default=Serving.log_part, metavar="N",
+        help="of --logs: requests of a part (default %(default)s)",
+    )  # fmt: skip
+    run.add_argument(
+        "--log-minutes", type=more_than_0, default=Serving.log_minutes, metavar="MIN",
+        help="of --logs: a part ends after so long, too (default %(default)s)",
+    )  # fmt: skip
+    run.add_argument(
+        "--keep-parts", type=whole_number(1), metavar="N",
+        help="of --logs: how many of the last parts are kept (default: all)",
     )  # fmt: skip
     run.add_argument(
         "--restart", type=whole_number(0), default=3, metavar="N",

@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 
-from rnb.contract.events import SENT, Event, EventKind
-from rnb.live.asking import Answer, LivePipeline, Why
+from rnb.live.asking import BOUNDS_MS, Histogram, LivePipeline, StepStatistics, Why
 from rnb.observe.nvml import Gpu, machine
-from rnb.serving.exposition import Histogram, family, sample
+from rnb.serving.exposition import family, sample
 from rnb.serving.model import VERSION
 
+_Figure = Callable[[StepStatistics], int]
 REASONS = {
     Why.BAD: "BACKEND",
     Why.FAILED: "BACKEND",
@@ -26,6 +26,7 @@ REASONS = {
     Why.CLOSED: "OTHER",
 }
 """Triton's words for why a request failed."""
+RESPONSE_MS, STEP_MS = "nv_inference_first_response_histogram_ms", "rnb_step_ms"
 _WORK = ("queue", "compute_input", "compute_infer", "compute_output")
 _GPU = {
     "nv_gpu_utilization": ("sm_percent", 0.01, "GPU utilization rate (0 to 1)"),
@@ -43,22 +44,13 @@ class Metrics:
     def __init__(self, pipeline: LivePipeline) -> None:
         self._pipeline = pipeline
         self._failures: Counter[str] = Counter(dict.fromkeys(REASONS.values(), 0))
-        self._requests = Histogram()
-        self._steps = [_StepTimes(number, step.name) for number, step in enumerate(pipeline.steps)]
 
     def count_failure(self, why: Why) -> None:
         self._failures[REASONS[why]] += 1
 
-    def observe(self, answers: Iterable[Answer], duration_s: float) -> None:
-        """A request was answered."""
-        self._requests.observe(duration_s)
-        for answer in answers:
-            for step in self._steps:
-                step.observe(answer)
-
     def text(self) -> str:
-        """All of it. Reads the GPUs, which takes some ms for each: call it beside the event loop."""
-        return "\n".join([*self._inference(), *self._times(), *_gpus(machine().gpus), *_machine(), ""])
+        """All but what machine_text has; for the thread of the event loop, as the pipeline is asked."""
+        return "\n".join([*self._inference(), *self._times(), ""])
 
     def _inference(self) -> Iterator[str]:
         told = self._pipeline.statistics()
@@ -81,7 +73,7 @@ class Metrics:
             "Requests that have no answer yet",
             [sample("nv_inference_pending_request_count", labels, self._pipeline.num_pending)],
         )
-        depths = zip(self._steps, self._pipeline.queue_depths, strict=False)
+        depths = zip(self._pipeline.steps, self._pipeline.queue_depths, strict=True)
         yield from family(
             "rnb_queue_depth",
             "gauge",
@@ -90,53 +82,42 @@ class Metrics:
         )
 
     def _times(self) -> Iterator[str]:
+        told = dict(self._pipeline.histograms())
+        whole = told.pop(self._pipeline.name)
         yield from family(
-            "rnb_request_seconds",
+            RESPONSE_MS,
             "histogram",
-            "From the request's arrival at the server to its answer",
-            self._requests.samples("rnb_request_seconds", _labels(self._pipeline.name)),
+            "From the arrival of a request to its answer, in ms",
+            histogram(RESPONSE_MS, _labels(self._pipeline.name), whole),
         )
-        for name, about in _StepTimes.ABOUT.items():
-            lines = [line for step in self._steps for line in step.samples(name)]
-            yield from family(name, "histogram", about, lines)
+        lines = [line for step, one in told.items() for line in histogram(STEP_MS, {"step": step}, one)]
+        yield from family(STEP_MS, "histogram", "In a step and in the queue before it, in ms", lines)
 
 
-class _StepTimes:
-    """How long requests waited for one step, and were in it."""
+def machine_text() -> str:
+    """Memory and GPUs. Reading a GPU takes some ms, so this is for another thread than the event loop's."""
+    return "\n".join([*_gpus(machine().gpus), *_machine(), ""])
 
-    ABOUT: ClassVar = {
-        "rnb_step_queue_seconds": "In the queue before the step",
-        "rnb_step_compute_seconds": "In the step's call",
-    }
 
-    def __init__(self, number: int, name: str) -> None:
-        self.name = name
-        before = Event(EventKind.HANDED_ON, number - 1) if number else SENT
-        self._spans = {
-            "rnb_step_queue_seconds": (before, Event(EventKind.TAKEN, number)),
-            "rnb_step_compute_seconds": (
-                Event(EventKind.STARTED, number),
-                Event(EventKind.FINISHED, number),
-            ),
-        }
-        self._histograms = {name: Histogram() for name in self._spans}
-
-    def observe(self, answer: Answer) -> None:
-        """A request in segments has no such times for the steps that saw a part of it."""
-        times = answer.times_ns
-        for name, (start, end) in self._spans.items():
-            if start in times and end in times:
-                self._histograms[name].observe((times[end] - times[start]) / 1e9)
-
-    def samples(self, name: str) -> list[str]:
-        return self._histograms[name].samples(name, {"step": self.name})
+def histogram(name: str, labels: Mapping[str, str], told: Histogram) -> list[str]:
+    """The samples of one histogram."""
+    totals = list(accumulate(told.counts))
+    bounds = [*(f"{bound:g}" for bound in BOUNDS_MS), "+Inf"]
+    return [
+        *(
+            sample(f"{name}_bucket", {**labels, "le": bound}, total)
+            for bound, total in zip(bounds, totals, strict=True)
+        ),
+        sample(f"{name}_sum", labels, told.ns / 1e6),
+        sample(f"{name}_count", labels, totals[-1]),
+    ]
 
 
 def _labels(model: str) -> dict[str, str]:
     return {"model": model, "version": VERSION}
 
 
-_FAMILIES = (
+_FAMILIES: tuple[tuple[str, str, _Figure], ...] = (
     (
         "nv_inference_request_success",
         "Number of successful inference requests",

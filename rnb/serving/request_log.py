@@ -72,5 +72,5 @@ class RequestLog:
             self._stream = None
 
     def close(self) -> None:
-        if self._stream not in (None, sys.stdout):
-            self._stream.close()  # type: ignore[union-attr]
+        if self._stream is not None and self._stream is not sys.stdout:
+            self._stream.close()

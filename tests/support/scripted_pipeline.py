@@ -19,7 +19,7 @@ import uvloop
 
 from rnb.contract.events import SENT, Event, EventKind
 from rnb.contract.result import ClassAndScore
-from rnb.live.asking import Answer, Ask, NotServed, StepInfo, StepStatistics, Why, Work
+from rnb.live.asking import BOUNDS_MS, Answer, Ask, Histogram, NotServed, StepInfo, StepStatistics, Why, Work
 from rnb.serving.model import Interface
 from rnb.serving.server import Server
 from rnb.serving.settings import Settings
@@ -135,6 +135,16 @@ class ScriptedPipeline:
             last_inference_ms=int(time.time() * 1000) if served else 0,
         )
         return dict.fromkeys((self.name, *(step.name for step in self.steps)), told)
+
+    def histograms(self) -> Mapping[str, Histogram]:
+        counts = (self.outcomes["served"], *[0] * len(BOUNDS_MS))
+        return dict.fromkeys(
+            (self.name, *(step.name for step in self.steps)), Histogram(counts=counts, ns=self._ns)
+        )
+
+    async def ended(self) -> str:
+        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        return await never
 
     async def drain(self, grace_s: float) -> bool:
         self.is_ready = False

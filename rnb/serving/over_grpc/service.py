@@ -24,7 +24,8 @@ NAME = "inference.GRPCInferenceService"
 MOST_IN_STREAM = 256
 """Requests of one stream that are under way at once."""
 FINAL = "triton_final_response"
-Context = grpc.aio.ServicerContext
+Context = Any
+"""grpc.aio.ServicerContext"""
 
 
 def handler_of(front: Front) -> grpc.GenericRpcHandler:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from rnb.serving.exposition import CONTENT_TYPE
 from rnb.serving.front import Front
+from rnb.serving.metrics import machine_text
 from rnb.serving.over_http import docs_page, openapi
 from rnb.serving.over_http.entrance import Entrance
 from rnb.serving.over_http.predict import Predict
@@ -28,7 +29,7 @@ def app_of(front: Front) -> ASGIApp:
         return HTMLResponse(page)
 
     async def metrics(request: Request) -> Response:
-        text = await asyncio.to_thread(front.metrics.text)
+        text = front.metrics.text() + await asyncio.to_thread(machine_text)
         return Response(text, headers={"content-type": CONTENT_TYPE})
 
     routes = [

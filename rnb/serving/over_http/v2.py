@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -27,10 +27,13 @@ MOST_SMALL_BODY = 1 << 20
 """Of what is no inference."""
 
 
+_Endpoint = Callable[[Request], Awaitable[Response]]
+
+
 def routes_of(front: Front) -> list[BaseRoute]:
     served = _Served(front)
     model = "/v2/models/{model}"
-    gets = {
+    gets: dict[str, _Endpoint] = {
         "/v2": served.server,
         "/v2/health/live": served.live,
         "/v2/health/ready": served.ready,
@@ -46,12 +49,12 @@ def routes_of(front: Front) -> list[BaseRoute]:
             }.items()
         },
     }
-    posts = {
+    posts: dict[str, _Endpoint] = {
         f"{model}/infer": served.infer,
         f"{model}/versions/{{version}}/infer": served.infer,
         "/v2/repository/index": served.index,
     }
-    kinds: dict[str, tuple[type[Region], Callable[..., Any]]] = {
+    kinds: dict[str, tuple[type[Region], _Endpoint]] = {
         "system": (SystemRegion, served.register_system),
         "cuda": (CudaRegion, served.register_cuda),
     }
@@ -154,13 +157,13 @@ class _Served:
         )
         return Response()
 
-    def region_status(self, kind: type[Region]) -> Callable[[Request], Any]:
+    def region_status(self, kind: type[Region]) -> _Endpoint:
         async def status(request: Request) -> Response:
             return json_response(self._regions.status(request.path_params.get("region", ""), kind))
 
         return status
 
-    def unregister(self, kind: type[Region]) -> Callable[[Request], Any]:
+    def unregister(self, kind: type[Region]) -> _Endpoint:
         async def unregister(request: Request) -> Response:
             self._regions.unregister(request.path_params.get("region", ""), kind)
             return Response()

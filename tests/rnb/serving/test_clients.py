@@ -122,7 +122,7 @@ def test_it_infers_asynchronously(served: Served, library: Any) -> None:
 def test_a_stream(served: Served) -> None:
     told: queue.Queue[tuple[Any, Any]] = queue.Queue()
     with over_grpc.InferenceServerClient(served.grpc) as client:
-        client.start_stream(lambda result, error: told.put((result, error))))
+        client.start_stream(lambda result, error: told.put((result, error)))
         for size in range(1, 6):
             client.async_stream_infer("scripted", [data("grpc", "x" * size)])
         client.async_stream_infer("scripted", [data("grpc", "busy")])
@@ -135,8 +135,10 @@ def test_a_stream(served: Served) -> None:
 def test_shared_memory(client: Any, kind: str) -> None:
     library, raw = KINDS[kind], join([b"hello", b"you"])
     memory = SharedMemory(create=True, size=4096)
+    contents = memory.buf
+    assert contents is not None
     try:
-        memory.buf[: len(raw)] = raw
+        contents[: len(raw)] = raw
         client.register_system_shared_memory("region", f"/{memory.name}", 4096)
         status = client.get_system_shared_memory_status()
         assert "region" in str(status)
@@ -148,11 +150,12 @@ def test_shared_memory(client: Any, kind: str) -> None:
         assert list(
             response.get_output("RESULT")["shape"] if kind == "http" else response.get_output("RESULT").shape
         ) == [2, 1]
-        length = int.from_bytes(memory.buf[2048:2052], "little")
-        assert json.loads(bytes(memory.buf[2052 : 2052 + length]))["size"] == 5
+        length = int.from_bytes(contents[2048:2052], "little")
+        assert json.loads(bytes(contents[2052 : 2052 + length]))["size"] == 5
         client.unregister_system_shared_memory("region")
         with pytest.raises(InferenceServerException, match="no shared memory region 'region'"):
             client.infer("scripted", [tensor])
     finally:
+        contents.release()
         memory.close()
         memory.unlink()
