@@ -23,7 +23,7 @@ class Front:
 
     def __init__(self, pipeline: LivePipeline, interface: Interface, settings: Settings) -> None:
         self.pipeline, self.interface, self.settings = pipeline, interface, settings
-        self.model = Model(pipeline, interface, max_batch_size=settings.max_request_batch)
+        self.model = Model(pipeline, interface, settings)
         self.regions = Regions(are_allowed=settings.shared_memory)
         self.reader = Reader(self.model, settings, self.regions)
         self.metrics = Metrics(pipeline)

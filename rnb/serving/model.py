@@ -13,7 +13,8 @@ from typing import Any
 
 from rnb.live.asking import LivePipeline, StepInfo, StepStatistics, Work
 from rnb.serving.refusal import NOT_FOUND, Refusal
-from rnb.serving.tensors import INPUT_TYPES, LABEL, OUTPUT_TYPES, RESULT, SCORE
+from rnb.serving.settings import Settings
+from rnb.serving.tensors import DATA, INPUT_TYPES, LABEL, OUTPUT_TYPES, RESULT, SCORE
 
 VERSION = "1"
 SERVER = {
@@ -50,11 +51,13 @@ class Interface:
 class Model:
     """The pipeline and its steps."""
 
-    def __init__(self, pipeline: LivePipeline, interface: Interface, *, max_batch_size: int) -> None:
+    def __init__(self, pipeline: LivePipeline, interface: Interface, settings: Settings) -> None:
         self._pipeline = pipeline
+        # perf_analyzer refuses shared memory for a model with optional inputs, and a path needs none.
+        self._inputs = {DATA: INPUT_TYPES[DATA]} if settings.shared_memory else INPUT_TYPES
         self._steps = {step.name: step for step in pipeline.steps}
         self.is_stateful = any(step.is_stateful for step in pipeline.steps)
-        self.max_batch_size = 1 if self.is_stateful else max_batch_size
+        self.max_batch_size = 1 if self.is_stateful else settings.max_request_batch
         self.outputs = (LABEL, SCORE, RESULT) if interface.gives_classes else (RESULT,)
 
     @property
@@ -94,7 +97,7 @@ class Model:
             "name": name,
             "versions": [VERSION],
             "platform": "ensemble",
-            "inputs": _described(INPUT_TYPES),
+            "inputs": _described(self._inputs),
             "outputs": _described({one: OUTPUT_TYPES[one] for one in self.outputs}),
         }
 
@@ -103,14 +106,12 @@ class Model:
         return self._step_config(self._steps[name]) if name != self.name else self._pipeline_config()
 
     def _pipeline_config(self) -> dict[str, Any]:
-        inputs = _configured(INPUT_TYPES)
+        inputs = _configured(self._inputs)
         steps = [
             {
                 "model_name": name,
                 "model_version": -1,
-                "input_map": {
-                    _ENDS.format(number): _ENDS.format(number) if number else next(iter(INPUT_TYPES))
-                },
+                "input_map": {_ENDS.format(number): _ENDS.format(number) if number else DATA},
                 "output_map": {
                     _ENDS.format(number + 1): _ENDS.format(number + 1)
                     if number + 1 < len(self._steps)
@@ -125,7 +126,7 @@ class Model:
             "backend": "",
             "version_policy": {"latest": {"num_versions": 1}},
             "max_batch_size": self.max_batch_size,
-            "input": [{**one, "optional": True} for one in inputs],
+            "input": [{**one, "optional": len(inputs) > 1} for one in inputs],
             "output": _configured({one: OUTPUT_TYPES[one] for one in self.outputs}),
             "model_transaction_policy": {"decoupled": False},
             "ensemble_scheduling": {"step": steps},
