@@ -151,10 +151,12 @@ class Regions:
 
     def _at(self, place: Place) -> Region:
         self.check_allowed()
+        if place.offset < 0 or place.num_bytes < 0:
+            raise Refusal("shared_memory_offset and shared_memory_byte_size are at least 0")
         region = self._regions.get(place.region)
         if region is None:
             raise Refusal(f"no shared memory region '{place.region:.80}'")
-        if place.offset < 0 or place.num_bytes < 0 or place.offset + place.num_bytes > region.num_bytes:
+        if place.offset + place.num_bytes > region.num_bytes:
             raise Refusal(
                 f"bytes {place.offset} to {place.offset + place.num_bytes} are not in shared memory region"
                 f" '{place.region:.80}' of {region.num_bytes}"
