@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve; returns the exit status."""
     args = parse_args(argv)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what goes wrong is said in a line of our own
     console.configure(program=PROGRAM, quiet=args.quiet)
     try:
         import uvloop
@@ -63,6 +65,8 @@ async def _serve(args: argparse.Namespace) -> int:
     from rnb.live.pipeline import Pipeline
     from rnb.live.settings import Serving
     from rnb.serving.interface import interface_of
+    from rnb.serving.ports import check_ports
+    from rnb.serving.request_log import RequestLog
     from rnb.serving.server import Server
 
     told = asyncio.Event()
@@ -70,6 +74,8 @@ async def _serve(args: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     spec, settings = spec_of(args), settings_of(args)
     interface = interface_of(spec)
+    check_ports(settings)
+    log = RequestLog(settings.request_log)
     starting = asyncio.ensure_future(Pipeline.start(spec, some(args, Serving)))
     telling = asyncio.ensure_future(told.wait())
     await asyncio.wait({starting, telling}, return_when=asyncio.FIRST_COMPLETED)
@@ -79,16 +85,15 @@ async def _serve(args: argparse.Namespace) -> int:
         console.complain("interrupted")
         return EXIT_FAILED
     pipeline = starting.result()
-    server = Server(pipeline, interface, settings)
+    server = Server(pipeline, interface, settings, log)
     try:
         http_port, grpc_port = await server.start()
     except BaseException:
         await pipeline.drain(0)
         raise
     scheme = "https" if settings.tls_cert else "http"
-    console.say(
-        f"{pipeline.name} is served: {scheme}://{settings.host}:{http_port}, gRPC on port {grpc_port}"
-    )
+    url = f"{scheme}://{settings.host}:{http_port}"
+    console.say(f"{pipeline.name} is served: {url}, gRPC on port {grpc_port}")
     ending = asyncio.ensure_future(pipeline.ended())
     await asyncio.wait({telling, ending}, return_when=asyncio.FIRST_COMPLETED)
     is_told = telling.done()

@@ -21,13 +21,15 @@ from rnb.serving.tensors import Output, Wanted
 class Front:
     """A pipeline behind its protocols."""
 
-    def __init__(self, pipeline: LivePipeline, interface: Interface, settings: Settings) -> None:
+    def __init__(
+        self, pipeline: LivePipeline, interface: Interface, settings: Settings, log: RequestLog
+    ) -> None:
         self.pipeline, self.interface, self.settings = pipeline, interface, settings
         self.model = Model(pipeline, interface, settings)
         self.regions = Regions(are_allowed=settings.shared_memory)
         self.reader = Reader(self.model, settings, self.regions)
         self.metrics = Metrics(pipeline)
-        self.log = RequestLog(settings.request_log)
+        self.log = log
 
     def check_key(self, told: str) -> None:
         """Raises Refusal unless it is the key, 'Bearer KEY' or KEY, or none is asked for."""

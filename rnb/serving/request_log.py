@@ -56,7 +56,7 @@ class RequestLog:
             self._stream = sys.stdout
         elif place is not None:
             try:
-                self._stream = open(place, "a", buffering=1, encoding="utf-8")  # noqa: SIM115 (see close)
+                self._stream = open(place, "a", buffering=1, encoding="utf-8")  # noqa: SIM115 (it stays open)
             except OSError as error:
                 raise UsageError(f"--request-log: {place}: {error.strerror}") from None
 
@@ -70,7 +70,3 @@ class RequestLog:
             if self._stream is sys.stdout:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
             self._stream = None
-
-    def close(self) -> None:
-        if self._stream is not None and self._stream is not sys.stdout:
-            self._stream.close()

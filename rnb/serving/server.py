@@ -7,15 +7,18 @@ from rnb.serving.front import Front
 from rnb.serving.model import Interface
 from rnb.serving.over_grpc.server import GrpcServer
 from rnb.serving.over_http.server import HttpServer
+from rnb.serving.request_log import RequestLog
 from rnb.serving.settings import Settings
 
 
 class Server:
     """Both protocols. Its methods are called in the pipeline's event loop."""
 
-    def __init__(self, pipeline: LivePipeline, interface: Interface, settings: Settings) -> None:
+    def __init__(
+        self, pipeline: LivePipeline, interface: Interface, settings: Settings, log: RequestLog
+    ) -> None:
         self._pipeline, self._settings = pipeline, settings
-        self._front = Front(pipeline, interface, settings)
+        self._front = Front(pipeline, interface, settings, log)
         self._http, self._grpc = HttpServer(self._front), GrpcServer(self._front)
 
     async def start(self) -> tuple[int, int]:
@@ -33,5 +36,4 @@ class Server:
         await self._http.stop()
         await self._grpc.stop()
         self._front.regions.close()
-        self._front.log.close()
         return in_time

@@ -21,6 +21,7 @@ from rnb.contract.events import SENT, Event, EventKind
 from rnb.contract.result import ClassAndScore
 from rnb.live.asking import BOUNDS_MS, Answer, Ask, Histogram, NotServed, StepInfo, StepStatistics, Why, Work
 from rnb.serving.model import Interface
+from rnb.serving.request_log import RequestLog
 from rnb.serving.server import Server
 from rnb.serving.settings import Settings
 
@@ -157,7 +158,7 @@ class ScriptedPipeline:
 async def serve(settings: Settings, interface: Interface, *, is_stateful: bool) -> None:
     """Until SIGTERM; the ports are the first line on stderr."""
     pipeline = ScriptedPipeline(gives_classes=interface.gives_classes, is_stateful=is_stateful)
-    server = Server(pipeline, interface, settings)
+    server = Server(pipeline, interface, settings, RequestLog(settings.request_log))
     print(json.dumps(await server.start()), file=sys.stderr, flush=True)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
 from collections.abc import Iterator
 
 import uvicorn
 
-from rnb.contract.termination import UsageError
 from rnb.serving.front import Front
 from rnb.serving.over_http.app import app_of
 from rnb.serving.over_http.connection import protocol_of
+from rnb.serving.ports import listen
 
 SWEEP_S = 0.5
 """How often slow and silent connections are looked for."""
 BACKLOG = 4096
+ENDING_S = 1
+"""For requests that are still being sent when all others have their answers."""
 
 
 class _Uvicorn(uvicorn.Server):
@@ -44,6 +45,7 @@ class HttpServer:
             ssl_certfile=settings.tls_cert,
             ssl_keyfile=settings.tls_key,
             backlog=BACKLOG,
+            timeout_graceful_shutdown=ENDING_S,
             proxy_headers=False,
         )
         config.load()
@@ -52,7 +54,7 @@ class HttpServer:
 
     async def start(self) -> int:
         """Listen; returns the port. Raises UsageError."""
-        listener = _listen(self._front.settings.host, self._front.settings.port)
+        listener = listen(self._front.settings.host, self._front.settings.port)
         self._tasks = [
             asyncio.create_task(self._server.serve([listener])),
             asyncio.create_task(self._sweep()),
@@ -76,15 +78,3 @@ class HttpServer:
         serving, sweeping = self._tasks
         await serving
         sweeping.cancel()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, number)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        raise UsageError(f"{host}:{port}: cannot listen there: {error.strerror}") from None
-    listener.setblocking(False)
-    return listener
