@@ -50,13 +50,12 @@ def spec_of(args: argparse.Namespace) -> RunSpec:
     """The pipeline that the flags describe; reads the config. Raises UsageError."""
     from rnb.load.load import Load
     from rnb.pipeline.config import read_config
-    from rnb.spec import Limits, Placement, RunSpec
+    from rnb.spec import Placement, RunSpec
 
     return RunSpec(
         config=read_config(args.config_file_path),
         load=Load(data=args.data, seed=args.seed),
         placement=some(args, Placement),
-        limits=Limits(restart=args.restart),
         observe=(),
     )
 
@@ -76,7 +75,7 @@ async def _serve(args: argparse.Namespace) -> int:
     interface = interface_of(spec)
     check_ports(settings)
     log = RequestLog(settings.request_log)
-    starting = asyncio.ensure_future(Pipeline.start(spec, some(args, Serving)))
+    starting = asyncio.ensure_future(Pipeline.start(spec, some(args, Serving), warn=console.complain))
     telling = asyncio.ensure_future(told.wait())
     await asyncio.wait({starting, telling}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():

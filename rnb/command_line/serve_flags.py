@@ -165,10 +165,6 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
         help="of --logs: how many of the last parts are kept (default: all)",
     )  # fmt: skip
     run.add_argument(
-        "--restart", type=whole_number(0), default=3, metavar="N",
-        help="how often each replica that dies is replaced (default %(default)s)",
-    )  # fmt: skip
-    run.add_argument(
         "--seed", type=whole_number(0, 2**63 - 1), default=0, metavar="N",
         help="draws sampled clips and random weights (default %(default)s)",
     )  # fmt: skip

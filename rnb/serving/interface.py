@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rnb.contract.result import ClassResult
-from rnb.load.videos import EXTENSIONS, VideoPathIterator
 from rnb.pipeline.importer import import_class
 from rnb.serving.model import Interface
 from rnb.spec import RunSpec, serving_plan_of
@@ -14,8 +13,7 @@ def interface_of(spec: RunSpec) -> Interface:
     plan = serving_plan_of(spec, most_pending=1)
     pipeline = spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
     iterator = import_class(pipeline.video_path_iterator)
-    is_of_videos = issubclass(iterator, VideoPathIterator)
     return Interface(
         gives_classes=issubclass(plan.step_types[-1].result_kind, ClassResult),
-        extensions=EXTENSIONS if is_of_videos else getattr(iterator, "extensions", None),
+        extensions=getattr(iterator, "extensions", None),
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from rnb.live.asking import BOUNDS_MS, Histogram, LivePipeline, StepStatistics, Why
-from rnb.observe.nvml import Gpu, machine
+from rnb.observe import nvml
 from rnb.serving.exposition import family, sample
 from rnb.serving.model import VERSION
 
@@ -96,7 +96,7 @@ class Metrics:
 
 def machine_text() -> str:
     """Memory and GPUs. Reading a GPU takes some ms, so this is for another thread than the event loop's."""
-    return "\n".join([*_gpus(machine().gpus), *_machine(), ""])
+    return "\n".join([*_gpus(nvml.machine().gpus), *_machine(), ""])
 
 
 def histogram(name: str, labels: Mapping[str, str], told: Histogram) -> list[str]:
@@ -141,7 +141,7 @@ _FAMILIES: tuple[tuple[str, str, _Figure], ...] = (
 )
 
 
-def _gpus(gpus: Sequence[Gpu]) -> Iterator[str]:
+def _gpus(gpus: Sequence[nvml.Gpu]) -> Iterator[str]:
     for name, (reading, factor, about) in _GPU.items():
         values = [(gpu.uuid or "", gpu.read(reading) * factor) for gpu in gpus]
         told = [sample(name, {"gpu_uuid": uuid}, value) for uuid, value in values if not math.isnan(value)]

@@ -1,6 +1,12 @@
 """Which tests are left to `make test` or to `make test-all`, by how their ids begin."""
 
 WITH_PROCESSES = (
+    "tests/rnb/command_line/test_serve.py::test_it_serves",
+    "tests/rnb/command_line/test_serve.py::test_ctrl_c",
+    "tests/rnb/serving/over_http/test_connection.py::test_idle_connections",
+    "tests/rnb/serving/over_http/test_connection.py::test_a_request_that_never_ends",
+    "tests/rnb/serving/test_bad_input.py::test_memory_stays_flat",
+    "tests/rnb/serving/test_server.py::test",
     "tests/robustness/test_attacks.py::test_some",
     "tests/robustness/test_engine.py::test_what_happens",
     "tests/rnb/campaigns/test_campaign.py::test_a_run_that_crashes",
