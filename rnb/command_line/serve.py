@@ -18,6 +18,9 @@ from rnb.show import console
 if TYPE_CHECKING:
     from rnb.spec import RunSpec
 
+LOOKS_S = 0.5
+"""How often it is seen whether the pipeline will still serve."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve; returns the exit status."""
@@ -93,11 +96,11 @@ async def _serve(args: argparse.Namespace) -> int:
     scheme = "https" if settings.tls_cert else "http"
     url = f"{scheme}://{settings.host}:{http_port}"
     console.say(f"{pipeline.name} is served: {url}, gRPC on port {grpc_port}")
-    ending = asyncio.ensure_future(pipeline.ended())
-    await asyncio.wait({telling, ending}, return_when=asyncio.FIRST_COMPLETED)
+    while not (telling.done() or pipeline.failure):
+        await asyncio.wait({telling}, timeout=LOOKS_S)
     is_told = telling.done()
     if not is_told:
-        console.complain(f"the pipeline has ended: {ending.result()}")
+        console.complain(pipeline.failure)
     in_time = await server.drain()
     if not in_time:
         console.complain("--grace was not enough: some requests have no answer")

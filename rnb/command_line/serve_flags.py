@@ -134,6 +134,10 @@ def _place(text: str) -> str | None:
     return None if text == "off" else text
 
 
+def _folder(text: str) -> Path | None:
+    return None if text == "off" else Path(text)
+
+
 def _add_run_group(parser: argparse.ArgumentParser) -> None:
     run, default = parser.add_argument_group("run"), Settings()
     run.add_argument(
@@ -149,8 +153,9 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
         help="a line of JSON for each request; - is stdout, 'off' is none (default %(default)s)",
     )  # fmt: skip
     run.add_argument(
-        "--logs", type=Path, metavar="FOLDER",
-        help="where a folder of what is served is made, for compare.py (default: nothing is kept)",
+        "--logs", type=_folder, default=Path("logs"), metavar="FOLDER",
+        help="where a folder of what is served is made, for compare.py; 'off': nothing is kept"
+        " (default %(default)s)",
     )  # fmt: skip
     run.add_argument(
         "--log-part", type=whole_number(1), default=Serving.log_part, metavar="N",
@@ -161,8 +166,8 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
         help="of --logs: a part ends after so long, too (default %(default)s)",
     )  # fmt: skip
     run.add_argument(
-        "--keep-parts", type=whole_number(1), metavar="N",
-        help="of --logs: how many of the last parts are kept (default: all)",
+        "--keep-parts", type=whole_number(1), default=20, metavar="N",
+        help="of --logs: how many of the last parts are kept (default %(default)s)",
     )  # fmt: skip
     run.add_argument(
         "--seed", type=whole_number(0, 2**63 - 1), default=0, metavar="N",

@@ -161,8 +161,5 @@ class LivePipeline(Protocol):
     def histograms(self) -> Mapping[str, Histogram]:
         """By the same names."""
 
-    async def ended(self) -> str:
-        """Wait until no process is left; why, where nobody asked for it, else ''."""
-
     async def drain(self, grace_s: float) -> bool:
         """Take no more, answer what was taken, and end all processes; whether that was done in time."""

@@ -361,10 +361,6 @@ class Pipeline:
 
     # ---------------------------------------------------------------- the end
 
-    async def ended(self) -> str:
-        error = await asyncio.shield(self._ended)
-        return "" if error is None else str(error)
-
     async def drain(self, grace_s: float) -> bool:
         deadline = time.monotonic() + grace_s
         self._is_ending = True

@@ -43,6 +43,7 @@ class ScriptedPipeline:
             for name, stateful in (("Decode-0", False), ("Net-1", is_stateful))
         ]
         self.is_ready = True
+        self.failure = ""
         self.queue_depths = (0, 0)
         self.num_pending = 0
         self.outcomes: Counter[str] = Counter()
@@ -142,10 +143,6 @@ class ScriptedPipeline:
         return dict.fromkeys(
             (self.name, *(step.name for step in self.steps)), Histogram(counts=counts, ns=self._ns)
         )
-
-    async def ended(self) -> str:
-        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        return await never
 
     async def drain(self, grace_s: float) -> bool:
         self.is_ready = False

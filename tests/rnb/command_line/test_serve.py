@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from rnb.command_line.serve import main
+from rnb.run_folder import read
 from tests.support.running import ROOT
 from tests.support.serving import ANSWER_S, Served
 
@@ -34,7 +35,19 @@ def config(folder: Path, steps: list[Any] = STEPS) -> Path:
 
 
 def command(*flags: str) -> list[str]:
-    return [sys.executable, "serve.py", "--port", "0", "--grpc-port", "0", "--device", "cpu", *flags]
+    return [
+        sys.executable,
+        "serve.py",
+        "--port",
+        "0",
+        "--grpc-port",
+        "0",
+        "--device",
+        "cpu",
+        "--logs",
+        "off",
+        *flags,
+    ]
 
 
 @contextlib.contextmanager
@@ -61,7 +74,8 @@ def ask(served: Served, text: str) -> Any:
 
 def test_it_serves_and_ends_when_told(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
-    with serving("-c", str(config(tmp_path)), "--request-log", str(log)) as served:
+    logs = ("--request-log", str(log), "--logs", str(tmp_path / "logs"))
+    with serving("-c", str(config(tmp_path)), *logs) as served:
         assert json.loads(ask(served, "hello").json()["outputs"][0]["data"][0])[0] == "HELLO"
         bad = ask(served, "bad")
         assert (bad.status, "it is bad" in bad.error) == (400, True)
@@ -86,6 +100,8 @@ def test_it_serves_and_ends_when_told(tmp_path: Path) -> None:
         waiting.join()
         assert served.process.wait(ANSWER_S) == 0
     assert json.loads(replies[0].json()["outputs"][0]["data"][0])[0] == "HOLD"
+    (part,) = (tmp_path / "logs").glob("*-serve-*/part-*")
+    assert list(read(part).requests["status"]) == ["finished", "failed", "finished"]
     assert [json.loads(line)["status"] for line in log.read_text().splitlines()[:2]] == [200, 400]
 
 
