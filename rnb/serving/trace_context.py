@@ -7,7 +7,10 @@ import re
 from dataclasses import dataclass
 
 HEADER = "traceparent"
-_FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_FORM = re.compile(
+    r"(?!ff)(?!00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
+)
+"""Only of a version after 00 there may be more of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class HttpServer:
             lifespan="off",
             loop="none",
             log_config=None,
+            log_level="critical",  # what clients get wrong is told to them, and noted in our own log
             access_log=False,
             server_header=False,
             timeout_keep_alive=max(1, round(settings.idle_timeout)),

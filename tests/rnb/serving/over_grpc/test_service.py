@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -141,6 +143,23 @@ def test_a_larger_message_is_refused(stub: GRPCInferenceServiceStub) -> None:
 def test_compressed_messages_are_refused(stub: GRPCInferenceServiceStub) -> None:
     error = refusal(stub.ModelInfer, asked("x" * 1000), compression=grpc.Compression.Gzip)
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_silent_connections_are_closed_and_disturb_nobody() -> None:
+    with serving(send_timeout=1.0) as server, contextlib.ExitStack() as stack:
+        before_kb = server.memory_kb()
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.grpc_port), timeout=ANSWER_S))
+            for _ in range(500)
+        ]
+        with grpc.insecure_channel(server.grpc) as channel:
+            stub = GRPCInferenceServiceStub(channel)
+            assert stub.ModelInfer(asked("x", id="a"), timeout=ANSWER_S).id == "a"
+        assert (server.memory_kb() - before_kb) / len(silent) < 100
+        for connection in silent:
+            with contextlib.suppress(ConnectionError):
+                while connection.recv(1 << 16):
+                    pass
 
 
 def test_without_the_key_nothing_but_health_is_told() -> None:

@@ -115,7 +115,7 @@ def test_a_client_that_goes_away_is_cancelled(served: Served) -> None:
 
 def test_idle_connections_disturb_nobody() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = min(10_000, hard // 2 - 500)
+    most = min(10_000, hard - 500)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         with serving(max_connections=most + 10) as server, contextlib.ExitStack() as stack:
