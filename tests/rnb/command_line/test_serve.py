@@ -153,3 +153,11 @@ def test_ctrl_c_while_it_starts(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=ANSWER_S)
     assert (process.returncode, err) == (1, "serve.py: interrupted\n")
+
+
+def test_what_is_not_installed_is_said_with_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    told = refusal(capsys, "-c", "config/empty.json")
+    assert told == "serve.py: error: uvloop is not installed: pip install 'rnb[serve]'\n"
