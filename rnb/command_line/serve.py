@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnb.command_line.exit_status import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from rnb.command_line.flags import some
@@ -16,6 +16,9 @@ from rnb.contract.termination import UsageError
 from rnb.show import console
 
 if TYPE_CHECKING:
+    from rnb.live.asking import LivePipeline
+    from rnb.serving.server import Server
+    from rnb.serving.settings import Settings
     from rnb.spec import RunSpec
 
 LOOKS_S = 0.5
@@ -64,22 +67,27 @@ def spec_of(args: argparse.Namespace) -> RunSpec:
 
 
 async def _serve(args: argparse.Namespace) -> int:
+    """From the checks that need no process to the end; returns the exit status. Raises UsageError."""
+    from rnb.command_line.commands import announce_weights
     from rnb.live.pipeline import Pipeline
     from rnb.live.settings import Serving
     from rnb.serving.interface import interface_of
     from rnb.serving.ports import check_ports
     from rnb.serving.request_log import RequestLog
     from rnb.serving.server import Server
+    from rnb.spec import serving_plan_of
 
     told = asyncio.Event()
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, told.set)
+    telling = asyncio.ensure_future(told.wait())
     spec, settings = spec_of(args), settings_of(args)
-    interface = interface_of(spec)
+    plan = serving_plan_of(spec, most_pending=args.max_pending)
+    interface = interface_of(spec, plan)
     check_ports(settings)
     log = RequestLog(settings.request_log)
+    announce_weights(plan, args.seed)
     starting = asyncio.ensure_future(Pipeline.start(spec, some(args, Serving), warn=console.complain))
-    telling = asyncio.ensure_future(told.wait())
     await asyncio.wait({starting, telling}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
         starting.cancel()
@@ -87,7 +95,13 @@ async def _serve(args: argparse.Namespace) -> int:
         console.complain("interrupted")
         return EXIT_FAILED
     pipeline = starting.result()
-    server = Server(pipeline, interface, settings, log)
+    return await _answer(pipeline, Server(pipeline, interface, settings, log), settings, telling)
+
+
+async def _answer(
+    pipeline: LivePipeline, server: Server, settings: Settings, telling: asyncio.Future[Any]
+) -> int:
+    """Until it is told to end, or the pipeline has failed."""
     try:
         http_port, grpc_port = await server.start()
     except BaseException:

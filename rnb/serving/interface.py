@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from rnb.contract.result import ClassResult
+from rnb.pipeline.config import ConfigError
 from rnb.pipeline.importer import import_class
+from rnb.pipeline.plan import Plan
 from rnb.serving.model import Interface
-from rnb.spec import RunSpec, serving_plan_of
+from rnb.spec import RunSpec
 
 
-def interface_of(spec: RunSpec) -> Interface:
-    """As the config says. Raises UsageError for what cannot run."""
-    plan = serving_plan_of(spec, most_pending=1)
+def interface_of(spec: RunSpec, plan: Plan) -> Interface:
+    """As the config says. Raises ConfigError for an iterator that is none."""
     pipeline = spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
-    iterator = import_class(pipeline.video_path_iterator)
+    try:
+        iterator = import_class(pipeline.video_path_iterator)
+    except ValueError as error:
+        raise ConfigError("video_path_iterator", str(error)) from None
     return Interface(
         gives_classes=issubclass(plan.step_types[-1].result_kind, ClassResult),
         extensions=getattr(iterator, "extensions", None),

@@ -88,8 +88,10 @@ class Calls:
         )
 
     def _begin(self, name: str, context: grpc.aio.ServicerContext) -> Note:
-        trace = trace_of(_metadata(context, HEADER))
-        context.set_trailing_metadata(((HEADER, trace.header),))
+        told = _metadata(context, HEADER)
+        trace = trace_of(told)
+        if told is not None:  # others need not read what they do not look for
+            context.set_trailing_metadata(((HEADER, trace.header),))
         return Note(protocol="grpc", what=name, trace=trace)
 
     def _check(self, name: str, context: grpc.aio.ServicerContext) -> None:

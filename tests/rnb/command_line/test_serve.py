@@ -28,9 +28,9 @@ STEPS = [
 ]
 
 
-def config(folder: Path, steps: list[Any] = STEPS) -> Path:
+def config(folder: Path, steps: list[Any] = STEPS, iterator: str = "rnb.load.videos.NoVideos") -> Path:
     path = folder / "shouting.json"
-    path.write_text(json.dumps({"video_path_iterator": "rnb.load.videos.NoVideos", "pipeline": steps}))
+    path.write_text(json.dumps({"video_path_iterator": iterator, "pipeline": steps}))
     return path
 
 
@@ -136,6 +136,11 @@ def test_a_port_that_is_taken(flag: str, capsys: pytest.CaptureFixture[str]) -> 
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert "Address already in use" in refusal(capsys, "-c", "config/empty.json", flag, str(port))
+
+
+def test_an_iterator_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = refusal(capsys, "-c", str(config(tmp_path, iterator="rnb.load.videos.Gone")))
+    assert "video_path_iterator: 'rnb.load.videos.Gone'" in told
 
 
 def test_a_step_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

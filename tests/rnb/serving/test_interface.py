@@ -7,7 +7,7 @@ import pytest
 from rnb.pipeline.config import read_config
 from rnb.serving.interface import interface_of
 from rnb.serving.media import types_of
-from rnb.spec import Placement, RunSpec
+from rnb.spec import Placement, RunSpec, serving_plan_of
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from rnb.spec import Placement, RunSpec
 )
 def test_the_configs_say_so(config: str, gives_classes: bool, takes: str) -> None:
     spec = RunSpec(config=read_config(f"config/{config}.json"), placement=Placement(device="cpu"))
-    interface = interface_of(spec)
+    interface = interface_of(spec, serving_plan_of(spec, most_pending=1))
     assert interface.gives_classes is gives_classes
     types = types_of(interface.extensions)
     assert takes in types
