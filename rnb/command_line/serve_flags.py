@@ -108,6 +108,10 @@ def _add_limits_group(parser: argparse.ArgumentParser) -> None:
         help="size of a request (default %(default)s)",
     )  # fmt: skip
     group.add_argument(
+        "--max-bodies-mb", type=more_than_0, default=default.max_bodies_mb, metavar="MIB",
+        help="size of all requests together that have no answer yet, over HTTP (default %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
         "--max-pixels", type=whole_number(1, 10**12), default=default.max_pixels, metavar="N",
         help="of an image, looked at before it is decoded (default %(default)s)",
     )  # fmt: skip

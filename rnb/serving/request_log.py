@@ -25,6 +25,8 @@ class Note:
     began_ns: int = field(default_factory=time.perf_counter_ns)
     status: int | str = "OK"
     request_id: str = ""
+    num_bytes: int = 0
+    """Of its body, as far as it was read; only over HTTP."""
     num_rows: int = 0
     """Requests of the pipeline that it was."""
     reason: str = ""
@@ -39,6 +41,7 @@ class Note:
             "protocol": self.protocol,
             "request": self.what,
             "id": self.request_id,
+            "bytes": self.num_bytes,
             "rows": self.num_rows,
             "status": self.status,
             "reason": self.reason,

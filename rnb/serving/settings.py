@@ -26,6 +26,8 @@ class Settings:
     request_log: str | None = "-"
     """A file; '-' is stdout, None is none."""
     max_body_mb: float = 64.0
+    max_bodies_mb: float = 1024.0
+    """Of all requests together that are being sent or served, over HTTP."""
     max_pixels: int = 50_000_000
     """Of an image."""
     max_request_batch: int = 64
@@ -39,3 +41,7 @@ class Settings:
     @property
     def max_body_bytes(self) -> int:
         return int(self.max_body_mb * MEBIBYTE)
+
+    @property
+    def max_bodies_bytes(self) -> int:
+        return int(self.max_bodies_mb * MEBIBYTE)

@@ -13,12 +13,14 @@ from rnb.serving.exposition import CONTENT_TYPE
 from rnb.serving.front import Front
 from rnb.serving.metrics import machine_text
 from rnb.serving.over_http import docs_page, openapi
+from rnb.serving.over_http.body import Bodies
 from rnb.serving.over_http.entrance import Entrance
 from rnb.serving.over_http.predict import Predict
 from rnb.serving.over_http.v2 import json_response, routes_of
 
 
 def app_of(front: Front) -> ASGIApp:
+    bodies = Bodies(front.settings.max_bodies_bytes)
     description = openapi.describe(front)
     page = docs_page.render(description)
 
@@ -33,10 +35,10 @@ def app_of(front: Front) -> ASGIApp:
         return Response(text, headers={"content-type": CONTENT_TYPE})
 
     routes = [
-        *routes_of(front),
-        Route("/predict", Predict(front).answer, methods=["POST"]),
+        *routes_of(front, bodies),
+        Route("/predict", Predict(front, bodies).answer, methods=["POST"]),
         Route("/metrics", metrics, methods=["GET"]),
         Route("/openapi.json", describe, methods=["GET"]),
         Route("/docs", show, methods=["GET"]),
     ]
-    return Entrance(Router(routes), front)
+    return Entrance(Router(routes), front, bodies)

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rnb.live.asking import Why
 from rnb.serving.front import Front
+from rnb.serving.over_http.body import Bodies
 from rnb.serving.refusal import BROKEN, OF_WHY, Kind, Refusal
 from rnb.serving.request_log import Note
 from rnb.serving.trace_context import HEADER, trace_of
@@ -27,8 +28,8 @@ UNLOGGED_PATHS = (*OPEN_PATHS, "/metrics")
 class Entrance:
     """An ASGI application around another one, which finds its Note in the scope's state."""
 
-    def __init__(self, app: ASGIApp, front: Front) -> None:
-        self._app, self._front = app, front
+    def __init__(self, app: ASGIApp, front: Front, bodies: Bodies) -> None:
+        self._app, self._front, self._bodies = app, front, bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,6 +48,7 @@ class Entrance:
         except Exception as error:
             await answering.fail(error, scope, receive)
         finally:
+            self._bodies.let_go(note)
             note.status = note.status or OF_WHY[Why.CANCELLED].http
             if path not in UNLOGGED_PATHS:
                 self._front.log.write(note)

@@ -12,7 +12,7 @@ from rnb.contract.sequence import END, ID, START
 from rnb.serving.front import Front
 from rnb.serving.inference import deadline_of, sequence_of
 from rnb.serving.media import check_type, suffix_of, types_of
-from rnb.serving.over_http.body import read_body
+from rnb.serving.over_http.body import Bodies
 from rnb.serving.over_http.leaving import unless_gone
 from rnb.serving.over_http.v2 import timeout_of
 from rnb.serving.refusal import Refusal
@@ -25,15 +25,15 @@ _TRUTH = {"true": True, "false": False}
 class Predict:
     """The route."""
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
+    def __init__(self, front: Front, bodies: Bodies) -> None:
+        self._front, self._bodies = front, bodies
         self._types = types_of(front.interface.extensions)
 
     async def answer(self, request: Request) -> Response:
         front, note = self._front, request.state.note
         assert isinstance(note, Note)
         check_type(request.headers.get("content-type", ""), self._types)
-        body = await read_body(request, front.settings.max_body_bytes)
+        body = await self._bodies.read(request, front.settings.max_body_bytes)
         suffix = suffix_of(body)
         if suffix not in self._types.values():
             raise Refusal(f"the body is none of {', '.join(self._types)}")

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from rnb.serving.cuda_memory import CudaRegion
 from rnb.serving.front import Front
 from rnb.serving.model import SERVER
-from rnb.serving.over_http.body import read_body
+from rnb.serving.over_http.body import Bodies
 from rnb.serving.over_http.infer_body import HEADER_LENGTH, parse, parse_object, render
 from rnb.serving.over_http.leaving import unless_gone
 from rnb.serving.refusal import Refusal
@@ -30,8 +30,8 @@ MOST_SMALL_BODY = 1 << 20
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def routes_of(front: Front) -> list[BaseRoute]:
-    served = _Served(front)
+def routes_of(front: Front, bodies: Bodies) -> list[BaseRoute]:
+    served = _Served(front, bodies)
     model = "/v2/models/{model}"
     gets: dict[str, _Endpoint] = {
         "/v2": served.server,
@@ -91,7 +91,8 @@ def timeout_of(request: Request) -> float | None:
 class _Served:
     """What the routes do."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: Front, bodies: Bodies) -> None:
+        self._bodies = bodies
         self._front, self._model, self._regions = front, front.model, front.regions
 
     async def live(self, request: Request) -> Response:
@@ -117,12 +118,12 @@ class _Served:
         return json_response(self._model.statistics(*_named(request)))
 
     async def index(self, request: Request) -> Response:
-        told = await _told(request)
+        told = await self._told(request)
         return json_response(self._model.index(only_ready=told.get("ready") is True))
 
     async def infer(self, request: Request) -> Response:
         front = self._front
-        body = await read_body(request, front.settings.max_body_bytes)
+        body = await self._bodies.read(request, front.settings.max_body_bytes)
         model, version = _named(request)
         asked = parse(body, request.headers.get(HEADER_LENGTH), model=model, version=version)
         inferring = front.infer(asked, request.state.note, timeout_of(request))
@@ -134,7 +135,7 @@ class _Served:
         return Response(content, headers=headers, media_type="application/octet-stream")
 
     async def register_system(self, request: Request) -> Response:
-        told = await _told(request)
+        told = await self._told(request)
         self._regions.register_system(
             request.path_params["region"],
             key=_member(told, "key", str),
@@ -144,7 +145,7 @@ class _Served:
         return Response()
 
     async def register_cuda(self, request: Request) -> Response:
-        told = await _told(request)
+        told = await self._told(request)
         try:
             handle = base64.b64decode(_member(_member(told, "raw_handle", dict), "b64", str), validate=True)
         except binascii.Error:
@@ -156,6 +157,11 @@ class _Served:
             num_bytes=_member(told, "byte_size", int),
         )
         return Response()
+
+    async def _told(self, request: Request) -> dict[str, Any]:
+        """The JSON object of a small request; nothing is an empty one."""
+        body = await self._bodies.read(request, MOST_SMALL_BODY)
+        return parse_object(body) if body else {}
 
     def region_status(self, kind: type[Region]) -> _Endpoint:
         async def status(request: Request) -> Response:
@@ -174,12 +180,6 @@ class _Served:
 def _named(request: Request) -> tuple[str, str]:
     """The model and the version that the path names, '' where it does not."""
     return request.path_params.get("model", ""), request.path_params.get("version", "")
-
-
-async def _told(request: Request) -> dict[str, Any]:
-    """The JSON object of a small request; nothing is an empty one."""
-    body = await read_body(request, MOST_SMALL_BODY)
-    return parse_object(body) if body else {}
 
 
 def _member(told: dict[str, Any], name: str, kind: type[Any], default: Any = None) -> Any:

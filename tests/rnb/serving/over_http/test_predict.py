@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.serving import Served, serving
+from tests.support.serving import ANSWER_S, Served, serving
 
 PNG = {"Content-Type": "image/png"}
 
@@ -54,6 +56,21 @@ def test_what_is_no_image(images: Served, body: bytes) -> None:
 def test_too_large_a_body(images: Served) -> None:
     reply = images.ask("POST", "/predict", png(1, 1) + bytes(1 << 20), PNG)
     assert (reply.status, "--max-body-mb" in reply.error) == (413, True)
+
+
+def test_more_than_all_bodies_together_may_have() -> None:
+    with serving(max_body_mb=1, max_bodies_mb=1.5, max_pixels=1) as server:
+        with socket.create_connection(("127.0.0.1", server.http_port), timeout=ANSWER_S) as waiting:
+            head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\n"
+            waiting.sendall(head + b"content-length: 1000000\r\n\r\n" + png(1, 1) + bytes(900_000))
+            while (status := server.ask("POST", "/predict", png(1, 1) + bytes(900_000), PNG).status) == 200:
+                time.sleep(0.05)
+            assert status == 503
+            assert server.ask("POST", "/predict", png(1, 1), PNG).status == 200
+        while server.ask("POST", "/predict", png(1, 1) + bytes(900_000), PNG).status == 503:
+            time.sleep(0.05)  # until the server has seen that the other one is gone
+        for _ in range(5):
+            assert server.ask("POST", "/predict", png(1, 1) + bytes(900_000), PNG).status == 200
 
 
 def test_too_large_a_body_of_unknown_length(images: Served) -> None:
