@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,18 @@ class Served:
         return self.ask(
             "POST", "/v2/models/scripted/infer", json.dumps({"inputs": [tensor], **others}), headers
         )
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric's samples."""
+        lines = self.ask("GET", "/metrics").body.decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+    def wait_for_pending(self, count: int) -> None:
+        """Until so many requests are inside."""
+        ends_s = time.monotonic() + ANSWER_S
+        while self.metric("nv_inference_pending_request_count") < count:
+            assert time.monotonic() < ends_s
+            time.sleep(0.02)
 
     def memory_kb(self) -> int:
         """What its process has in memory."""

@@ -24,7 +24,7 @@ from tests.support.serving import ANSWER_S, Served
 
 STEPS = [
     {"model": "tests.support.live_steps.Read", "gpus": [-1]},
-    {"model": "tests.support.live_steps.Shout", "gpus": [-1], "hold_s": 2.0},
+    {"model": "tests.support.live_steps.Shout", "gpus": [-1], "hold_s": 4.0},
 ]
 
 
@@ -92,7 +92,7 @@ def test_it_serves_and_ends_when_told(tmp_path: Path) -> None:
         replies: list[Any] = []
         waiting = threading.Thread(target=lambda: replies.append(ask(served, "hold")))
         waiting.start()
-        time.sleep(0.5)
+        served.wait_for_pending(1)
         served.process.send_signal(signal.SIGTERM)
         while served.ask("GET", "/v2/health/ready").status == 200:
             time.sleep(0.01)

@@ -26,14 +26,14 @@ def test_what_was_taken_is_answered_and_nothing_new_is_taken() -> None:
     with serving(grace=ANSWER_S) as server, grpc.insecure_channel(server.grpc) as channel:
         stub, replies = GRPCInferenceServiceStub(channel), list[Any]()
         waiting = [
-            threading.Thread(target=lambda: replies.append(server.infer("sleep 2").status)),
+            threading.Thread(target=lambda: replies.append(server.infer("sleep 4").status)),
             threading.Thread(
-                target=lambda: replies.append(stub.ModelInfer(asked("sleep 2", id="a"), timeout=ANSWER_S).id)
+                target=lambda: replies.append(stub.ModelInfer(asked("sleep 4", id="a"), timeout=ANSWER_S).id)
             ),
         ]
         for one in waiting:
             one.start()
-        time.sleep(0.5)
+        server.wait_for_pending(2)
         server.process.send_signal(signal.SIGTERM)
         while server.ask("GET", "/v2/health/ready").status == 200:
             time.sleep(0.01)
