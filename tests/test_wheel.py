@@ -95,6 +95,7 @@ def test_its_commands_are_there(wheel: Path) -> None:
         "rnb-benchmark": "rnb.command_line.benchmark:main",
         "rnb-compare": "rnb.command_line.compare:main",
         "rnb-optimize": "rnb.command_line.optimize:main",
+        "rnb-serve": "rnb.command_line.serve:main",
     }
 
 

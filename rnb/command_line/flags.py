@@ -61,9 +61,9 @@ def spec_of(args: argparse.Namespace) -> RunSpec:
     observed = {"telemetry": args.telemetry, "occupancy": args.occupancy}
     spec = RunSpec(
         config=read_config(args.config_file_path),
-        load=_some(args, Load),
-        placement=_some(args, Placement),
-        limits=_some(args, Limits),
+        load=some(args, Load),
+        placement=some(args, Placement),
+        limits=some(args, Limits),
         observe=(*(name for name, is_asked in observed.items() if is_asked), *args.observe),
         memory=args.memory,
         faults=tuple(args.fault),
@@ -75,7 +75,7 @@ def spec_of(args: argparse.Namespace) -> RunSpec:
     return client_alone(spec) if args.alone == "client" else step_alone(spec, args.alone)
 
 
-def _some(args: argparse.Namespace, kind: type[Kind]) -> Kind:
+def some(args: argparse.Namespace, kind: type[Kind]) -> Kind:
     """The dataclass whose fields have the names of flags."""
     return kind(**{field.name: getattr(args, field.name) for field in dataclasses.fields(kind)})  # type: ignore[arg-type]
 
@@ -83,7 +83,11 @@ def _some(args: argparse.Namespace, kind: type[Kind]) -> Kind:
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = Parser(program, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False)
     _add_load_group(parser)
-    _add_pipeline_group(parser)
+    add_pipeline_group(parser).add_argument(
+        "-qs", "--queue_size", type=whole_number(1), default=500, metavar="N",
+        help="most messages in a queue; a put into a full queue ends the run (default %(default)s;"
+        " with -mi 0 the queues hold all requests)",
+    )  # fmt: skip
     _add_figures_group(parser)
     _add_campaign_group(parser)
     _add_run_group(parser)
@@ -231,7 +235,8 @@ def _add_load_group(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def _add_pipeline_group(parser: argparse.ArgumentParser) -> None:
+def add_pipeline_group(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """The config, and how it is placed."""
     pipeline = parser.add_argument_group("pipeline")
     pipeline.add_argument(
         "-c", "--config_file_path", type=home.find, default="config/r2p1d-whole.json", metavar="FILE",
@@ -240,11 +245,6 @@ def _add_pipeline_group(parser: argparse.ArgumentParser) -> None:
     pipeline.add_argument(
         "-p", "--per_gpu_queue", action="store_true",
         help="one queue per GPU between two steps instead of one for all; all steps must use the same GPUs",
-    )  # fmt: skip
-    pipeline.add_argument(
-        "-qs", "--queue_size", type=whole_number(1), default=500, metavar="N",
-        help="most messages in a queue; a put into a full queue ends the run (default %(default)s;"
-        " with -mi 0 the queues hold all requests)",
     )  # fmt: skip
     pipeline.add_argument(
         "-b", "--batch_size", type=whole_number(1), default=1, metavar="N",
@@ -268,6 +268,7 @@ def _add_pipeline_group(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="trained weights; without them they are random, drawn from the seed",
     )
+    return pipeline
 
 
 def _add_figures_group(parser: argparse.ArgumentParser) -> None:

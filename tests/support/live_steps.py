@@ -62,3 +62,18 @@ class SlowToStart(Read):
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)
         time.sleep(600)
+
+
+class SlowStart(Step):
+    """Takes ten minutes to start, and says when it begins to."""
+
+    class Options(AnyOptions):
+        mark: str
+
+    def __init__(self, options: Options, context: Context) -> None:
+        super().__init__(options, context)
+        Path(options.mark).touch()
+        time.sleep(600)
+
+    def __call__(self, batch: Batch) -> Batch:
+        return batch

@@ -2,6 +2,12 @@
 
 WITH_PROCESSES = (
     "tests/end_to_end/test_endings.py::test_closed_and_full",
+    "tests/rnb/command_line/test_serve.py::test_it_serves",
+    "tests/rnb/command_line/test_serve.py::test_ctrl_c",
+    "tests/rnb/serving/over_http/test_connection.py::test_idle_connections",
+    "tests/rnb/serving/over_http/test_connection.py::test_a_request_that_never_ends",
+    "tests/rnb/serving/test_bad_input.py::test_memory_stays_flat",
+    "tests/rnb/serving/test_server.py::test",
     "tests/robustness/test_attacks.py::test_some",
     "tests/robustness/test_engine.py::test_what_happens",
     "tests/rnb/campaigns/test_campaign.py::test_a_run_that_crashes",
