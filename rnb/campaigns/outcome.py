@@ -19,6 +19,9 @@ from rnb.pipeline.plan import Plan
 from rnb.play import Interruption, play
 from rnb.record.run import Run
 from rnb.record.run_folder import RunFolderError, create, write_averages, write_summary
+from rnb.remote.clients import RemoteClients
+from rnb.remote.served import Served
+from rnb.remote.statistics import StatisticsObserver
 from rnb.show.text.seed_text import average_lines
 from rnb.spec import RunSpec, plan_of, schedule_of
 
@@ -75,6 +78,11 @@ def play_and_judge(
     spec, schedule = schedule_of(spec)
     plan = plan_of(spec, num_requests=len(schedule))
     plan_faults(spec.faults, plan, schedule)
+    clients = None
+    if spec.server is not None:
+        served = Served(spec)
+        clients = RemoteClients(served, tuple(schedule.payloads))
+        observers = [*observers, StatisticsObserver(served)]
     folder = create(logs, spec.flags())
     announce(spec, plan)
     try:
@@ -86,6 +94,7 @@ def play_and_judge(
             observers=observers,
             interruption=interruption,
             warn=warn,
+            clients=clients,
         )
     except UsageError:
         with contextlib.suppress(OSError):

@@ -25,6 +25,8 @@ from rnb.observe.observer import Observer
 from rnb.pipeline.description import describe
 from rnb.pipeline.plan import Plan
 from rnb.play import Interruption, namespace_text
+from rnb.remote.description import describe_server
+from rnb.remote.served import Served
 from rnb.show import console
 from rnb.show.announcer import Announcer
 from rnb.show.progress import Progress
@@ -65,8 +67,10 @@ def _check(args: argparse.Namespace) -> int:
     """Resolve all that can be checked without the videos, and print the plan."""
     spec = spec_of(args)
     load, schedule = make_schedule(spec.load, ["not looked for"])
-    plan = plan_of(spec.with_load(**vars(load)), num_requests=len(schedule))
-    lines = [describe(plan), *describe_faults(plan_faults(spec.faults, plan, schedule))]
+    spec = spec.with_load(**vars(load))
+    plan = plan_of(spec, num_requests=len(schedule))
+    described = describe(plan) if spec.server is None else describe_server(Served(spec))
+    lines = [described, *describe_faults(plan_faults(spec.faults, plan, schedule))]
     text = "\n".join(lines)
     console.conclude(text)
     console.emit({"plan": text.splitlines()})

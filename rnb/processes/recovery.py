@@ -27,8 +27,6 @@ from rnb.processes.jobs import Incident, JobRules, follow_incidents
 from rnb.processes.run_log import RunLog
 from rnb.processes.supervisor import Child, Supervisor, send
 from rnb.transport.fabric import (
-    FAILED,
-    FINISHED,
     NOBODY,
     UNFINISHED,
     Fabric,
@@ -274,7 +272,7 @@ class Recovery:
 
 def is_complete(table: Table) -> bool:
     """Whether every request has its outcome."""
-    return table.count(FINISHED) + table.count(FAILED) == table.num_requests
+    return table.count(UNFINISHED) == 0
 
 
 def _is_of(message: Message, holders: NDArray[np.int32], number: int) -> bool:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rnb.record.run import CLASS_NAME, SEQUENCE
-from rnb.record.tables import EVENTS, KERNEL_WINDOWS, KERNELS, MEMORY, OCCUPANCY, TELEMETRY
+from rnb.record.tables import EVENTS, KERNEL_WINDOWS, KERNELS, MEMORY, OCCUPANCY, SERVER_STEPS, TELEMETRY
 
 Columns = Mapping[str, pa.ChunkedArray]
 EVENT_PREFIX = "time_"
@@ -30,6 +30,7 @@ _KIND_OF_TABLE = {
     KERNELS: "numbers or text",
     EVENTS: "numbers or text",
     MEMORY: "numbers or text",
+    SERVER_STEPS: "numbers or text",
 }
 
 
