@@ -40,8 +40,8 @@ class Campaign:
     def run(self, spec: RunSpec | None = None, ending: EarlyEnd | None = None) -> Outcome:
         """Play the campaign's run, or another. Raises UsageError, RunFailed.
 
-        A run that `ending` ended, one that filled a queue, and one whose server answered some requests, not all,
-        did not fail.
+        A run that `ending` ended, one that filled a queue, and one whose server answered some requests have
+        not failed.
         """
         outcome = self._player(self.spec if spec is None else spec, self.folder, ending)
         is_ended = ending is not None and ending.has_ended

@@ -10,7 +10,7 @@ from google.protobuf.json_format import ParseDict
 from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc import service_pb2_grpc
 
-from tests.support.v2_server import Drop, Problem, Tiny
+from tests.support.v2_models import Drop, Problem, Tiny
 
 CODES = {404: "NOT_FOUND", 500: "INTERNAL", 503: "UNAVAILABLE"}
 
