@@ -45,6 +45,7 @@ def main() -> None:
                 ("RnB", _rnb(url, rate, args.seconds)),
             ):
                 told = ", ".join(f"{name} {value:.1f}" for name, value in figures.items())
+                told = told if "p99_ms" in figures else "not stable enough for it to tell"
                 show("closed loop", f"{rate:g}/s {args.protocol} {who}: {told}", {"rate": rate, **figures})
 
 
@@ -52,8 +53,6 @@ def _perf_analyzer(server: Triton, url: str, rate: float, *flags: str) -> dict[s
     """Poisson arrivals and no other flag, where none is given."""
     protocol, _, address = url.partition("://")
     load = ["--request-rate-range", f"{rate:g}", "--request-distribution", "poisson", *flags]
-    if "--async" in flags:  # it waits for a stable latency, which a growing queue does not have
-        load += ["--max-trials", "4"]
     command = [str(server.perf_analyzer), "-m", MODEL, "-u", address, "-i", protocol, *load]
     result = subprocess.run(
         command, env=dict(server.environment), capture_output=True, text=True, check=False
@@ -64,7 +63,7 @@ def _perf_analyzer(server: Triton, url: str, rate: float, *flags: str) -> dict[s
         for name, match in found.items()
         if match
     }
-    if not figures:
+    if not figures and "Failed to obtain stable measurement" not in result.stdout:
         raise RuntimeError(f"{' '.join(command)}: {result.stdout}{result.stderr}")
     delayed = re.search(DELAYED, result.stdout)
     return {**figures, "sent_late_percent": float(delayed[1]) if delayed else 0.0}

@@ -1,4 +1,4 @@
-"""A server of the Open Inference Protocol that does nothing, at little cost: a constant answer for each request.
+"""A server of the Open Inference Protocol that does nothing, at little cost: it answers all requests alike.
 
 It stands behind benchmarks/remote_client.py. Over HTTP it is a loop over epoll, which looks at the length
 of a request alone; over gRPC it is grpcio's server, which looks at no message.

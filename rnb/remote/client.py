@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rnb.contract.request import Request
 from rnb.contract.sequence import END, ID, START
-from rnb.contract.termination import Termination
+from rnb.contract.termination import Termination, UsageError
 from rnb.processes.child import run_child
 from rnb.processes.client_task import ClientTask, pass_start_barrier, wake_on_time
 from rnb.remote.address import Address
@@ -56,8 +56,8 @@ def _run(task: RemoteTask) -> None:
     with asyncio.Runner(loop_factory=precise_loop) as runner:
         try:
             runner.run(_play(task))
-        except ServerGone as gone:
-            task.line.tell("failed", (f"{task.address} {gone}", ""))
+        except (ServerGone, UsageError) as error:  # where it happened says nothing more
+            task.line.tell("failed", (str(error), ""))
             task.stop.raise_flag(Termination.PROCESS_FAILED)
             raise Stopped from None
 
@@ -67,7 +67,7 @@ async def _play(task: RemoteTask) -> None:
         wake_on_time()
     payloads = Payloads(task.inputs, seed=task.seed, data=task.data)
     payloads.read(task.paths)
-    outbox = Outbox(task.table, in_flight=task.server.in_flight)
+    outbox = Outbox(task.table, place=str(task.address), in_flight=task.server.in_flight)
     outbox.transport = _transport(task, outbox, payloads)
     due_ns = pass_start_barrier(task).tolist()
     next_check_ns = num_in_a_row = 0

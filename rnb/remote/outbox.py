@@ -38,8 +38,9 @@ class Transport(Protocol):
 class Outbox:
     """Of one client process; used in its event loop only."""
 
-    def __init__(self, table: Table, *, in_flight: int) -> None:
-        self._table, self._most = table, in_flight
+    def __init__(self, table: Table, *, place: str, in_flight: int) -> None:
+        """`place`: the server's, for messages."""
+        self._table, self._place, self._most = table, place, in_flight
         self._sent, self._finished = table.stamp(SENT), table.stamp(Event(EventKind.FINISHED, 0))
         self._answered = table.stamp(Event(EventKind.ANSWERED, 0))
         self._num_in_flight = 0
@@ -130,4 +131,4 @@ class Outbox:
         stop.check()
         since_ns = self._unreachable_since_ns
         if since_ns and now_ns() - since_ns > GONE_S * 1e9:
-            raise ServerGone(f"cannot be reached for {GONE_S:g} s: {self._why_unreachable}")
+            raise ServerGone(f"{self._place} cannot be reached for {GONE_S:g} s: {self._why_unreachable}")

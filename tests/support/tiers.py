@@ -21,6 +21,7 @@ WITH_PROCESSES = (
     "tests/rnb/processes/test_supervisor.py::test_a_child",
     "tests/rnb/processes/test_supervisor.py::test_children",
     "tests/rnb/processes/test_supervisor.py::test_the_first_failure",
+    "tests/rnb/remote/test_served.py::test",
     "tests/rnb/show/page/test_browser.py::test",
     "tests/rnb/simulation/test_against_the_harness.py::test_it_foresees",
     "tests/rnb/test_play.py::test",
