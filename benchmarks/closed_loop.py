@@ -41,7 +41,6 @@ def main() -> None:
             url = server.http if args.protocol == "http" else server.grpc
             for who, figures in (
                 ("perf_analyzer", _perf_analyzer(server, url, rate)),
-                ("perf_analyzer --async", _perf_analyzer(server, url, rate, "--async")),
                 ("RnB", _rnb(url, rate, args.seconds)),
             ):
                 told = ", ".join(f"{name} {value:.1f}" for name, value in figures.items())
@@ -49,10 +48,10 @@ def main() -> None:
                 show("closed loop", f"{rate:g}/s {args.protocol} {who}: {told}", {"rate": rate, **figures})
 
 
-def _perf_analyzer(server: Triton, url: str, rate: float, *flags: str) -> dict[str, float]:
-    """Poisson arrivals and no other flag, where none is given."""
+def _perf_analyzer(server: Triton, url: str, rate: float) -> dict[str, float]:
+    """Poisson arrivals; its windows may differ by half, as the machine is shared."""
     protocol, _, address = url.partition("://")
-    load = ["--request-rate-range", f"{rate:g}", "--request-distribution", "poisson", *flags]
+    load = ["--request-rate-range", f"{rate:g}", "--request-distribution", "poisson", "-s", "50"]
     command = [str(server.perf_analyzer), "-m", MODEL, "-u", address, "-i", protocol, *load]
     result = subprocess.run(
         command, env=dict(server.environment), capture_output=True, text=True, check=False
@@ -63,7 +62,7 @@ def _perf_analyzer(server: Triton, url: str, rate: float, *flags: str) -> dict[s
         for name, match in found.items()
         if match
     }
-    if not figures and "Failed to obtain stable measurement" not in result.stdout:
+    if not figures and "Failed to obtain stable measurement" not in result.stderr:
         raise RuntimeError(f"{' '.join(command)}: {result.stdout}{result.stderr}")
     delayed = re.search(DELAYED, result.stdout)
     return {**figures, "sent_late_percent": float(delayed[1]) if delayed else 0.0}

@@ -161,7 +161,7 @@ def plan_of(spec: RunSpec, *, num_requests: int) -> Plan:
     """The plan of a run of so many requests. Raises UsageError for what cannot run."""
     if spec.server is not None:
         spec.observers()
-        return server_plan(spec.server.model, knows_first_byte=spec.server.url.startswith("http:"))
+        return server_plan(spec.server.model)
     pipeline = spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
     all_at_once = spec.load.mean_interval_ms == 0
     most_segments = max(step.num_segments for step in pipeline.pipeline)

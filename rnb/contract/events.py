@@ -28,7 +28,7 @@ class EventKind(Enum):
     FINISHED = "inference{}_finish"
     """The call's work was done, on the GPU too."""
     ANSWERED = "answer{}_start"
-    """The first byte of a server's answer was there; only of a run against one, where that is known."""
+    """The first byte of a server's answer was there; only of a run against one."""
     HAS_SLOT = "slot{}_finish"
     """There was a free slot to copy into; only of a step with slots that does not write in place."""
     HANDED_ON = "handoff{}_finish"

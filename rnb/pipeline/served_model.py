@@ -28,16 +28,12 @@ class _Named(StepType):
         return self.path
 
 
-def server_plan(model: str, *, knows_first_byte: bool) -> Plan:
-    """No replica, queue or slot is RnB's.
-
-    `knows_first_byte`: whether the protocol tells when an answer begins.
-    """
-    answered = (Event(EventKind.ANSWERED, 0),) if knows_first_byte else ()
+def server_plan(model: str) -> Plan:
+    """No replica, queue or slot is RnB's."""
     return Plan(
         queues=[],
         pools=[],
         replicas=[],
-        events=(DUE, SENT, *answered, Event(EventKind.FINISHED, 0)),
+        events=(DUE, SENT, Event(EventKind.ANSWERED, 0), Event(EventKind.FINISHED, 0)),
         step_types=(_Named(path=model, cls=ServedModel),),
     )

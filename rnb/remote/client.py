@@ -111,7 +111,8 @@ def _transport(task: RemoteTask, outbox: Outbox, payloads: Payloads) -> Transpor
             timeout_ms=server.timeout,
             keep_results=server.keep_results,
         )
-    from rnb.remote.grpc_transport import GrpcRequests, GrpcTransport
+    from rnb.remote.grpc_message import GrpcRequests
+    from rnb.remote.grpc_transport import GrpcTransport
 
     return GrpcTransport(
         outbox,

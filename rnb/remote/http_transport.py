@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import Any
 
 from rnb.contract.request import Request
 from rnb.remote.address import Address
+from rnb.remote.deadlines import Deadlines
 from rnb.remote.http_asker import error_text
 from rnb.remote.http_message import HttpRequests, NotHttp, Reader
 from rnb.remote.outbox import Outbox
@@ -34,10 +34,10 @@ class HttpTransport:
         self.outbox, self.requests, self.address = outbox, requests, address
         self.timeout_ms, self.keep_results = timeout_ms, keep_results
         self._idle: list[Connection] = []
-        self._deadlines: deque[tuple[int, Connection, Request]] = deque()
-        """All are as far from when they were sent, so they are in order."""
         self._opening: set[asyncio.Task[None]] = set()
-        self._sweep: asyncio.TimerHandle | None = None
+        self._deadlines = Deadlines[tuple[Connection, Request]](
+            timeout_ms, is_open=lambda sent: sent[0].request is sent[1], end=self._end_late
+        )
 
     def transmit(self, request: Request) -> None:
         while self._idle:
@@ -52,7 +52,7 @@ class HttpTransport:
             task = asyncio.ensure_future(self._open(connection, request))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
-        self._watch(connection, request)
+        self._deadlines.watch((connection, request))
 
     async def _open(self, connection: Connection, request: Request) -> None:
         loop = asyncio.get_running_loop()
@@ -75,36 +75,16 @@ class HttpTransport:
         if connection in self._idle:
             self._idle.remove(connection)
 
-    def _watch(self, connection: Connection, request: Request) -> None:
-        deadlines = self._deadlines
-        while deadlines and deadlines[0][1].request is not deadlines[0][2]:
-            deadlines.popleft()
-        deadlines.append((now_ns() + int(self.timeout_ms * 1e6), connection, request))
-        if self._sweep is None:
-            self._sweep_later()
-
-    def _sweep_later(self) -> None:
-        self._sweep = None
-        if self._deadlines:
-            loop = asyncio.get_running_loop()
-            self._sweep = loop.call_later(
-                max(0.0, (self._deadlines[0][0] - now_ns()) / 1e9), self._end_late_ones
-            )
-
-    def _end_late_ones(self) -> None:
-        while self._deadlines and self._deadlines[0][0] <= now_ns():
-            _, connection, request = self._deadlines.popleft()
-            if connection.request is request:
-                connection.request = None
-                connection.close()
-                self.outbox.fail(request, f"no answer within {self.timeout_ms:g} ms (--timeout)")
-        self._sweep_later()
+    def _end_late(self, sent: tuple[Connection, Request]) -> None:
+        connection, request = sent
+        connection.request = None
+        connection.close()
+        self.outbox.fail(request, f"no answer within {self.timeout_ms:g} ms (--timeout)")
 
     def close(self) -> None:
+        self._deadlines.close()
         for connection in self._idle:
             connection.close()
-        if self._sweep is not None:
-            self._sweep.cancel()
 
 
 class Connection(asyncio.Protocol):

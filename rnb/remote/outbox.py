@@ -78,8 +78,8 @@ class Outbox:
 
     def begins(self, request: Request) -> None:
         """The first byte of its answer is there."""
-        if self._answered is not None:
-            self._answered(request, now_ns())
+        assert self._answered is not None
+        self._answered(request, now_ns())
 
     def finish(self, request: Request, make_result: Callable[[], Any] | None = None) -> None:
         """The answer is there; `make_result` gives what is kept of it, ValueError for what is no answer."""

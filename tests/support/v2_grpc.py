@@ -43,7 +43,7 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
         except Problem as problem:
             await context.abort(grpc.StatusCode[CODES[problem.status]], problem.text)
         except Drop:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+            await context.abort(grpc.StatusCode.ABORTED, "dropped")
         answer = pb.ModelInferResponse(model_name=asked.model_name, id=asked.id)
         for spec, data in outputs:
             answer.outputs.add(name=spec["name"], datatype=spec["datatype"], shape=[1, 1])

@@ -6,8 +6,7 @@ from rnb.pipeline.served_model import server_plan
 
 
 def test_a_plan_has_a_step_and_nothing_of_its_own() -> None:
-    plan = server_plan("net.v2", knows_first_byte=True)
+    plan = server_plan("net.v2")
     assert (plan.step_names, plan.replicas, plan.queues, plan.gpus) == (("net.v2",), [], [], [])
     names = [event.name for event in plan.events]
     assert names == ["scheduled", "enqueue_filename", "answer0_start", "inference0_finish"]
-    assert "answer0_start" not in [one.name for one in server_plan("x", knows_first_byte=False).events]
