@@ -6,6 +6,7 @@ statistics, as JSON has them. With gRPC, whole numbers of 64 bits come as texts,
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, Protocol
 
 from rnb.contract.termination import UsageError
@@ -43,6 +44,7 @@ def asker(address: Address) -> Asker:
 
         return HttpAsker(address)
     try:
+        importlib.import_module("rnb.remote.grpc_transport")  # which the client processes need
         from rnb.remote.grpc_asker import GrpcAsker
     except ImportError as error:
         raise UsageError(f"--url {address}: gRPC needs more packages ({error.name}): {ADVICE}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from rnb.contract.termination import Termination, UsageError
 from rnb.processes.child import run_child
 from rnb.processes.client_task import ClientTask, pass_start_barrier, wake_on_time
 from rnb.remote.address import Address
+from rnb.remote.asking import ASK_TIMEOUT_S
 from rnb.remote.http_message import HttpRequests
 from rnb.remote.http_transport import HttpTransport
 from rnb.remote.inputs import Input
@@ -68,7 +70,7 @@ async def _play(task: RemoteTask) -> None:
     payloads = Payloads(task.inputs, seed=task.seed, data=task.data)
     payloads.read(task.paths)
     outbox = Outbox(task.table, place=str(task.address), in_flight=task.server.in_flight)
-    outbox.transport = _transport(task, outbox, payloads)
+    outbox.transport = _transport(task, outbox, payloads, _with_number(task.address))
     due_ns = pass_start_barrier(task).tolist()
     next_check_ns = num_in_a_row = 0
     for request, deadline_ns in zip(task.source, due_ns, strict=True):
@@ -93,7 +95,17 @@ def _as_sent(request: Request) -> Request:
     return request._replace(parameters=parameters)
 
 
-def _transport(task: RemoteTask, outbox: Outbox, payloads: Payloads) -> Transport:
+def _with_number(address: Address) -> Address:
+    """That which answers for the host's name now, so that no connection has to look it up again."""
+    try:
+        with socket.create_connection((address.host, address.port), timeout=ASK_TIMEOUT_S) as probe:
+            return address._replace(host=probe.getpeername()[0])
+    except OSError:  # the requests will say so
+        return address
+
+
+def _transport(task: RemoteTask, outbox: Outbox, payloads: Payloads, place: Address) -> Transport:
+    """`place`: where to connect to."""
     server = task.server
     if task.address.protocol == "http":
         http = HttpRequests(
@@ -107,7 +119,7 @@ def _transport(task: RemoteTask, outbox: Outbox, payloads: Payloads) -> Transpor
         return HttpTransport(
             outbox,
             http,
-            address=task.address,
+            address=place,
             timeout_ms=server.timeout,
             keep_results=server.keep_results,
         )
@@ -117,7 +129,8 @@ def _transport(task: RemoteTask, outbox: Outbox, payloads: Payloads) -> Transpor
     return GrpcTransport(
         outbox,
         GrpcRequests(model=server.model, inputs=task.inputs, payloads=payloads),
-        address=task.address,
+        address=place,
+        authority=task.address.netloc,
         timeout_ms=server.timeout,
         keep_results=server.keep_results,
     )

@@ -8,10 +8,9 @@ from typing import Any
 from tritonclient.grpc import service_pb2
 
 from rnb.contract.request import Request
-from rnb.remote.datatypes import unpack
 from rnb.remote.inputs import Input
 from rnb.remote.payloads import Payloads
-from rnb.remote.results import chosen
+from rnb.remote.results import chosen, elements
 
 
 class GrpcRequests:
@@ -49,7 +48,7 @@ def result_of_grpc(answer: bytes) -> list[Any]:
     wanted = chosen([one.name for one in told.outputs])
     output = told.outputs[wanted]
     if told.raw_output_contents:
-        return unpack(output.datatype, told.raw_output_contents[wanted])
+        return elements(output.datatype, told.raw_output_contents[wanted])
     contents = [list(values) for _, values in output.contents.ListFields()]
     return [
         one.decode(errors="backslashreplace") if isinstance(one, bytes) else one

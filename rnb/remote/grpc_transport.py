@@ -32,15 +32,17 @@ class GrpcTransport:
         requests: GrpcRequests,
         *,
         address: Address,
+        authority: str,
         timeout_ms: float,
         keep_results: bool,
     ) -> None:
+        """`authority`: host and port as the user says them."""
         self._outbox, self._requests, self._address = outbox, requests, address
         self._timeout_ms, self._keep_results = timeout_ms, keep_results
         self._block = header_block(
             [
                 (b":path", b"/inference.GRPCInferenceService/ModelInfer"),
-                (b":authority", address.netloc.encode()),
+                (b":authority", authority.encode()),
                 (b"te", b"trailers"),
                 (b"content-type", b"application/grpc"),
                 (b"grpc-timeout", b"%dm" % min(max(1, round(timeout_ms)), 99_999_999)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,12 @@ def chosen(names: Sequence[str]) -> int:
     return names.index(PREFERRED) if PREFERRED in names else 0
 
 
+def elements(datatype: str, data: bytes) -> list[Any]:
+    """Those of a tensor, as JSON can have them: numbers that are none as texts. Raises ValueError."""
+    values = unpack(datatype, data)
+    return [str(one) if isinstance(one, float) and not math.isfinite(one) else one for one in values]
+
+
 def result_of_http(body: bytes, header_bytes: int | None) -> list[Any]:
     """`header_bytes`: how much of the body is JSON, where tensors follow it; None: all of it.
 
@@ -32,7 +39,7 @@ def result_of_http(body: bytes, header_bytes: int | None) -> list[Any]:
         if sizes[wanted] is None:
             return _flat(outputs[wanted]["data"])
         begin = size + sum(one or 0 for one in sizes[:wanted])
-        return unpack(outputs[wanted]["datatype"], body[begin : begin + (sizes[wanted] or 0)])
+        return elements(outputs[wanted]["datatype"], body[begin : begin + (sizes[wanted] or 0)])
     except (KeyError, TypeError) as error:
         raise ValueError(f"the answer is not the protocol's: {error!r}") from None
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+import struct
 
 import pytest
 
 from rnb.pipeline.served_model import ServedResult
 from rnb.remote.datatypes import pack_bytes
-from rnb.remote.results import result_of_http
+from rnb.remote.results import elements, result_of_http
 
 SUM = {"name": "SUM", "datatype": "FP32", "parameters": {"binary_data_size": 4}}
 LABEL = {"name": "LABEL", "datatype": "BYTES", "parameters": {"binary_data_size": 7}}
@@ -23,6 +25,10 @@ def test_the_label_is_kept_where_there_is_one_and_else_the_first_output() -> Non
     ):
         told = json.dumps({"outputs": outputs}).encode()
         assert result_of_http(told + data, len(told)) == kept
+
+
+def test_numbers_that_are_none_are_kept_as_texts() -> None:
+    assert elements("FP32", struct.pack("<3f", 1, math.inf, math.nan)) == [1.0, "inf", "nan"]
 
 
 def test_json_without_tensors_is_an_answer_too() -> None:
