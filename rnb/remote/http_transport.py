@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Any
 
 from rnb.contract.request import Request
@@ -33,7 +34,8 @@ class HttpTransport:
     ) -> None:
         self.outbox, self.requests, self.address = outbox, requests, address
         self.timeout_ms, self.keep_results = timeout_ms, keep_results
-        self._idle: list[Connection] = []
+        self._idle: deque[Connection] = deque()
+        """The longest idle one is used next, so that all of them stay in use."""
         self._opening: set[asyncio.Task[None]] = set()
         self._deadlines = Deadlines[tuple[Connection, Request]](
             timeout_ms, is_open=lambda sent: sent[0].request is sent[1], end=self._end_late
@@ -41,7 +43,7 @@ class HttpTransport:
 
     def transmit(self, request: Request) -> None:
         while self._idle:
-            connection = self._idle.pop()
+            connection = self._idle.popleft()
             if now_ns() - connection.idle_since_ns < MOST_IDLE_NS:
                 connection.send(request)
                 break
