@@ -84,7 +84,6 @@ COVERED_BY = {
     "rnb/remote/*_asker.py": "tests/rnb/remote/test_served.py",
     "rnb/remote/deadlines.py": "tests/rnb/remote/test_http2.py",
     "rnb/remote/grpc_errors.py": "tests/rnb/remote/test_served.py",
-    "rnb/remote/precise_loop.py": "tests/end_to_end/test_server.py",
     "rnb/remote/*_transport.py": "tests/end_to_end/test_server.py",
     "rnb/show/page/*.py": "tests/rnb/show/page/test_page.py",
     "rnb/show/page/destination.py": "tests/end_to_end/test_html.py",
