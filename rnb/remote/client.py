@@ -70,6 +70,9 @@ async def _play(task: RemoteTask) -> None:
     payloads = Payloads(task.inputs, seed=task.seed, data=task.data)
     payloads.read(task.paths)
     outbox = Outbox(task.table, place=str(task.address), in_flight=task.server.in_flight)
+    asyncio.get_running_loop().set_exception_handler(
+        lambda loop, context: outbox.note_bug(context.get("exception"))
+    )
     outbox.transport = _transport(task, outbox, payloads, _with_number(task.address))
     due_ns = pass_start_barrier(task).tolist()
     next_check_ns = num_in_a_row = 0

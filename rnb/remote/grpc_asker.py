@@ -25,7 +25,10 @@ class GrpcAsker:
         return self._ask(lambda stub: stub.ServerMetadata, service_pb2.ServerMetadataRequest())
 
     def model(self, name: str) -> Json:
-        return self._ask(lambda stub: stub.ModelMetadata, service_pb2.ModelMetadataRequest(name=name))
+        told = self._ask(lambda stub: stub.ModelMetadata, service_pb2.ModelMetadataRequest(name=name))
+        for tensor in (*told.get("inputs", ()), *told.get("outputs", ())):
+            tensor["shape"] = [int(size) for size in tensor.get("shape", ())]
+        return told
 
     def config(self, name: str) -> Json:
         asked = service_pb2.ModelConfigRequest(name=name)

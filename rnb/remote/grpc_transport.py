@@ -91,14 +91,15 @@ class GrpcTransport:
 
     def _end(self, stream: Stream) -> None:
         request, stream.call = stream.call, None
-        code = int(stream.headers.get(b"grpc-status", b"2"))
+        status = stream.headers.get(b"grpc-status", b"")
+        code = int(status) if status.isdigit() else CODES.index("UNKNOWN")
         if code == 0:
             kept, body = self._keep_results, bytes(stream.body)
             self._outbox.finish(request, (lambda: result_of_grpc(body[PREFIX_BYTES:])) if kept else None)
             return
         name = CODES[code] if code < len(CODES) else str(code)
         told = unquote(stream.headers.get(b"grpc-message", b"").decode(errors="replace"))
-        if b"grpc-status" not in stream.headers:
+        if not status:
             told = f"HTTP status {stream.headers.get(b':status', b'?').decode()}"
         reason = f"{name}: {' '.join(told.split())}"
         self._outbox.fail(request, reason, is_refused=name == "UNAVAILABLE")

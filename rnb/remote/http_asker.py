@@ -68,6 +68,6 @@ def error_text(body: bytes) -> str:
         told = json.loads(body)
         if isinstance(told, dict):
             text = str(told.get("error") or told.get("detail") or text)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     return " ".join(text.split())[:REASON_CHARACTERS]

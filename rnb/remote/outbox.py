@@ -49,6 +49,7 @@ class Outbox:
         """By sequence: what follows the request that is under way."""
         self._unreachable_since_ns = 0
         self._why_unreachable = ""
+        self._bug: BaseException | None = None
         self.transport: Transport
 
     def post(self, request: Request) -> None:
@@ -82,11 +83,11 @@ class Outbox:
         self._answered(request, now_ns())
 
     def finish(self, request: Request, make_result: Callable[[], Any] | None = None) -> None:
-        """The answer is there; `make_result` gives what is kept of it, ValueError for what is no answer."""
+        """The answer is there; `make_result` gives what is kept of it, and fails for what is no answer."""
         self._end(request)
         try:
             self._table.finish(request.id, make_result() if make_result else None)
-        except ValueError as error:
+        except Exception as error:  # whatever the bytes of a server do to those who read them
             self._table.fail(request.id, f"answer: {error}")
         self._unreachable_since_ns = 0
         self._next(request)
@@ -120,6 +121,10 @@ class Outbox:
         if self._waiting and self._num_in_flight < self._most:
             self._go(self._waiting.popleft())
 
+    def note_bug(self, error: BaseException | None) -> None:
+        """A callback of the event loop failed: its request would be waited for in vain."""
+        self._bug = self._bug or error
+
     async def wait_until_empty(self, stop: Stop) -> None:
         """Wait until each request has its outcome. Raises Stopped, ServerGone."""
         while self._num_in_flight or self._waiting:
@@ -127,8 +132,10 @@ class Outbox:
             await asyncio.sleep(0.002 if self._num_in_flight < self._most else CHECK_S)
 
     def check(self, stop: Stop) -> None:
-        """Raises Stopped when the run is over, ServerGone when the server is."""
+        """Raises Stopped when the run is over, ServerGone when the server is, and what was noted as a bug."""
         stop.check()
+        if self._bug is not None:
+            raise self._bug
         since_ns = self._unreachable_since_ns
         if since_ns and now_ns() - since_ns > GONE_S * 1e9:
             raise ServerGone(f"{self._place} cannot be reached for {GONE_S:g} s: {self._why_unreachable}")

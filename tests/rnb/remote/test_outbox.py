@@ -127,6 +127,20 @@ def test_a_server_is_gone_when_nobody_was_reached_for_a_while(monkeypatch: pytes
         outbox.check(stop)
 
 
+def test_a_callback_that_fails_ends_the_client() -> None:
+    outbox, _, _ = made()
+    outbox.post(Request(0))
+
+    async def play() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: outbox.note_bug(context.get("exception")))
+        loop.call_soon(lambda: [][0])
+        await outbox.wait_until_empty(StopFlag())
+
+    with pytest.raises(IndexError):
+        asyncio.run(asyncio.wait_for(play(), 20))
+
+
 def test_the_end_waits_for_all_answers_but_not_for_a_run_that_is_stopped() -> None:
     outbox, wire, _ = made()
     outbox.post(Request(0))

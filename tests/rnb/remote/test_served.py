@@ -28,6 +28,7 @@ def test_a_server_tells_what_its_model_takes(server: TinyServer, protocol: str) 
     asked = Server(url=server.url(protocol), model="chain")
     config = read_server(asked)
     assert config.name == "chain.json"
+    assert [one["shape"] for one in config.data["model"]["inputs"]] == [[-1, 4]]
     assert config.data["server"] == {
         "url": server.url(protocol),
         "model": "chain",
