@@ -29,6 +29,7 @@ from rnb.load.source import ScheduleSource
 from rnb.observe.machine import MachineObserver
 from rnb.observe.observer import End, Observer, Seen, Start, Watched
 from rnb.pipeline.plan import Plan, ReplicaPlan
+from rnb.processes.client_task import Clients, ClientTask
 from rnb.processes.memory import Sample, samples_of
 from rnb.processes.mps import Sharing, shared_gpus
 from rnb.processes.recovery import Allowed, Recovery, is_complete
@@ -41,7 +42,7 @@ from rnb.record.run_folder import RunFolderError, write
 from rnb.record.seed_format import namespace_text
 from rnb.record.tables import EVENTS, MEMORY
 from rnb.spec import RunSpec, keeps_jobs, plan_of
-from rnb.transport.fabric import FAILED, STATUS_NAMES, ControlLine, Fabric, Log, Table
+from rnb.transport.fabric import FAILED, REFUSED, STATUS_NAMES, ControlLine, Fabric, Log, Table
 from rnb.transport.local.fabric import LocalFabric
 
 
@@ -65,8 +66,9 @@ def play(
     interruption: Interruption | None = None,
     warn: Callable[[str], None] = lambda line: None,
     fabric: Fabric | None = None,
+    clients: Clients | None = None,
 ) -> Run:
-    """Play a schedule through a pipeline.
+    """Play a schedule through a pipeline, or to a server.
 
     Args:
         plan: that of the run, where it is known already.
@@ -75,6 +77,7 @@ def play(
         interruption: ends the run when it is set.
         warn: is called with lines that its user should see at once.
         fabric: what joins its processes; None: a LocalFabric.
+        clients: what plays the schedule to a server; None: it goes through the pipeline.
 
     Returns:
         The run, whatever its end was: `run.meta.is_success` says whether it went well, `run.meta.message`
@@ -93,7 +96,8 @@ def play(
                 schedule=schedule,
                 plan=plan,
                 sharing=sharing,
-                fabric=fabric or LocalFabric(imported(plan)),
+                fabric=fabric or LocalFabric(clients.modules if clients else imported(plan)),
+                clients=clients,
                 observers=watching,
                 faults=faults,
                 interruption=interruption or Interruption(),
@@ -135,6 +139,7 @@ class _Playing:
     plan: Plan
     sharing: Sharing
     fabric: Fabric
+    clients: Clients | None
     observers: Sequence[Observer]
     faults: FaultPlayer
     interruption: Interruption
@@ -207,7 +212,8 @@ class _Playing:
         """Start all processes and pass the start barrier; the start time, or None when that failed."""
         for number in range(self.spec.load.clients):
             name = "client" if self.spec.load.clients == 1 else f"client {number}"
-            self._supervisor.spawn(name, run_sender, partial(self._sender_task, number))
+            target = self.clients.run if self.clients else run_sender
+            self._supervisor.spawn(name, target, partial(self._client_task, number))
         for replica in self.plan.replicas:
             self._spawn(replica)
         for observer in self.observers:
@@ -250,7 +256,7 @@ class _Playing:
 
     def _start_of(self, observer: Observer) -> Start:
         return Start(
-            pids=self._supervisor.pids(),
+            pids={**(self.clients.beside() if self.clients else {}), **self._supervisor.pids()},
             facts=self._replicas.facts(),
             told=self._told(observer),
         )
@@ -262,13 +268,12 @@ class _Playing:
             for name, told in self._supervisor.told("seen").items()
         }
 
-    def _sender_task(self, number: int, line: ControlLine) -> SenderTask:
-        return SenderTask(
-            line=line,
-            stop=self.fabric.stop,
-            table=self._table,
-            queue=self._replicas.queues[0],
-            source=ScheduleSource(
+    def _client_task(self, number: int, line: ControlLine) -> ClientTask:
+        common: dict[str, Any] = {
+            "line": line,
+            "stop": self.fabric.stop,
+            "table": self._table,
+            "source": ScheduleSource(
                 all_arrivals_ns=self._arrivals_ns,
                 payloads=self._payloads,
                 payload_of=self._payload_of,
@@ -276,7 +281,12 @@ class _Playing:
                 num_clients=self.spec.load.clients,
                 sequences=self.schedule.sequences,
             ),
-            environment=self.sharing.environment,
+            "environment": self.sharing.environment,
+        }
+        return (
+            self.clients.task(**common)
+            if self.clients
+            else SenderTask(queue=self._replicas.queues[0], **common)
         )
 
     def _wait(self) -> None:
@@ -363,6 +373,7 @@ class _Playing:
             result_kind=f"{kind.__module__}.{kind.__qualname__}",
             faults=self.faults.played(offset_ns),
             full_queue=self._full_queue(),
+            server=self.spec.config.data["server"] if self.spec.server else None,
             jobs=self._jobs(),
         )
 
@@ -400,11 +411,12 @@ class _Playing:
             return "interrupted"
         if reason is not Termination.TARGET_NUM_VIDEOS_REACHED:
             return "the processes ended, but some requests were lost"
-        num_failed, accepted = self._table.count(FAILED), self.spec.limits.max_failures
+        outcomes, accepted = self._table.outcomes, self.spec.limits.max_failures
+        has_failed = np.isin(outcomes["status"], (FAILED, REFUSED))
+        num_failed = np.count_nonzero(has_failed)
         if num_failed <= accepted:
             return ""
-        outcomes = self._table.outcomes
-        first = outcomes["reason"][outcomes["status"] == FAILED][0].decode(errors="replace")
+        first = outcomes["reason"][has_failed][0].decode(errors="replace")
         return (
             f"{num_failed} of {self._table.num_requests} requests failed, more than --max-failures"
             f" {accepted}; the first: {first}"

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rnb.contract.termination import UsageError
+from rnb.load.files import FileIterator
 from rnb.load.load import Load
 from rnb.load.schedule import Schedule, make_schedule
+from rnb.load.videos import NoVideos
 from rnb.observe.observer import Observer
 from rnb.observe.occupancy import OccupancyObserver
 from rnb.observe.telemetry import TelemetryObserver
@@ -17,6 +19,7 @@ from rnb.pipeline.config import ConfigError, ConfigFile, PipelineConfig
 from rnb.pipeline.devices import resolve_mode
 from rnb.pipeline.importer import accepted, import_class
 from rnb.pipeline.plan import Plan, PlanOptions, make_plan
+from rnb.pipeline.served_model import server_plan
 from rnb.processes.mps import check_sharing
 
 OBSERVERS: dict[str, type[Observer]] = {one.name: one for one in (TelemetryObserver, OccupancyObserver)}
@@ -51,13 +54,38 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server that the load is played to, not a pipeline; the fields have the names of the flags."""
+
+    url: str
+    """http://host:port or grpc://host:port."""
+    model: str
+    input: Sequence[str] = ()
+    """NAME=random, zeros, file or path: what goes into an input."""
+    shape: Sequence[str] = ()
+    """NAME:3,224,224, of an input whose shape the server leaves open."""
+    timeout: float = 60_000
+    """How long the server may take to answer a request, in ms from when it was sent."""
+    in_flight: int = 500
+    """Most requests of a client process that have no answer yet."""
+    keep_results: bool = False
+
+    @property
+    def sends_files(self) -> bool:
+        return any(one.endswith(("=file", "=path")) for one in self.input)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """A run."""
 
     config: ConfigFile
+    """Of a run against a server, what that tells of itself and of its model."""
     load: Load = field(default_factory=Load)
     placement: Placement = field(default_factory=Placement)
     limits: Limits = field(default_factory=Limits)
+    server: Server | None = None
+    """None: the config is that of a pipeline."""
     observe: Sequence[str] = ("telemetry",)
     """Names or import paths of observers."""
     memory: bool = False
@@ -68,6 +96,7 @@ class RunSpec:
     def flags(self) -> dict[str, Any]:
         """All of it as the flags that ask for it, by name, sorted."""
         flat = {**asdict(self.load), **asdict(self.placement), **asdict(self.limits)}
+        flat |= asdict(self.server) if self.server else {}
         others = [name for name in self.observe if name not in OBSERVERS]
         observed = {name: name in self.observe for name in OBSERVERS} | {"observe": others or None}
         told = {
@@ -103,7 +132,7 @@ def _observer(name: str) -> type[Observer]:
 
 def schedule_of(spec: RunSpec) -> tuple[RunSpec, Schedule]:
     """The schedule of a run, and the run with what its load left open. Raises UsageError."""
-    load, schedule = make_schedule(spec.load, _payloads(_pipeline(spec), spec.load.data))
+    load, schedule = make_schedule(spec.load, _payloads_of(spec))
     return replace(spec, load=load), schedule
 
 
@@ -114,6 +143,12 @@ def samples_of(spec: RunSpec, most: int) -> list[str]:
         return [str(payload) for payload in itertools.islice(found, most)]
     except (ValueError, OSError):
         return []
+
+
+def _payloads_of(spec: RunSpec) -> Iterable[str]:
+    if spec.server is None:
+        return _payloads(_pipeline(spec), spec.load.data)
+    return _Payloads(FileIterator, spec.load.data) if spec.server.sends_files else NoVideos()
 
 
 class _Payloads:
@@ -135,6 +170,9 @@ def _payloads(pipeline: PipelineConfig, root: str) -> Iterable[str]:
 
 def plan_of(spec: RunSpec, *, num_requests: int) -> Plan:
     """The plan of a run of so many requests. Raises UsageError for what cannot run."""
+    if spec.server is not None:
+        spec.observers()
+        return server_plan(spec.server.model)
     all_at_once = spec.load.mean_interval_ms == 0
     size = num_requests * _most_segments(spec) if all_at_once else spec.placement.queue_size
     spec.observers()

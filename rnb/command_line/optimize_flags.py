@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 
 from rnb import home
-from rnb.command_line.flags import more_than_0, whole_number
+from rnb.command_line.number_types import more_than_0, whole_number
 from rnb.command_line.parser import Parser
 from rnb.load.videos import DEFAULT_FOLDER
 from rnb.planner.goal import GOALS

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rnb.command_line import layered_flags
-from rnb.command_line.flags import add_pipeline_group, more_than_0, some, whole_number
+from rnb.command_line.flags import add_pipeline_group, some
+from rnb.command_line.number_types import more_than_0, whole_number
 from rnb.command_line.parser import Parser
 from rnb.live.settings import Serving
 from rnb.load.videos import DEFAULT_FOLDER

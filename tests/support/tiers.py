@@ -33,6 +33,7 @@ WITH_PROCESSES = (
     "tests/rnb/processes/test_supervisor.py::test_a_child",
     "tests/rnb/processes/test_supervisor.py::test_children",
     "tests/rnb/processes/test_supervisor.py::test_the_first_failure",
+    "tests/rnb/remote/test_served.py::test",
     "tests/rnb/show/page/test_browser.py::test",
     "tests/rnb/simulation/test_against_the_harness.py::test_it_foresees",
     "tests/rnb/test_play.py::test",
@@ -65,6 +66,8 @@ SLOW = (
     "tests/end_to_end/test_pipelines.py::test_every_request_is_served_once_and_right[many replicas-1]",
     "tests/end_to_end/test_pipelines.py::test_every_request_is_served_once_and_right[segments in batches-1]",
     "tests/end_to_end/test_pipelines.py::test_every_request_is_served_once_and_right[small and large-1]",
+    "tests/end_to_end/test_server.py::test_a_server_that_vanishes_ends_the_run_in_a_line[grpc]",
+    "tests/end_to_end/test_server.py::test_the_peak",
     "tests/rnb/command_line/test_peak_command.py::test_a_real_search",
     "tests/rnb/command_line/test_self_check_command.py::test_real_runs",
     *(
