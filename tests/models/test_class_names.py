@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.r2p1d.class_names import read_class_names
+from models.class_names import read_class_names
 from models.r2p1d.presets import KINETICS_CLASSES
 
 
