@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
 WAIT_S = 30.0
 BUTTON = "[...document.querySelectorAll('button')].find(one => one.innerText.trim() === '{name}')"
+IS_AT_REST = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 UPLOADER = (
     "[...document.querySelectorAll('[data-testid=stFileUploader]')]"
     ".find(one => one.textContent.startsWith('{name}'))?.querySelector('input[type=file]')"
@@ -119,9 +120,9 @@ def open_tab(browser: Browser, name: str) -> None:
 
 
 def upload(browser: Browser, name: str, path: Path) -> None:
-    """Into the file input with this label."""
+    """Into the file input with this label, once the page has done what it was told before."""
     place = UPLOADER.format(name=name)
-    wait_for(lambda: browser.evaluate(f"Boolean({place})"))
+    wait_for(lambda: browser.evaluate(f"{IS_AT_REST} && Boolean({place})"))
     browser.evaluate(f"Object.assign({place}, {{id: 'upload {name}'}}) && null")
     root = browser.call("DOM.getDocument")["root"]["nodeId"]
     node = browser.call("DOM.querySelector", nodeId=root, selector=f"[id='upload {name}']")["nodeId"]
