@@ -63,6 +63,8 @@ def command_of(args: argparse.Namespace) -> list[str]:
         "server.headless": "true",
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+        "runner.magicEnabled": "false",
     }
     flags = [f"--{name}={value}" for name, value in settings.items()]
     of_page = ["--server", args.server, *(["--gallery", str(args.gallery)] if args.gallery else [])]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +35,30 @@ def main() -> None:
     st.set_page_config(page_title="RnB", layout="wide")
     st.title("RnB")
     st.caption(f"{server.url} is {'ready' if server.is_ready() else 'not ready'}")
-    parts = {"A picture": show_picture, "A video": show_video, "Enrol a face": show_enrolment}
-    *tabs, live = st.tabs([*parts, "Live"])
-    for tab, show in zip(tabs, parts.values(), strict=True):
-        with tab:
-            try:
-                show(server, args.gallery)
-            except (NoAnswer, ValueError) as error:
-                st.error(str(error))
+    picture, video, enrolment, live = st.tabs(["A picture", "A video", "Enrol a face", "Live"])
+    with picture:
+        part(lambda: show_picture(server))
+    with video:
+        part(lambda: show_video(server))
+    with enrolment:
+        part(lambda: show_enrolment(server, args.gallery))
     with live:
-        show_dashboard(server)
+        part(lambda: show_dashboard(server), every_s=PERIOD_S)
 
 
-def show_picture(server: Server, gallery: Path | None) -> None:
+def part(show: Callable[[], None], every_s: float | None = None) -> None:
+    """Show a part of the page, which runs by itself when something in it is touched, or every so often."""
+
+    def guarded() -> None:
+        try:
+            show()
+        except (NoAnswer, ValueError) as error:
+            st.error(str(error))
+
+    st.fragment(guarded, run_every=every_s)()
+
+
+def show_picture(server: Server) -> None:
     """A picture and what is on it."""
     picture = _picture("picture")
     if picture is None:
@@ -70,7 +83,7 @@ def show_picture(server: Server, gallery: Path | None) -> None:
     right.json(result, expanded=False)
 
 
-def show_video(server: Server, gallery: Path | None) -> None:
+def show_video(server: Server) -> None:
     """A video as a sequence: each request starts it, is in its midst, or ends it."""
     file = st.file_uploader("video", VIDEOS)
     as_pictures = st.toggle("send its frames as pictures", value=True)
@@ -109,14 +122,9 @@ def show_enrolment(server: Server, gallery: Path | None) -> None:
     st.success(f"{path}: the server knows {name} when it is started again")
 
 
-@st.fragment(run_every=PERIOD_S)  # type: ignore[untyped-decorator]
 def show_dashboard(server: Server) -> None:
     """What the server does now."""
-    try:
-        reading = Reading(time_s=time.monotonic(), samples=parse(server.metrics()))
-    except NoAnswer as error:
-        st.error(str(error))
-        return
+    reading = Reading(time_s=time.monotonic(), samples=parse(server.metrics()))
     before = st.session_state.get("reading")
     st.session_state["reading"] = reading
     history: deque[Figures] = st.session_state.setdefault("history", deque(maxlen=NUM_SHOWN))
@@ -135,11 +143,11 @@ def show_dashboard(server: Server) -> None:
 
 
 def _headline(now: Figures) -> dict[str, str]:
-    return {
-        "requests/s": f"{now.rate:.1f}",
-        "p50": f"{now.p50_ms:.1f} ms",
-        "p99": f"{now.p99_ms:.1f} ms",
-    }
+    return {"requests/s": f"{now.rate:.1f}", "p50": _ms(now.p50_ms), "p99": _ms(now.p99_ms)}
+
+
+def _ms(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.1f} ms"
 
 
 def _picture(name: str) -> tuple[bytes, str] | None:

@@ -149,11 +149,13 @@ def test_what_the_server_refuses_is_said(opened: Browser, tmp_path: Path) -> Non
 
 def test_a_video_is_played_as_a_sequence(opened: Browser, server: StandIn, tmp_path: Path) -> None:
     path = write_video(tmp_path / "video.mp4", num_frames=35)
+    before = server.num_served
     open_tab(opened, "A video")
     upload(opened, "video", path)
     wait_for(lambda: "video.mp4" in text(opened))
     click(opened, "Play")
     wait_for(lambda: "request 4 of 4" in text(opened))
+    assert server.num_served == before + 4, "the picture is not sent again"
     told = server.parameters
     assert len({one["sequence_id"] for one in told}) == 1
     assert [one["sequence_start"] for one in told] == [True, False, False, False]
@@ -181,3 +183,8 @@ def test_the_dashboard_is_live(opened: Browser, server: StandIn) -> None:
     server.num_served += 500
     wait_for(lambda: "9.9 ms" in text(opened) or "10.0 ms" in text(opened))
     assert "requests/s" in text(opened)
+
+
+def test_it_shows_nothing_that_nobody_asked_for(opened: Browser) -> None:
+    first, *_ = text(opened).replace("Skip to main content", "").split()
+    assert first == "RnB"
