@@ -119,7 +119,7 @@ def show_enrolment(server: Server, gallery: Path | None) -> None:
     if num_faces != 1:
         raise ValueError(f"{num_faces} faces are found on it; there must be one")
     path = enrol(gallery, name, picture[0])
-    st.success(f"{path}: the server knows {name} when it is started again")
+    st.success(f"{path}: the server knows {name} once it has looked at its gallery")
 
 
 def show_dashboard(server: Server) -> None:
