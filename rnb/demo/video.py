@@ -29,4 +29,5 @@ def sequence_parameters(sequence_id: int, number: int, count: int) -> dict[str, 
         "sequence_id": sequence_id,
         "sequence_start": number == 0,
         "sequence_end": number == count - 1,
+        "sequence_position": number,
     }

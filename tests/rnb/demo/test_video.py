@@ -31,4 +31,6 @@ def test_a_sequence_starts_goes_on_and_ends() -> None:
     assert [one["sequence_start"] for one in told] == [True, False, False]
     assert [one["sequence_end"] for one in told] == [False, False, True]
     assert {one["sequence_id"] for one in told} == {7}
-    assert sequence_parameters(7, 0, 1) == {"sequence_id": 7, "sequence_start": True, "sequence_end": True}
+    assert [one["sequence_position"] for one in told] == [0, 1, 2]
+    alone = {"sequence_id": 7, "sequence_start": True, "sequence_end": True, "sequence_position": 0}
+    assert sequence_parameters(7, 0, 1) == alone
