@@ -89,10 +89,7 @@ def test_what_make_is_asked_for_is_in_the_makefile() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
         assert f"make {target}" in (ROOT / "CONTRIBUTING.md").read_text()
         for variable in variables:
-            assert (
-                f"$({variable.partition('=')[0]})" in makefile
-                or f"$(if $({variable.partition('=')[0]})" in makefile
-            )
+            assert f"$({variable.partition('=')[0]})" in makefile
     assert re.search(r"^BIN := \$\(VENV\)/bin$", makefile, re.MULTILINE)
     assert re.search(r"^VENV \?= \.venv$", makefile, re.MULTILINE)
 
