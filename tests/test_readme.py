@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from models.r2p1d.presets import PRESETS
-from rnb.command_line import compare, optimize_flags, serve_flags
+from rnb.command_line import compare, demo, optimize_flags, serve_flags
 from rnb.command_line.commands import command_of
 from rnb.command_line.flags import parse_args
 from rnb.record.run_folder import read
@@ -86,6 +86,8 @@ def test_a_command_of_a_document_parses(
         optimize_flags.parse_args(flags)
     elif script == "serve.py":
         serve_flags.parse_args(flags)
+    elif script == "demo.py":
+        demo.parse_args(flags)
     else:
         assert script == "compare.py"
         monkeypatch.chdir(tmp_path)

@@ -31,7 +31,6 @@ COVERED_BY = {
     "models/nothing/model.py": "tests/end_to_end/test_endings.py",
     "models/queueing/model.py": "tests/models/test_queueing.py",
     "models/r2p1d/agreement.py": "tests/models/test_agreement.py",
-    "models/r2p1d/class_names.py": "tests/models/test_class_names.py",
     "models/r2p1d/presets.py": "tests/models/test_options.py",
     "models/r2p1d/checkpoint.py": "tests/models/test_checkpoint.py",
     "models/r2p1d/execution.py": "tests/models/test_execution.py",

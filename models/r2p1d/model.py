@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from pydantic import StrictInt
 
+from models.class_names import read_class_names
 from models.r2p1d.agreement import sample_clips, top1_agreement
 from models.r2p1d.checkpoint import read_checkpoint, select_weights
-from models.r2p1d.class_names import read_class_names
 from models.r2p1d.execution import Execution, ExecutionOptions
 from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS
 from models.r2p1d.options import (

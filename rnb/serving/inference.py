@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rnb.contract.sequence import END, ID, START
+from rnb.contract.sequence import END, ID, POSITION, START
 from rnb.live.asking import Ask
 from rnb.serving.data_folder import DataFolder
 from rnb.serving.media import check_picture, suffix_of
@@ -115,7 +115,17 @@ def sequence_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
         if start or end:
             raise Refusal(f"{START} and {END} need a {ID}")
         return {}
-    return {ID: told, START: start, END: end}
+    return {ID: told, START: start, END: end, **_position_of(parameters)}
+
+
+def _position_of(parameters: Mapping[str, Any]) -> dict[str, int]:
+    """How many requests of its sequence were sent before, where the client says so."""
+    position = parameters.get(POSITION)
+    if position is None:
+        return {}
+    if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < 2**31:
+        raise Refusal(f"{POSITION}: a whole number from 0, not {position!r:.80}")
+    return {POSITION: position}
 
 
 def deadline_of(timeout_s: float | None, timeout_us: Any) -> int | None:

@@ -165,6 +165,7 @@ def test_paths_that_lead_nowhere_or_outside(ask: Ask, name: bytes) -> None:
         {"sequence_id": "x" * 200},
         {"sequence_id": 1, "sequence_start": 1},
         {"sequence_id": 1, "sequence_end": "yes"},
+        {"sequence_id": 1, "sequence_start": True, "sequence_position": -1},
         {"sequence_start": True},
         {"sequence_id": 0, "sequence_end": True},
         {"sequence_id": 77},
