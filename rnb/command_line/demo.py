@@ -12,7 +12,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from rnb.command_line.exit_status import EXIT_USAGE
-from rnb.command_line.flags import whole_number
+from rnb.command_line.number_types import whole_number
 from rnb.command_line.parser import Parser
 
 PAGE = Path(__file__).parents[1] / "demo" / "page.py"
