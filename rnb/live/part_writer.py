@@ -110,8 +110,6 @@ def write_parts(connection: Connection, keeping: Keeping) -> None:
     os.nice(NICENESS)
     set_title("rnb parts")
     resume_garbage_collection()
-    origin = keeping.origin
-    origin.meta.provenance.update(provenance.collect())
     parts, ledgers = _Parts(keeping), list[Ledger]()
     told: Any = True
     while told is not None:
@@ -123,7 +121,7 @@ def write_parts(connection: Connection, keeping: Keeping) -> None:
         if ledger is not None and ledger.num_requests:
             ledgers.append(ledger)
         if is_last and ledgers:
-            problem = parts.write(ledgers, origin)
+            problem = parts.write(ledgers)
             ledgers.clear()
             if problem:
                 with contextlib.suppress(OSError):
@@ -139,8 +137,11 @@ class _Parts:
         self._num_parts = 0
         self._kept: list[Path] = []
 
-    def write(self, ledgers: list[Ledger], origin: Origin) -> str:
+    def write(self, ledgers: list[Ledger]) -> str:
         """Write a part; what went wrong, in a line."""
+        origin = self._keeping.origin
+        if not self._num_parts:
+            origin.meta.provenance.update(provenance.collect())
         self._num_parts += 1
         part = self._keeping.folder / f"part-{self._num_parts:04}"
         try:
