@@ -12,6 +12,7 @@ from rnb.analysis.calls import Calls, Visits, calls_of, visits_of
 from rnb.analysis.utilization import worker_utilizations
 from rnb.contract.events import SENT, Event, EventKind
 from rnb.contract.request import split_rows
+from rnb.pipeline.step_type import resolve
 from rnb.record.run import Run
 from rnb.record.tables import TELEMETRY
 
@@ -122,8 +123,8 @@ def _costs(run: Run, visits: Visits, calls: Calls) -> dict[str, tuple[Numbers, N
     }
     if leaving <= max(1, arriving):  # else it went on to wait for the slots of the other segments
         found["rest"] = (np.maximum(visits.taken_ns - free_ns, 0), waited)
-    if _starts_at_once(run, visits.step):
-        found["prepare"] = (visits.slot_wait_ns - visits.taken_ns, is_whole & is_alone)
+    if (is_last := _taken_last(run, visits, calls)) is not None:
+        found["prepare"] = (visits.slot_wait_ns - visits.taken_ns, is_whole & is_last)
     if visits.step < run.num_steps - 1:
         found["hand_on"] = (visits.handoff_ns - visits.slot_ns, is_whole & first & (visits.handoff_ns > 0))
     return {
@@ -131,13 +132,24 @@ def _costs(run: Run, visits: Visits, calls: Calls) -> dict[str, tuple[Numbers, N
     }
 
 
-def _starts_at_once(run: Run, step: int) -> bool:
-    """Whether a call begins when its message has come: nothing is gathered, and no turn is waited for."""
-    replicas = [one for one in run.meta.replicas if one["step"] == step]
+def _taken_last(run: Run, visits: Visits, calls: Calls) -> NDArray[np.bool_] | None:
+    """Of each call that began when its last request had come, as it was full, the visit of that request.
+
+    None where nothing says so: clips are gathered, or turns are waited for.
+    """
+    replicas = [one for one in run.meta.replicas if one["step"] == visits.step]
     config = run.config if isinstance(run.config, list) else run.config.get("pipeline", [])
-    gathers = (run.args.get("batch_size") or 1) > 1 or "max_clips" in config[step]
     takes_turns = any(one.get("device", "cpu") != "cpu" and one.get("workers", 1) > 1 for one in replicas)
-    return not gathers and not takes_turns
+    if "max_clips" in config[visits.step] or takes_turns or not len(calls):
+        return None
+    batches = resolve(config[visits.step]["model"]).batches_requests
+    size = (run.args.get("batch_size") or 1) if batches else 1
+    taken_ns = visits.taken_ns[calls.members]
+    is_last = np.zeros(len(visits.taken_ns), dtype=bool)
+    last_ns = np.maximum.reduceat(taken_ns, calls.offsets[:-1])
+    is_full = (np.diff(calls.offsets) >= size) if batches else (np.diff(calls.offsets) == 1)
+    is_last[calls.members] = (taken_ns == last_ns[calls.of_member]) & is_full[calls.of_member]
+    return is_last
 
 
 def _demand(run: Run, is_gpu: dict[tuple[int, int], bool]) -> dict[tuple[int, bool], float]:

@@ -59,6 +59,15 @@ def test_the_wait_for_a_slot_is_no_cost_of_the_harness() -> None:
     assert not [one for one in observe(run).durations if one.step == 0 and one.kind == "rest"]
 
 
+def test_a_full_batch_is_prepared_when_the_last_of_it_has_come() -> None:
+    run = run_of(step("Source"), step("Change"), interval_ms=0, placement={"batch_size": 2})
+    assert values(run, 1, "prepare") == [200_000]
+    alone = run_of(
+        step("Source"), step("Change"), interval_ms=60, arrivals="constant", placement={"batch_size": 2}
+    )
+    assert not [one for one in observe(alone).durations if one.step == 1 and one.kind == "prepare"]
+
+
 def test_cores_that_a_call_takes_follow_from_what_its_process_used() -> None:
     run = run_of(step("Source"))
     assert observe(run).demand == {}
