@@ -113,7 +113,7 @@ def added_ns(run: Run) -> dict[int, dict[int, float]]:
 
 
 def surroundings_of(run: Run, steps: Sequence[int]) -> Surroundings:
-    """What the harness cost in a run. `steps`: of each step of a pipeline, which of the run's steps is like it;
+    """What the harness cost in a run. `steps`: of each step of a pipeline, which of the run's is like it;
     what was not seen of that one is taken from all together."""
     seen = observe(run)
     values: dict[tuple[str, int | None], list[Any]] = {}

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from rnb.planner.bottleneck import bottleneck, gains, lines
+from rnb.planner.exploration import explore
 from rnb.planner.goal import Goal, Prediction
 from rnb.planner.profile import Profile
 from rnb.planner.profiling import profile_by_runs
-from rnb.planner.screening import Candidates, Simulator, candidates_of, screen
+from rnb.planner.screening import Candidates, Simulator
 from rnb.planner.space import Limits, Space, Values
 from rnb.planner.verification import Verified, verify, winner
 from rnb.record.run import Run
@@ -61,9 +62,8 @@ def profiled(truth: Truth, seconds: float = 60) -> Profile:
 
 def screened(goal: Goal, profile: Profile) -> tuple[Simulator, Candidates, dict[Values, Prediction]]:
     simulator = Simulator(profile=profile, cores=4)
-    found, known = candidates_of(SPACE, profile, goal, simulator), dict[Values, Prediction]()
-    for _ in screen(found, goal, simulator, known=known, until_s=time.monotonic() + 60):
-        pass
+    known = dict[Values, Prediction]()
+    found = explore(SPACE, goal, simulator, known=known, until_s=time.monotonic() + 60)
     return simulator, found, known
 
 
@@ -98,7 +98,7 @@ def test_what_cannot_reach_the_rate_is_ruled_out_before_it_is_worked_out() -> No
     reasons = " ".join(found.ruled_out)
     assert "step 0 Source cannot serve 300 requests/s" in reasons
     assert known
-    assert all(values[0] == (-1, -1) for values in known)
+    assert all(values[1] == (-1, -1) for values in known)
 
 
 def test_verified_ones_are_played_in_turn_and_compared_with_the_start() -> None:
@@ -150,7 +150,7 @@ def test_a_step_that_waits_for_slots_is_the_bottleneck_in_words() -> None:
 def test_fewer_cores_slow_everything_down() -> None:
     profile = profiled(Truth())
     simulator = Simulator(profile=profile, cores=4)
-    twice = tuple((-1, -1) if one.key == "gpus" else one.start for one in SPACE.dimensions)
+    twice = (0, *((-1, -1) if one.key == "gpus" else one.start for one in SPACE.dimensions))
     spec = SPACE.spec_of(twice)
     fast, slow = (replace(simulator, cores=cores).play(spec, 0) for cores in (4, 1))
     assert slow.seconds > 2.5 * fast.seconds

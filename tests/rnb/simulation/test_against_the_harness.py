@@ -40,7 +40,7 @@ def _median_ms(run: Run) -> float:
     return float(np.median(run.latency_ms[run.finished]))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 9, 14])
+@pytest.mark.parametrize("seed", [0, 1, 2, 7, 9, 14])
 def test_it_foresees_throughput_and_latency(seed: int) -> None:
     seen = []
     for _ in range(ATTEMPTS):
