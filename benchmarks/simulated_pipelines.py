@@ -3,13 +3,13 @@ out.
 
     PYTHONPATH=. python benchmarks/simulated_pipelines.py --pipelines 30
 
-A round plays a calibration pipeline, the pipeline with all requests at once (its throughput), and the pipeline
-at a rate below its capacity (its latency); the rounds follow each other, with the same arrivals in each, and
-compared are the medians over them. Worked out are 'foreseen', from the known times and what the calibration of
-the same round says that the machine and the harness add, and 'hindsight', with what the machine added to each
-call in that very run, which leaves the rules of the simulator alone to blame. The yardstick is 'noise': how
-far two of the real runs, which differ in nothing, are from each other; and the 95 % interval of a real run's
-own p99.
+A round plays a calibration pipeline, the pipeline with all requests at once (its throughput), and the
+pipeline at a rate below its capacity (its latency); the rounds follow each other, with the same arrivals in
+each, and compared are the medians over them. Worked out are 'foreseen', from the known times and what the
+calibration of the same round says that the machine and the harness add, and 'hindsight', with what the
+machine added to each call in that very run, which leaves the rules of the simulator alone to blame. The
+yardstick is 'noise': how far two of the real runs, which differ in nothing, are from each other; and the 95 %
+interval of a real run's own p99.
 """
 
 from __future__ import annotations
