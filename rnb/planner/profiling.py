@@ -64,20 +64,35 @@ def profile_by_runs(
             continue
         if wanted.is_paced and not per_s:
             continue
-        count = min(MOST_REQUESTS, max(FIRST, int(per_s * SECONDS)))
-        interval_ms = 1e3 / per_s / PACED_LOAD if wanted.is_paced else 0
         spec = replace(space.spec_of(wanted.values), memory=True)
-        try:
-            run = play(spec.with_load(videos=count, warmup=0, mean_interval_ms=interval_ms), folder).run
-        except RunFailed as error:
-            if not profile.runs:
-                raise
-            tell(f"profile: {wanted.why}: {error}")
-            continue
-        profile.add(run)
-        if not wanted.is_paced:
-            per_s = run.finished.sum() / max(1e-9, run.seconds)
-        tell(f"profile: {wanted.why}: {count} requests in {run.seconds:.1f} s")
+        is_new = not per_s or _lacks(profile, spec)
+        interval_ms = 1e3 / per_s / PACED_LOAD if wanted.is_paced else 0
+        counts = [FIRST if is_new else _num_requests(per_s)]
+        for count in counts:  # of what may be far slower than the start a few requests first
+            try:
+                run = play(spec.with_load(videos=count, warmup=0, mean_interval_ms=interval_ms), folder).run
+            except RunFailed as error:
+                if not profile.runs:
+                    raise
+                tell(f"profile: {wanted.why}: {error}")
+                break
+            profile.add(run)
+            tell(f"profile: {wanted.why}: {count} requests in {run.seconds:.1f} s")
+            own_per_s = run.finished.sum() / max(1e-9, run.seconds)
+            more = _num_requests(own_per_s)
+            if per_s and is_new and count == FIRST and more > 2 * FIRST and time.monotonic() < ends_s:
+                counts.append(more)
+            per_s = per_s or own_per_s
+
+
+def _num_requests(per_s: float) -> int:
+    return min(MOST_REQUESTS, max(FIRST, int(per_s * SECONDS)))
+
+
+def _lacks(profile: Profile, spec: RunSpec) -> bool:
+    """Whether it has a step of which nothing is known."""
+    plan = plan_of(spec.with_load(mean_interval_ms=0), num_requests=1)
+    return bool(profile.missing(plan, spec.config.pipeline()))
 
 
 def _wanted(space: Space) -> Iterator[Wanted]:

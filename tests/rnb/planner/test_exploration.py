@@ -16,7 +16,7 @@ from tests.rnb.planner.test_screening import Truth
 from tests.support.known_times import spec_of, step
 
 STEPS = [{**step(name), "gpus": [-1]} for name in ("Source", "ChangeOne", "ChangeOne")]
-SPACE = Space(spec_of(*STEPS, videos=100), Limits(num_gpus=0, cores=8))
+SPACE = Space(spec_of(*STEPS, videos=100), Limits(num_gpus=0, cores=6))
 
 
 def explored(most_enumerated: int) -> tuple[dict[Values, Prediction], int]:

@@ -154,3 +154,23 @@ def test_fewer_cores_slow_everything_down() -> None:
     spec = SPACE.spec_of(twice)
     fast, slow = (replace(simulator, cores=cores).play(spec, 0) for cores in (4, 1))
     assert slow.seconds > 2.5 * fast.seconds
+
+
+def test_what_may_be_far_slower_is_profiled_with_a_few_requests_first() -> None:
+    """Another value of an option, of which nothing is known, takes a hundred times as long."""
+    space = Space(
+        spec_of({**step("Source"), "gpus": [-1], "fixed_ms": 1, "choices": {"fixed_ms": [100, 1.5]}}),
+        Limits(num_gpus=0, cores=1),
+    )
+    played: list[tuple[float, int]] = []
+
+    def play(spec: RunSpec, logs: Path) -> Any:
+        fixed_ms = spec.config.data["pipeline"][0]["fixed_ms"]
+        played.append((fixed_ms, spec.load.videos or 0))
+        spec, schedule = schedule_of(replace(spec, memory=False))
+        run = simulate(spec, schedule, KnownTimes(lambda *_: fixed_ms))
+        return type("Played", (), {"run": run})
+
+    profile_by_runs(Profile(), space, play, Path("nowhere"), seconds=60)
+    assert [count for fixed_ms, count in played if fixed_ms == 100] == [24, 60]
+    assert [count for fixed_ms, count in played if fixed_ms == 1.5] == [24, 2000]
