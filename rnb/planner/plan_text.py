@@ -41,6 +41,8 @@ def result_lines(chosen: Sequence[Verified], goal: Goal, space: Space) -> list[s
 
 
 def _verdict(one: Verified) -> str:
+    if one.problem:
+        return f"ruled out: {one.problem}"
     if one.contrast is None:
         return "-"
     deciding = one.contrast.deciding

@@ -15,6 +15,7 @@ WITH_PROCESSES = (
     "tests/rnb/command_line/test_alone.py::test_a_step_alone",
     "tests/rnb/command_line/test_alone.py::test_the_client_alone",
     "tests/rnb/command_line/test_optimize.py::test_a_real_search",
+    "tests/rnb/command_line/test_optimize.py::test_real_runs",
     "tests/rnb/command_line/test_optimize.py::test_explain",
     "tests/rnb/command_line/test_optimize.py::test_it_says",
     "tests/rnb/command_line/test_peak_command.py::test_a_real_search",
@@ -76,8 +77,10 @@ SLOW = (
     "tests/rnb/command_line/test_self_check_command.py::test_real_runs",
     *(
         f"tests/rnb/simulation/test_against_the_harness.py::test_it_foresees_throughput_and_latency[{seed}]"
-        for seed in (1, 2, 9, 14)
+        for seed in (1, 2, 7, 9, 14)
     ),
+    "tests/rnb/command_line/test_optimize.py::test_real_runs_for_each_goal[config/queueing-mm2.json-flags0",
+    "tests/rnb/command_line/test_optimize.py::test_real_runs_for_each_goal[config/queueing-md1.json",
     "tests/rnb/command_line/test_optimize.py::test_it_says",
     "tests/rnb/test_play.py::test_tensors_of_different",
     "tests/test_readme.py::test_the_steps_of_contributing_run",
