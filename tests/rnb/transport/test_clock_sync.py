@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rnb.transport.clock_sync import ClockFit, Exchange, fastest, fit
 
@@ -30,9 +31,9 @@ class FalseClock:
             here_ns = received + 1000
         return exchanges
 
-    def errors(self, fitted: ClockFit, times_ns: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[int]:
+    def errors(self, fitted: ClockFit, times_ns: NDArray[np.int64]) -> list[int]:
         there = np.array([self.there(int(time)) for time in times_ns], np.int64)
-        return np.abs(fitted.here(there) - times_ns).tolist()
+        return [int(error) for error in np.abs(fitted.here(there) - times_ns)]
 
 
 CLOCKS = [(0, 0.0), (5 * SECOND, 3e-5), (-(10**17), -8e-5), (10**15, 4e-4), (-17, -4e-4)]
