@@ -37,6 +37,7 @@ class Placement:
     device: str = "auto"
     mps: str = "auto"
     checkpoint: str | None = None
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,8 @@ class RunSpec:
     """Whether what each replica holds is noted after each call."""
     faults: Sequence[str] = ()
     """What is done to it on purpose; see rnb/contract/fault.py."""
+    num_nodes: int = 1
+    """How many machines there are for it."""
 
     def flags(self) -> dict[str, Any]:
         """All of it as the flags that ask for it, by name, sorted."""
@@ -177,6 +180,7 @@ def plan_of(spec: RunSpec, *, num_requests: int) -> Plan:
     size = num_requests * _most_segments(spec) if all_at_once else spec.placement.queue_size
     spec.observers()
     plan = _plan(spec, queue_capacity=size)
+    _check_nodes(spec, plan)
     if keeps_jobs(spec, plan):
         _check_jobs(spec, plan, _most_segments(spec))
     check_sharing(plan, spec.placement.mps)
@@ -189,6 +193,7 @@ def plan_of(spec: RunSpec, *, num_requests: int) -> Plan:
 def serving_plan_of(spec: RunSpec, *, most_pending: int) -> Plan:
     """The plan of a pipeline that serves at most so many requests at a time. Raises UsageError."""
     plan = _plan(spec, queue_capacity=most_pending * _most_segments(spec))
+    _check_nodes(spec, plan)
     check_sharing(plan, spec.placement.mps)
     return plan
 
@@ -198,7 +203,7 @@ def _most_segments(spec: RunSpec) -> int:
 
 
 def _pipeline(spec: RunSpec) -> PipelineConfig:
-    return spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
+    return spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue, num_nodes=spec.num_nodes)
 
 
 def _plan(spec: RunSpec, *, queue_capacity: int) -> Plan:
@@ -211,6 +216,26 @@ def _plan(spec: RunSpec, *, queue_capacity: int) -> Plan:
         step_options={"seed": spec.load.seed, "checkpoint": spec.placement.checkpoint},
     )
     return make_plan(pipeline, options)
+
+
+def _check_nodes(spec: RunSpec, plan: Plan) -> None:
+    if plan.num_nodes > spec.num_nodes:
+        there = f"there {'is 1 node' if spec.num_nodes == 1 else f'are {spec.num_nodes} nodes'}"
+        with_cluster = "" if spec.placement.cluster else "; benchmark.py --cluster reaches others"
+        raise ConfigError("gpus", f"node {plan.num_nodes - 1}: {there}, from 0{with_cluster}")
+    if plan.num_nodes == 1:
+        return
+    asked = {
+        "--retries": spec.limits.retries is not None,
+        "--restart": spec.limits.restart > 0,
+        "recycle_after": any(replica.recycle_after for replica in plan.replicas),
+        "--max-lateness": spec.limits.max_lateness is not None,
+        "--memory": spec.memory,
+        "--fault": bool(spec.faults),
+        "--occupancy": OccupancyObserver.name in spec.observe,
+    }
+    if found := [name for name, is_asked in asked.items() if is_asked]:
+        raise UsageError(f"{', '.join(found)}: not over several nodes")
 
 
 def keeps_jobs(spec: RunSpec, plan: Plan) -> bool:
