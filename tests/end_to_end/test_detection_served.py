@@ -25,14 +25,13 @@ CONFIG = ROOT / "config/detection-cpu.json"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    flags = ["-c", str(CONFIG), "--port", "0", "--grpc-port", "0", "--request-log", "off"]
+    flags = ["-c", str(CONFIG), "--port", "0", "--grpc-port", "0", "--request-log", "off", "--logs", "off"]
     command = [sys.executable, "serve.py", *flags]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            found = re.search(r"http://[\d.:]+", next(process.stdout, ""))
-            assert found
-            yield Server(url=found[0])
+            found = filter(None, (re.search(r"http://[\d.:]+", line) for line in process.stdout))
+            yield Server(url=next(found)[0])
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
         finally:

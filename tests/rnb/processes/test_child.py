@@ -40,7 +40,8 @@ class Line:
 @pytest.fixture(autouse=True)
 def same_process() -> Iterator[None]:
     """The frame changes its process, which here is the one of the tests."""
-    title, handler = Path("/proc/self/comm").read_text(), signal.getsignal(signal.SIGINT)
+    title = Path("/proc/self/comm").read_text()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     Path("/proc/self/comm").write_text(title)
     signal.signal(signal.SIGINT, handler)
