@@ -199,3 +199,10 @@ def test_a_deadline(served: Served, how: str) -> None:
         reply = served.infer("sleep 50", parameters={"timeout": 50_000})
     assert (reply.status, reply.error) == (504, "its deadline passed")
     assert served.infer("sleep 0.01", parameters={"timeout": 50_000_000}).status == 200
+
+
+@pytest.mark.parametrize("sequence_id", [10**400, -(10**400)], ids=["large", "small"])
+def test_a_sequence_of_a_number_that_no_float_holds(served: Served, sequence_id: int) -> None:
+    reply = served.infer("x", parameters={"sequence_id": sequence_id})
+    assert reply.status == 400
+    assert "is not within 0 and 2^64 - 1" in reply.error
