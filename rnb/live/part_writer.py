@@ -149,8 +149,9 @@ class _Parts:
             write(run_of(ledgers, origin, epoch_offset_ns=self._clock.epoch_offset_ns()), part)
         except (RunFolderError, OSError) as error:
             shutil.rmtree(part, ignore_errors=True)  # half of one is no run folder, and a disk may be full
-            is_told = isinstance(error, RunFolderError)
-            return str(error) if is_told else f"{part}: cannot be written: {error.strerror}"
+            if isinstance(error, OSError):
+                return f"{part}: cannot be written: {error.strerror}"
+            return str(error)
         self._kept.append(part)
         while self._keeping.keep is not None and len(self._kept) > self._keeping.keep:
             shutil.rmtree(self._kept.pop(0), ignore_errors=True)
