@@ -68,6 +68,8 @@ def test_a_part_that_a_disk_has_no_room_for_leaves_nothing_behind(tmp_path: Path
             assert pipeline._books._parts is not None
             writer = pipeline._books._parts._process.pid
             assert writer is not None
+            await all_of(pipeline, [ask("kept")] * 5)
+            await until(lambda: bool(list(logs.glob("*/part-0001/run.json"))))  # git is not asked again
             limits = resource.prlimit(writer, resource.RLIMIT_FSIZE)
             resource.prlimit(writer, resource.RLIMIT_FSIZE, (100, limits[1]))
             await all_of(pipeline, [ask("lost")] * 5)
@@ -77,9 +79,9 @@ def test_a_part_that_a_disk_has_no_room_for_leaves_nothing_behind(tmp_path: Path
 
     served(work)
     (folder,) = logs.iterdir()
-    assert [part.name for part in folder.iterdir()] == ["part-0002"]
-    assert [part.num_requests for part in parts_of(logs)] == [5]
-    assert "part-0001/requests.parquet: cannot be written: File too large" in warnings[0]
+    assert sorted(part.name for part in folder.iterdir()) == ["part-0001", "part-0003"]
+    assert [part.num_requests for part in parts_of(logs)] == [5, 5]
+    assert "part-0002/requests.parquet: cannot be written: File too large" in warnings[0]
 
 
 def test_classes_and_paths_and_sequences_are_kept(tmp_path: Path) -> None:
