@@ -79,11 +79,11 @@ def _flags(parser: Parser, place: str, action: argparse.Action, value: Any) -> l
     is_switch = action.nargs == 0
     if not is_switch:
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            parser.error(f"{place}: must be a text or a number, and is {json.dumps(value):.80}")
+            parser.error(f"{place}: must be a text or a number, and is {json.dumps(value, default=str):.80}")
         return [f"{long}={value}"]
     is_on = value if isinstance(value, bool) else _TRUTH.get(str(value).lower())
     if is_on is None:
-        parser.error(f"{place}: must be true or false, and is {json.dumps(value):.80}")
+        parser.error(f"{place}: must be true or false, and is {json.dumps(value, default=str):.80}")
     on, off = _switches(action)
     return [on] if is_on else [off] if off else []
 

@@ -142,6 +142,10 @@ class LivePipeline(Protocol):
         """Why it will not serve any more though nobody ended it, in a line; empty: it will."""
 
     @property
+    def max_pending(self) -> int:
+        """Most requests that may be inside at once."""
+
+    @property
     def num_pending(self) -> int:
         """Requests that have been taken and have no answer yet."""
 

@@ -147,10 +147,11 @@ class _Parts:
         try:
             part.mkdir(parents=True)
             write(run_of(ledgers, origin, epoch_offset_ns=self._clock.epoch_offset_ns()), part)
-        except RunFolderError as error:
+        except (RunFolderError, OSError) as error:
+            shutil.rmtree(part, ignore_errors=True)  # half of one is no run folder, and a disk may be full
+            if isinstance(error, OSError):
+                return f"{part}: cannot be written: {error.strerror}"
             return str(error)
-        except OSError as error:
-            return f"{part}: cannot be written: {error.strerror}"
         self._kept.append(part)
         while self._keeping.keep is not None and len(self._kept) > self._keeping.keep:
             shutil.rmtree(self._kept.pop(0), ignore_errors=True)

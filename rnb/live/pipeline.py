@@ -161,6 +161,10 @@ class Pipeline:
         return self._broken
 
     @property
+    def max_pending(self) -> int:
+        return self._table.num_requests
+
+    @property
     def num_pending(self) -> int:
         return len(self._rows)
 

@@ -73,7 +73,7 @@ class Rows:
         row = self._free.pop()
         pending = Pending(self._next_ids[row], ask, file, future)
         self._next_ids[row] += self._table.num_requests
-        self._table.admit(pending.id, NEVER_NS if ask.deadline_ns is None else ask.deadline_ns)
+        self._table.admit(pending.id, NEVER_NS if ask.deadline_ns is None else min(ask.deadline_ns, NEVER_NS))
         self._inside[row] = pending
         self.idle.clear()
         return pending

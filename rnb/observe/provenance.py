@@ -61,13 +61,14 @@ def _code() -> dict[str, Any]:
     return {
         "commit": _git("rev-parse", "HEAD"),
         "is_dirty": None if changes is None else bool(changes),
-        "changes": _hash_of_changes(),
+        "changes": _hash_of_changes(is_clean=changes == ""),
     }
 
 
-def _hash_of_changes() -> str | None:
+def _hash_of_changes(*, is_clean: bool) -> str | None:
     """SHA-256 of the difference to the commit, with the Python files that are not tracked; None: no such."""
-    difference = _git("diff", "--binary", "--no-ext-diff", "HEAD")
+    # A diff may write the index, which disturbs who commits meanwhile: not where there is nothing to find.
+    difference = "" if is_clean else _git("diff", "--binary", "--no-ext-diff", "HEAD")
     top, untracked = _git("rev-parse", "--show-toplevel"), _git(*UNTRACKED_PYTHON)
     if difference is None or top is None or untracked is None or not (difference or untracked):
         return None
@@ -83,7 +84,7 @@ def _git(*arguments: str) -> str | None:
     """What git says of the code that runs here; None outside a checkout."""
     try:
         result = subprocess.run(
-            ["git", *arguments],
+            ["git", "--no-optional-locks", *arguments],
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,

@@ -64,6 +64,11 @@ def inputs_of(model: Mapping[str, Any], config: Mapping[str, Any], server: Serve
                 raise UsageError(f"{flag} {name}: the inputs of {server.model} are: {known}")
     optional = {one["name"] for one in config.get("input", []) if one.get("optional")}
     asked = [one for name, one in declared.items() if name in {*named, *shapes} or name not in optional]
+    if declared and not asked:
+        raise UsageError(
+            f"all inputs of {server.model} are optional: say which are sent, --input NAME={'|'.join(HOWS)};"
+            f" there are {', '.join(declared)}"
+        )
     return [_input(one, named.get(one["name"], RANDOM), shapes.get(one["name"])) for one in asked]
 
 

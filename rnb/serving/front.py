@@ -65,6 +65,9 @@ class Front:
     async def _serve_all(self, asks: Sequence[Ask]) -> list[Answer]:
         if len(asks) == 1:
             return [await self.pipeline.serve(asks[0])]
+        num_pending = self.pipeline.num_pending
+        if num_pending + len(asks) > self.pipeline.max_pending:  # no work for some of them alone
+            raise NotServed(Why.BUSY, f"{num_pending} requests are inside; there is no room for {len(asks)}")
         tasks = [asyncio.ensure_future(self.pipeline.serve(ask)) for ask in asks]
         try:
             return await asyncio.gather(*tasks)

@@ -108,7 +108,7 @@ def sequence_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(told, bool) or not isinstance(told, (int, str)):
         raise Refusal(f"{ID}: a whole number or a text, not {told!r:.80}")
     if isinstance(told, int) and not 0 <= told <= MOST_SEQUENCE:
-        raise Refusal(f"{ID}: {told:.3g} is not within 0 and 2^64 - 1")
+        raise Refusal(f"{ID}: {told!s:.80} is not within 0 and 2^64 - 1")
     if isinstance(told, str) and len(told) > MOST_ID_CHARACTERS:
         raise Refusal(f"{ID}: {len(told)} characters; there may be {MOST_ID_CHARACTERS}")
     if not told:

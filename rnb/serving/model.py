@@ -57,7 +57,7 @@ class Model:
         self._inputs = {DATA: INPUT_TYPES[DATA]} if settings.shared_memory else INPUT_TYPES
         self._steps = {step.name: step for step in pipeline.steps}
         self.is_stateful = any(step.is_stateful for step in pipeline.steps)
-        self.max_batch_size = 1 if self.is_stateful else settings.max_request_batch
+        self.max_batch_size = 1 if self.is_stateful else min(settings.max_request_batch, pipeline.max_pending)
         self.outputs = (LABEL, SCORE, RESULT) if interface.gives_classes else (RESULT,)
 
     @property

@@ -45,7 +45,7 @@ class ScriptedPipeline:
         self.is_ready = True
         self.failure = ""
         self.queue_depths = (0, 0)
-        self.num_pending = 0
+        self.max_pending, self.num_pending = 100, 0
         self.outcomes: Counter[str] = Counter()
         self._sequences: dict[Any, int] = {}
         self._ns = 0

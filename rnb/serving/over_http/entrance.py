@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import traceback
 
@@ -47,6 +48,9 @@ class Entrance:
             await self._app(scope, receive, answering)
         except Exception as error:
             await answering.fail(error, scope, receive)
+        except asyncio.CancelledError:  # the server is closed while the request is still being sent
+            closed = Refusal("the server is ending", OF_WHY[Why.CLOSED])
+            await answering.fail(closed, scope, receive)
         finally:
             self._bodies.let_go(note)
             note.status = note.status or OF_WHY[Why.CANCELLED].http

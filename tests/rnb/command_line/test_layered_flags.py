@@ -67,6 +67,8 @@ def test_what_is_wrong_in_the_environment(
         ("port = [1]", "port: must be a text or a number"),
         ("port = true", "port: must be a text or a number"),
         ("port = -1", "must be at least 0"),
+        ("port = 2026-01-01", 'port: must be a text or a number, and is "2026-01-01"'),
+        ("quiet = 2026-01-01", "must be true or false"),
         ('quiet = "perhaps"', "must be true or false"),
     ],
 )

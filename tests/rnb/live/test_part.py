@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from rnb.record.run import Run
 from rnb.record.run_folder import read
 from tests.rnb.live.test_pipeline import ask, result_of, step
 from tests.support.running import tiny
-from tests.support.served import all_of, served, serving, serving_spec
+from tests.support.served import all_of, served, serving, serving_spec, until
 
 
 def parts_of(logs: Path) -> list[Run]:
@@ -56,6 +57,31 @@ def test_parts_read_back_as_what_was_answered(tmp_path: Path, capsys: pytest.Cap
     assert compare([str(logs), "--group-by", "folder"]) == 0
     told = capsys.readouterr().out
     assert all(f"part-000{number}" in told for number in (1, 2, 3)), told
+
+
+def test_a_part_that_a_disk_has_no_room_for_leaves_nothing_behind(tmp_path: Path) -> None:
+    logs, warnings = tmp_path / "logs", list[str]()
+
+    async def work() -> None:
+        spec = serving_spec(tmp_path, [step("Read"), step("Shout")])
+        async with serving(spec, warnings.append, logs=logs, log_part=5) as pipeline:
+            assert pipeline._books._parts is not None
+            writer = pipeline._books._parts._process.pid
+            assert writer is not None
+            await all_of(pipeline, [ask("kept")] * 5)
+            await until(lambda: bool(list(logs.glob("*/part-0001/run.json"))))  # git is not asked again
+            limits = resource.prlimit(writer, resource.RLIMIT_FSIZE)
+            resource.prlimit(writer, resource.RLIMIT_FSIZE, (100, limits[1]))
+            await all_of(pipeline, [ask("lost")] * 5)
+            await until(lambda: bool(warnings))
+            resource.prlimit(writer, resource.RLIMIT_FSIZE, limits)
+            await all_of(pipeline, [ask("kept")] * 5)
+
+    served(work)
+    (folder,) = logs.iterdir()
+    assert sorted(part.name for part in folder.iterdir()) == ["part-0001", "part-0003"]
+    assert [part.num_requests for part in parts_of(logs)] == [5, 5]
+    assert "part-0002/requests.parquet: cannot be written: File too large" in warnings[0]
 
 
 def test_classes_and_paths_and_sequences_are_kept(tmp_path: Path) -> None:

@@ -120,6 +120,16 @@ def test_a_full_pipeline_says_so_at_once_and_takes_requests_again_later(tmp_path
     served(work)
 
 
+def test_a_deadline_beyond_what_the_clock_can_count_never_passes(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with serving(serving_spec(tmp_path, [step("Read"), step("Shout")]), max_pending=1) as pipeline:
+            for _ in range(2):
+                answer = await pipeline.serve(ask("far", deadline_ns=time.monotonic_ns() + 2**63))
+                assert answer.result[0] == "FAR"
+
+    served(work)
+
+
 def test_what_is_late_or_whose_asker_has_gone_is_not_worked_on(tmp_path: Path) -> None:
     async def work() -> None:
         steps = [step("Read"), step("Shout", hold_s=1.0)]

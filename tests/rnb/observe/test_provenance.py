@@ -76,6 +76,15 @@ def test_the_commit_and_whether_it_is_dirty(checkout: Path) -> None:
     assert code_of(module)["is_dirty"] is True
 
 
+def test_the_index_of_the_checkout_is_not_written(checkout: Path) -> None:
+    git(checkout, "add", "provenance.py")
+    git(checkout, "commit", "-q", "-m", "Add it")
+    os.utime(checkout / "other", (1, 1))  # git would note this, with the index locked
+    before = (checkout / ".git" / "index").read_bytes()
+    assert code_of(checkout / "provenance.py")["is_dirty"] is False
+    assert (checkout / ".git" / "index").read_bytes() == before
+
+
 def test_two_dirty_trees_are_told_apart(checkout: Path) -> None:
     git(checkout, "add", "provenance.py")
     git(checkout, "commit", "-q", "-m", "Add it")

@@ -50,6 +50,13 @@ def test_an_optional_input_is_left_out_unless_it_is_named() -> None:
     assert len(chosen(FILE, INDEX, config=config, input=["INDEX=zeros"])) == 2
 
 
+def test_where_all_inputs_are_optional_one_has_to_be_named() -> None:
+    config = {"input": [{"name": "INDEX", "optional": True}, {"name": "a:b", "optional": True}]}
+    with pytest.raises(UsageError, match=r"are optional: say which .* --input NAME=.*; there are a:b, INDEX"):
+        chosen(FILE, INDEX, config=config)
+    assert chosen(config=config) == []
+
+
 @pytest.mark.parametrize(
     ("declared", "flags", "problem"),
     [

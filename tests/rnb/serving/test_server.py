@@ -55,6 +55,10 @@ def test_half_a_request_does_not_hold_it_up() -> None:
         server.infer("x")
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(20) == 0
+        told = connection.makefile("rb").read()
+    assert told.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1\r\n" in told
+    assert told.endswith(b'{"error": "the server is ending"}')
 
 
 @pytest.fixture(scope="module")

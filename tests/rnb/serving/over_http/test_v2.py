@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import struct
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from rnb.serving.over_http.infer_body import HEADER_LENGTH
 from rnb.serving.tensors import join
 from tests.support.serving import Served
+
+SUCCESS = 'nv_inference_request_success{model="scripted"'
 
 INFER = "/v2/models/scripted/infer"
 
@@ -199,3 +202,22 @@ def test_a_deadline(served: Served, how: str) -> None:
         reply = served.infer("sleep 50", parameters={"timeout": 50_000})
     assert (reply.status, reply.error) == (504, "its deadline passed")
     assert served.infer("sleep 0.01", parameters={"timeout": 50_000_000}).status == 200
+
+
+@pytest.mark.parametrize("sequence_id", [10**400, -(10**400)], ids=["large", "small"])
+def test_a_sequence_of_a_number_that_no_float_holds(served: Served, sequence_id: int) -> None:
+    reply = served.infer("x", parameters={"sequence_id": sequence_id})
+    assert reply.status == 400
+    assert "is not within 0 and 2^64 - 1" in reply.error
+
+
+def test_a_batch_that_does_not_fit_in_is_refused_before_any_of_it_is_worked_on(served: Served) -> None:
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        inside = [threads.submit(served.infer, *["sleep 5"] * 40) for _ in range(2)]
+        served.wait_for_pending(80)
+        before = served.metric(SUCCESS)
+        refused = served.infer(*"x" * 21)
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+        assert served.metric(SUCCESS) == before
+        assert served.infer(*"x" * 20).status == 200
+        assert [one.result().status for one in inside] == [200, 200]
