@@ -124,27 +124,37 @@ def _payloads(pipeline: PipelineConfig, root: str) -> Iterable[str]:
         raise ConfigError("video_path_iterator", str(error)) from None
 
 
-def plan_of(spec: RunSpec, *, num_requests: int) -> Plan:
-    """The plan of a run of so many requests. Raises UsageError for what cannot run."""
+def plan_of(spec: RunSpec, *, num_requests: int, is_for_this_machine: bool = True) -> Plan:
+    """The plan of a run of so many requests. Raises UsageError for what cannot run.
+
+    One that is only worked out may be for a machine with other GPUs.
+    """
     pipeline = spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
     all_at_once = spec.load.mean_interval_ms == 0
     most_segments = max(step.num_segments for step in pipeline.pipeline)
     options = PlanOptions(
-        mode=resolve_mode(spec.placement.device, pipeline),
+        mode=resolve_mode(spec.placement.device, pipeline) if is_for_this_machine else _elsewhere(spec),
         batch_size=spec.placement.batch_size,
         queue_capacity=num_requests * most_segments if all_at_once else spec.placement.queue_size,
         num_clients=spec.load.clients,
+        is_for_this_machine=is_for_this_machine,
         step_options={"seed": spec.load.seed, "checkpoint": spec.placement.checkpoint},
     )
     spec.observers()
     plan = make_plan(pipeline, options)
     if keeps_jobs(spec, plan):
         _check_jobs(spec, plan, most_segments)
-    check_sharing(plan, spec.placement.mps)
+    if is_for_this_machine:
+        check_sharing(plan, spec.placement.mps)
     stateful = [one.name for one in plan.step_types if one.stateful]
     if stateful and not spec.load.has_sequences:
         raise UsageError(f"{stateful[0]} keeps a state for each sequence: say --sequences N or --streams N")
     return plan
+
+
+def _elsewhere(spec: RunSpec) -> str:
+    """The mode of a run on a machine that has all the GPUs that it names."""
+    return "cpu" if spec.placement.device == "cpu" else "cuda"
 
 
 def keeps_jobs(spec: RunSpec, plan: Plan) -> bool:

@@ -77,6 +77,7 @@ COVERED_BY = {
     "rnb/planner/memory.py": "tests/rnb/command_line/test_optimize.py",
     "rnb/planner/plan_text.py": "tests/rnb/command_line/test_optimize.py",
     "rnb/planner/profiling.py": "tests/rnb/planner/test_screening.py",
+    "rnb/planner/system.py": "tests/rnb/planner/test_what_if.py",
     "rnb/planner/verification.py": "tests/rnb/planner/test_screening.py",
     "rnb/processes/runner.py": "tests/end_to_end/test_pipelines.py",
     "rnb/record/meta.py": "tests/rnb/record/test_run_folder.py",

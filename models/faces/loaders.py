@@ -28,6 +28,7 @@ class ImageLoader(Step):
         max_pixels: MaxPixels = DEFAULT_MAX_PIXELS
 
     writes_in_place = True
+    decodes = True
 
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)
@@ -65,6 +66,7 @@ class VideoLoader(Step):
         """What decodes; see nvvl.RnBLoader."""
 
     writes_in_place = True
+    decodes = True
 
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)
@@ -88,6 +90,10 @@ class VideoLoader(Step):
     @classmethod
     def default_workers(cls, options: Any, device: Device) -> int:
         return DECODERS_ON_GPU if device.is_gpu else 1
+
+    @classmethod
+    def picture_size(cls, payload: Any) -> tuple[int, int]:
+        return shown_size(payload)
 
     def __call__(self, batch: Batch, out: Out = None) -> Batch:
         (request,) = batch.requests

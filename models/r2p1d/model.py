@@ -25,6 +25,7 @@ from models.r2p1d.options import (
 from models.r2p1d.weights import bare_part, build_part
 from nvvl import RnBLoader, VideoError, backends
 from nvvl.index_cache import IndexFolder
+from nvvl.size import shown_size
 from rnb.contract import (
     NO_CLASS,
     Batch,
@@ -70,6 +71,7 @@ class R2P1DLoader(Step):
         seed: StrictInt = 0
 
     writes_in_place = True
+    decodes = True
 
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)
@@ -108,6 +110,10 @@ class R2P1DLoader(Step):
     @classmethod
     def default_workers(cls, options: Any, device: Device) -> int:
         return DEFAULT_DECODERS if device.is_gpu else 1
+
+    @classmethod
+    def picture_size(cls, payload: Any) -> tuple[int, int]:
+        return shown_size(payload)
 
     def __call__(self, batch: Batch, out: Out = None) -> Batch:
         (request,) = batch.requests

@@ -72,6 +72,8 @@ class Step:
     messages that they came in."""
     stateful: ClassVar[bool] = False
     """Whether it keeps something from one request of a sequence to the next; see rnb/contract/sequence.py."""
+    decodes: ClassVar[bool] = False
+    """Whether its calls decode files and do little else, so that a decoder twice as fast halves them."""
     result_kind: ClassVar[type[ResultKind]] = JsonResult
     """What its results are, where it is the last step."""
 
@@ -93,6 +95,14 @@ class Step:
 
         It runs before any process starts. A ValueError names what is missing.
         """
+
+    @classmethod
+    def picture_size(cls, payload: Any) -> tuple[int, int]:
+        """Of a step that decodes: width and height of the pictures of a request, by its payload.
+
+        A ValueError names why that cannot be told.
+        """
+        raise ValueError(f"{cls.__name__} does not tell the size of what it decodes")
 
     @classmethod
     def class_names(cls, options: Any) -> Sequence[str]:

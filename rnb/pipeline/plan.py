@@ -136,6 +136,8 @@ class PlanOptions:
     batch_size: int = 1
     queue_capacity: int = 500
     num_clients: int = 1
+    is_for_this_machine: bool = True
+    """Whether what the steps need is looked for here."""
     step_options: Mapping[str, Any] = field(default_factory=dict)
     """Options that steps have from the run where the config does not set them."""
 
@@ -295,7 +297,8 @@ class _Builder:
             self.class_names = step_type.class_names(index, number, options)
             for gpu in group.gpus:
                 device = device_of(gpu, self.flags.mode)
-                step_type.check_machine(index, number, options, device)
+                if self.flags.is_for_this_machine:
+                    step_type.check_machine(index, number, options, device)
                 out_pool = self._add_pool(index, len(self.replicas) - first, device, layout)
                 is_plain = step.num_segments == batch_size == 1 and step.max_clips is None
                 self.replicas.append(

@@ -1,13 +1,15 @@
-"""What a placement cannot exceed, whatever the load: the ceiling of each step alone, and of the cores."""
+"""What a placement cannot exceed, whatever the load: the ceiling of each step alone, of the cores, and of the
+harness where its costs are given."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from rnb.contract.events import Event, EventKind
+from rnb.pipeline.batcher import Batcher
 from rnb.pipeline.plan import Plan, ReplicaPlan
 from rnb.simulation.service_times import SampledTimes, Samples
 from rnb.simulation.simulate import Surroundings
@@ -46,7 +48,24 @@ def ceilings(plan: Plan, services: SampledTimes, around: Surroundings) -> list[C
         found.append(Ceiling(f"step {step} {step_type.name}", per_s))
     if cores_s and "cpu" in around.capacity:
         found.append(Ceiling("the CPU's cores", around.capacity["cpu"] / cores_s))
+    found += _of_harness(plan, around)
     return sorted(found, key=lambda one: one.per_s)
+
+
+def _of_harness(plan: Plan, around: Surroundings) -> Iterator[Ceiling]:
+    """Of the clients, and of the queues before each step."""
+    num_clients, message_ns = plan.queues[0].num_writers, max(around.put_ns, around.take_ns)
+    if around.send_ns:
+        name = "the client" if num_clients == 1 else f"the {num_clients} clients"
+        yield Ceiling(name, num_clients * 1e9 / around.send_ns)
+    together = 1
+    for step, step_type in enumerate(plan.step_types if message_ns else ()):
+        queues = {one.in_queue for one in plan.replicas if one.step == step}
+        name = "the filename queue" if step == 0 else f"the frame queue before step {step}"
+        messages = max(1, _pieces(plan, step)) / together
+        yield Ceiling(name, len(queues) * 1e9 / message_ns / messages)
+        if issubclass(step_type.cls, Batcher):
+            together = max(one.options["batch"] for one in plan.replicas if one.step == step)
 
 
 def _pieces(plan: Plan, step: int) -> int:

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from rnb.contract.termination import UsageError
+from rnb.pipeline.config import PipelineConfig
 from rnb.pipeline.plan import Plan
 from rnb.pipeline.step_type import asking_once
 from rnb.planner.ceilings import SLACK, Ceiling, ceilings
 from rnb.planner.goal import Goal, Prediction, uses
+from rnb.planner.harness import FREE, HarnessCosts
 from rnb.planner.profile import Profile
 from rnb.planner.space import Space, Values
 from rnb.record.run import Run
-from rnb.simulation.simulate import simulate
+from rnb.simulation.simulate import Surroundings, simulate
 from rnb.spec import RunSpec, plan_of, schedule_of
 
 CANNOT_WIN = "cannot be better than the best, by its size or its slowest step"
@@ -79,17 +81,28 @@ class Simulator:
     cores: float
     speed: Mapping[int, float] = field(default_factory=dict)
     """By step: how many times as fast it is supposed to be."""
+    harness: HarnessCosts = FREE
 
     def ceilings(self, spec: RunSpec, plan: Plan) -> list[Ceiling]:
         config = spec.config.pipeline()
         services = self.profile.services(config, num_requests=1, seed=0, speed=self.speed)
-        return ceilings(plan, services, self.profile.surroundings(config, cores=self.cores))
+        return ceilings(plan, services, self._around(config))
 
-    def play(self, spec: RunSpec, mean_interval_ms: float, plan: Plan | None = None) -> Run:
+    def _around(self, config: PipelineConfig) -> Surroundings:
+        around = self.profile.surroundings(config, cores=self.cores)
+        return replace(around, **self.harness._asdict())
+
+    def play(
+        self,
+        spec: RunSpec,
+        mean_interval_ms: float,
+        plan: Plan | None = None,
+        num_requests: int = NUM_REQUESTS,
+    ) -> Run:
         """A run with this mean interval; 0: all requests at once. Raises UsageError for what cannot be
         simulated."""
         spec = spec.with_load(
-            mean_interval_ms=mean_interval_ms, videos=NUM_REQUESTS, warmup=0, duration=None, replay=None
+            mean_interval_ms=mean_interval_ms, videos=num_requests, warmup=0, duration=None, replay=None
         )
         spec, schedule = schedule_of(replace(spec, observe=()))
         config = spec.config.pipeline()
@@ -97,7 +110,7 @@ class Simulator:
             spec,
             schedule,
             self.profile.services(config, num_requests=len(schedule), seed=spec.load.seed, speed=self.speed),
-            around=self.profile.surroundings(config, cores=self.cores),
+            around=self._around(config),
             plan=plan or plan_of(spec, num_requests=len(schedule)),
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -108,3 +110,21 @@ class HoldsOn(Change):
     """Makes messages by rules that only it knows."""
 
     regroups = True
+
+
+class Sizes:
+    """Requests for pictures of two sizes, in turn."""
+
+    def __iter__(self) -> Iterator[str]:
+        return itertools.cycle(["100x10", "300x10"])
+
+
+class Decoder(Source):
+    """Of pictures whose size is their name."""
+
+    decodes = True
+
+    @classmethod
+    def picture_size(cls, payload: str) -> tuple[int, int]:
+        width, height = map(int, payload.split("x"))
+        return width, height

@@ -1,0 +1,85 @@
+"""Decoding of larger pictures, where the profile has seen two sizes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rnb.contract.termination import UsageError
+from rnb.pipeline.config import ConfigFile
+from rnb.planner.curve import draw
+from rnb.planner.profile import profile_of
+from rnb.planner.screening import Simulator
+from rnb.planner.system import System
+from rnb.planner.video_size import Decoded, growth_of, pixels_named
+from rnb.planner.what_if import parse_what_if
+from rnb.record.run import Run
+from rnb.record.run_folder import read, write
+from rnb.simulation.simulate import simulate
+from rnb.spec import RunSpec, schedule_of
+from tests.support.known_times import KnownTimes, spec_of, step
+
+FIXED_MS, MS_PER_PIXEL = 2.0, 0.001
+
+
+def spec(model: str = "Decoder") -> RunSpec:
+    made = spec_of({**step(model), "gpus": [0]}, videos=60)
+    data = {**made.config.data, "video_path_iterator": "tests.support.timed_steps.Sizes"}
+    return replace(made, config=ConfigFile(path="sizes.json", data=data))
+
+
+def played(folder: Path, model: str = "Decoder") -> Run:
+    """Calls of 2 rows: 3 and 5 ms each, by the size of the pictures."""
+    asked, schedule = schedule_of(spec(model))
+    times = KnownTimes(
+        lambda step, rows, request: rows * (FIXED_MS + MS_PER_PIXEL * (3000 if request % 2 else 1000)),
+        lambda request: 2,
+    )
+    folder.mkdir()
+    write(simulate(asked, schedule, times), folder)
+    return read(folder)
+
+
+def system(run: Run, model: str = "Decoder") -> System:
+    return System.of(spec(model), Simulator(profile=profile_of([run]), cores=4))
+
+
+def test_decoding_grows_along_the_line_through_the_sizes_that_were_seen(tmp_path: Path) -> None:
+    now = system(played(tmp_path / "run"))
+    assert now.per_s == pytest.approx(1e3 / 8, rel=0.02)
+    (point,) = draw(now, parse_what_if(["videos=100x80"])).points
+    assert point.predicted.per_s == pytest.approx(1e3 / (2 * (2 + 8)), rel=0.01)
+    (twice,) = draw(now, parse_what_if(["videos=100x80", "decode_speed=2"])).points
+    assert twice.predicted.per_s == pytest.approx(100, rel=0.01)
+
+
+def test_one_size_tells_nothing() -> None:
+    with pytest.raises(UsageError, match="of one size only, 1,000 pixels"):
+        growth_of([Decoded(False, 1, 1000, 5), Decoded(False, 2, 1000, 9)], "1080p")
+
+
+def test_larger_pictures_that_take_no_longer_tell_nothing() -> None:
+    with pytest.raises(UsageError, match="larger pictures take no longer"):
+        growth_of([Decoded(False, 1, 1000, 9), Decoded(False, 1, 2000, 5)], "1080p")
+
+
+def test_a_line_that_would_fall_below_nothing_starts_there() -> None:
+    growth = growth_of([Decoded(False, 1, 1000, 500), Decoded(False, 1, 2000, 2000)], "1080p")
+    assert growth.fixed_ns == 0
+    assert growth.row_ns(1000) == pytest.approx((1000 * 500 + 2000 * 2000) / (1000**2 + 2000**2) * 1000)
+
+
+def test_it_takes_the_runs_and_a_step_that_decodes(tmp_path: Path) -> None:
+    now = system(played(tmp_path / "run"))
+    now.simulator.profile.runs[:] = ["nowhere"]
+    with pytest.raises(UsageError, match="it takes the runs of the profile: nowhere"):
+        draw(now, parse_what_if(["videos=1080p"]))
+    other = system(played(tmp_path / "other", "Source"), "Source")
+    with pytest.raises(UsageError, match="no step of this pipeline is known to decode only"):
+        draw(other, parse_what_if(["videos=1080p"]))
+
+
+def test_names_of_sizes() -> None:
+    assert pixels_named("1080p") == pixels_named("1920x1080") == 2_073_600
