@@ -6,32 +6,30 @@ import argparse
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rnb.campaigns.campaign import RunFailed, create
-from rnb.campaigns.outcome import Outcome, play_and_judge
 from rnb.command_line.exit_status import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from rnb.command_line.explain_command import explain_config
 from rnb.command_line.optimize_flags import parse_args
-from rnb.command_line.signals import stop_on_signals
-from rnb.contract.termination import Termination, UsageError
+from rnb.command_line.quiet_run import play_quietly
+from rnb.contract.termination import UsageError
 from rnb.load.load import Load
 from rnb.pipeline.config import read_config
-from rnb.planner import bottleneck
 from rnb.planner.goal import Goal
 from rnb.planner.memory import BEST, Memory
 from rnb.planner.plan_text import flags_of, result_lines, shown
-from rnb.planner.profile import origin_of
 from rnb.planner.profiling import profile_by_runs
 from rnb.planner.screening import CANNOT_WIN, Candidate, Simulator, candidates_of, screen
+from rnb.planner.sources import add_sources
 from rnb.planner.space import Limits, Space, Values
 from rnb.planner.verification import Verified, verify, winner
-from rnb.play import Interruption
 from rnb.processes.child import resume_garbage_collection
 from rnb.record.run_folder import RunFolderError
-from rnb.record.run_folder import read as read_run
 from rnb.show import console
-from rnb.spec import Placement, RunSpec, plan_of
+from rnb.show.page.page import PageError
+from rnb.spec import Placement, RunSpec
 
 PROFILE_SHARE, SCREEN_SHARE = 0.35, 0.65
 """Of the budget: by when the profile is to be done, and by when the candidates are."""
@@ -48,9 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     resume_garbage_collection()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        search = _Search(args)
-        return search.explain() if args.explain else search.run()
-    except (UsageError, RunFolderError) as error:
+        if args.explain is not None or args.what_if:
+            return explain_config(args, spec_of(args))
+        return _Search(args).run()
+    except (UsageError, RunFolderError, PageError) as error:
         console.complain(f"error: {error}")
         return EXIT_USAGE
     except RunFailed as error:
@@ -70,11 +69,11 @@ class _Search:
             args = argparse.Namespace(**{**vars(args), **asked})
         self._args, self._ends_s = args, time.monotonic() + 60 * args.budget
         self._goal = Goal(name=args.goal, rate=args.rate, slo=args.slo)
-        self._space = Space(_spec_of(args), Limits(num_gpus=args.gpus, cores=args.cores))
+        self._space = Space(spec_of(args), Limits(num_gpus=args.gpus, cores=args.cores))
         folder = Path(args.resume) if args.resume else create(Path(args.logs), "optimize")
         self._memory = Memory(folder)
         if not args.resume:
-            self._memory.keep_search({**vars(args), "what_if": []})
+            self._memory.keep_search(vars(args))
         self._profile = self._memory.profile()
         self._simulator = Simulator(profile=self._profile, cores=args.cores)
         self._known = self._memory.screened()
@@ -83,19 +82,6 @@ class _Search:
     def _at(self, share: float) -> float:
         """When so much of the budget is used."""
         return float(self._ends_s - 60 * self._args.budget * (1 - share))
-
-    def explain(self) -> int:
-        """Why the config is as fast as it is."""
-        self._make_profile()
-        spec = self._space.spec_of(self._space.start)
-        changes = dict(self._args.what_if)
-        cores = changes.pop("cores", self._args.cores)
-        speed = {int(key[4:]): value for key, value in changes.items()}
-        simulator = replace(self._simulator, cores=cores, speed=speed)
-        run = simulator.play(spec, 0)
-        limits = simulator.ceilings(spec, plan_of(spec.with_load(mean_interval_ms=0), num_requests=1))
-        console.conclude("\n".join(bottleneck.lines(run, limits, bottleneck.gains(spec, simulator))))
-        return EXIT_OK
 
     def run(self) -> int:
         """Profile, screen, verify. What is known is told also where it does not come to an end."""
@@ -115,14 +101,12 @@ class _Search:
         return EXIT_OK
 
     def _make_profile(self) -> None:
-        for folder in self._args.profile:
-            if folder not in self._profile.runs:
-                self._profile.add(read_run(folder))
+        add_sources(self._profile, self._args.profile)
         try:
             profile_by_runs(
                 self._profile,
                 self._space,
-                self._play,
+                partial(play_quietly, self._profile),
                 self._memory.folder,
                 seconds=self._at(PROFILE_SHARE) - time.monotonic(),
                 tell=console.say,
@@ -178,7 +162,7 @@ class _Search:
         verify(
             self._chosen,
             self._goal,
-            self._play,
+            partial(play_quietly, self._profile),
             self._memory.folder,
             num_requests=max(FEWEST, int(seconds * slowest)),
             num_rounds=NUM_ROUNDS,
@@ -218,21 +202,6 @@ class _Search:
             }
         )
 
-    def _play(self, spec: RunSpec, logs: Path) -> Outcome:
-        """A run; what it warns of is shown only when it fails. Raises UsageError, RunFailed."""
-        warnings: list[str] = []
-        interruption = Interruption()
-        with stop_on_signals(interruption):
-            outcome = play_and_judge(spec, logs, interruption=interruption, warn=warnings.append)
-        if outcome.run.meta.termination_flag == Termination.INTERRUPTED:
-            raise KeyboardInterrupt
-        if not outcome.is_success:
-            for line in (*warnings, outcome.run.traceback):
-                console.warn(line)
-            raise RunFailed(f"the run in {outcome.run.folder} failed: {outcome.problem}")
-        self._profile.check(origin_of(outcome.run), f"the run in {outcome.run.folder}")
-        return outcome
-
 
 def _as_json(one: Verified, goal: Goal, space: Space) -> dict[str, object]:
     return {
@@ -245,7 +214,7 @@ def _as_json(one: Verified, goal: Goal, space: Space) -> dict[str, object]:
     }
 
 
-def _spec_of(args: argparse.Namespace) -> RunSpec:
+def spec_of(args: argparse.Namespace) -> RunSpec:
     """The config as it is. Raises UsageError."""
     return RunSpec(
         config=read_config(args.config_file_path),

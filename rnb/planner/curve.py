@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from rnb.pipeline.step_type import asking_once
 from rnb.planner.ceilings import Ceiling
@@ -41,11 +42,29 @@ class Curve:
     points: list[Point] = field(default_factory=list)
     needed: list[Needed] = field(default_factory=list)
 
+    def to_json(self) -> dict[str, Any]:
+        points = [
+            {
+                "settings": dict(point.settings),
+                "cores": point.cores,
+                **point.predicted._asdict(),
+                "ceilings": [one._asdict() for one in (point.held_up_by, point.then_by) if one],
+            }
+            for point in self.points
+        ]
+        return {"points": points, "gpus_needed": [asdict(one) for one in self.needed]}
+
 
 def draw(system: System, what_if: WhatIf, tell: Callable[[Point], None] = lambda point: None) -> Curve:
-    """Work its points out, the first one first. Raises UsageError where that cannot be told."""
+    """Work its points out, the first one first; of a single one the system as it is comes before it.
+
+    Raises UsageError where that cannot be told.
+    """
     with asking_once():
-        system, curve = with_other_videos(system, what_if), Curve(what_if=what_if)
+        now, system = system, with_other_videos(system, what_if)
+        curve = Curve(what_if=what_if)
+        if what_if.varied is None:
+            curve.points.append(_point(now, {}))
         for settings in what_if.points():
             curve.points.append(_point(supposed(system, settings), settings))
             tell(curve.points[-1])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rnb.campaigns.outcome import Outcome, play_and_judge
-from rnb.command_line import optimize
+from rnb.command_line import optimize, quiet_run
 from rnb.command_line.exit_status import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from rnb.pipeline.config import read_config
 from rnb.planner.memory import BEST, PLAYED, SCREENED, Memory
@@ -80,7 +80,7 @@ def test_it_says_what_it_knows_when_it_is_interrupted(
             raise KeyboardInterrupt
         return play(spec, logs, **more)
 
-    monkeypatch.setattr(optimize, "play_and_judge", interrupted)
+    monkeypatch.setattr(quiet_run, "play_and_judge", interrupted)
     assert search("--budget", "0.3") == EXIT_FAILED
     out, err = capfd.readouterr()
     assert "predicted videos/s" in out
@@ -89,13 +89,6 @@ def test_it_says_what_it_knows_when_it_is_interrupted(
     assert (folder_in(tmp_path) / SCREENED).exists()
     assert not (folder_in(tmp_path) / PLAYED).exists()
     assert not (folder_in(tmp_path) / BEST).exists()
-
-
-def test_explain(search: Callable[..., int], capfd: pytest.CaptureFixture[str]) -> None:
-    assert search("--budget", "0.01", "--explain", "--what-if", "step1=2") == EXIT_OK
-    out = capfd.readouterr().out
-    assert "ceiling of each alone" in out
-    assert "one more replica of step 1 ChangeOne" in out
 
 
 @pytest.mark.parametrize(
@@ -115,9 +108,3 @@ def test_bad_input_is_one_line(
     assert search(*flags) == EXIT_USAGE
     (line,) = capfd.readouterr().err.splitlines()
     assert problem in line
-
-
-def test_a_wrong_what_if(search: Callable[..., int], capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        search("--what-if", "gpus=1000")
-    assert "must be cores=N or step<i>=FACTOR" in capfd.readouterr().err

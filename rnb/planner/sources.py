@@ -1,0 +1,37 @@
+"""What a profile is made of that is there already: run folders, and folders of profiles or of searches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rnb.planner.memory import PROFILE
+from rnb.planner.profile import FACTS, Profile, read
+from rnb.record.run_folder import read as read_run
+
+
+def add_sources(profile: Profile, folders: Sequence[str]) -> None:
+    """Take their samples in, those that are not there yet. Raises UsageError, RunFolderError."""
+    for name in folders:
+        kept = [folder for folder in (Path(name), Path(name) / PROFILE) if (folder / FACTS).is_file()]
+        if kept:
+            _join(profile, read(kept[0]), name)
+        elif name not in profile.runs:
+            profile.add(read_run(name))
+
+
+def _join(profile: Profile, other: Profile, name: str) -> None:
+    """Take in what another profile has of other runs. Raises UsageError where it is of another machine."""
+    if set(other.runs) <= set(profile.runs):
+        return
+    profile.check(other.origin, name)
+    profile.origin = profile.origin or other.origin
+    for key, values in other.durations.items():
+        profile.durations[key] = np.concatenate([profile.durations.get(key, values[:0]), values])
+    if len(other.rows) > len(profile.rows):
+        profile.rows = list(other.rows)
+    profile.lateness_ns = profile.lateness_ns or other.lateness_ns
+    profile.demand = {**other.demand, **profile.demand}
+    profile.runs += [run for run in other.runs if run not in profile.runs]
