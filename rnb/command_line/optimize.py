@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,17 +17,22 @@ from rnb.command_line.quiet_run import play_quietly
 from rnb.contract.termination import UsageError
 from rnb.load.load import Load
 from rnb.pipeline.config import read_config
+from rnb.planner.explanation import explain
+from rnb.planner.finding import SearchFinding
 from rnb.planner.goal import Goal
 from rnb.planner.memory import BEST, Memory
+from rnb.planner.page.search_page import write_search_page
 from rnb.planner.plan_text import flags_of, result_lines, shown
 from rnb.planner.profiling import profile_by_runs
 from rnb.planner.screening import CANNOT_WIN, Candidate, Simulator, candidates_of, screen
 from rnb.planner.sources import add_sources
 from rnb.planner.space import Limits, Space, Values
+from rnb.planner.system import System
 from rnb.planner.verification import Verified, verify, winner
 from rnb.processes.child import resume_garbage_collection
 from rnb.record.run_folder import RunFolderError
 from rnb.show import console
+from rnb.show.page.destination import FILE_NAME
 from rnb.show.page.page import PageError
 from rnb.spec import Placement, RunSpec
 
@@ -49,10 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.explain is not None or args.what_if:
             return explain_config(args, spec_of(args))
         return _Search(args).run()
-    except (UsageError, RunFolderError, PageError) as error:
+    except (UsageError, RunFolderError) as error:
         console.complain(f"error: {error}")
         return EXIT_USAGE
-    except RunFailed as error:
+    except (RunFailed, PageError) as error:
         console.complain(str(error))
         return EXIT_FAILED
     except KeyboardInterrupt:
@@ -65,7 +70,12 @@ class _Search:
 
     def __init__(self, args: argparse.Namespace) -> None:
         if args.resume is not None:
-            asked = {**Memory(Path(args.resume)).search(), "budget": args.budget, "resume": args.resume}
+            asked = {
+                **Memory(Path(args.resume)).search(),
+                "budget": args.budget,
+                "resume": args.resume,
+                "html": args.html,
+            }
             args = argparse.Namespace(**{**vars(args), **asked})
         self._args, self._ends_s = args, time.monotonic() + 60 * args.budget
         self._goal = Goal(name=args.goal, rate=args.rate, slo=args.slo)
@@ -78,6 +88,7 @@ class _Search:
         self._simulator = Simulator(profile=self._profile, cores=args.cores)
         self._known = self._memory.screened()
         self._chosen: list[Verified] = []
+        self._ruled_out: Mapping[str, int] = {}
 
     def _at(self, share: float) -> float:
         """When so much of the budget is used."""
@@ -118,6 +129,7 @@ class _Search:
     def _screen(self) -> None:
         began_s, num_before = time.monotonic(), len(self._known)
         found = candidates_of(self._space, self._profile, self._goal, self._simulator)
+        self._ruled_out = found.ruled_out
         for reason, count in found.ruled_out.items():
             console.say(f"ruled out: {count:,}: {reason}")
         if not found.left:
@@ -180,9 +192,11 @@ class _Search:
         if not self._chosen:
             best = min(self._known, key=self._rank)
             console.conclude(f"best so far (simulated): {', '.join(self._space.changes(best)) or 'as it is'}")
+            self._draw(None)
             return
         console.conclude("\n".join(result_lines(self._chosen, self._goal, self._space)))
         if not any(one.runs for one in self._chosen):
+            self._draw(None)
             return
         best_one = winner(self._chosen, self._goal)
         path = self._memory.write_json(BEST, best_one.candidate.spec.config.data)
@@ -193,14 +207,36 @@ class _Search:
             console.conclude(
                 f"as measured it does not keep {self._goal.slo:g} ms: its p99 is {p99_ms:.4g} ms"
             )
+        self._draw(best_one)
         console.emit(
             {
                 "folder": str(self._memory.folder),
+                "page": str(self._page),
                 "config": str(path),
                 "command": command,
                 "candidates": [_as_json(one, self._goal, self._space) for one in self._chosen],
             }
         )
+
+    @property
+    def _page(self) -> Path:
+        return Path(self._args.html or self._memory.folder / FILE_NAME)
+
+    def _draw(self, best: Verified | None) -> None:
+        """The page, with why the best, or what is predicted to be, is as fast as it is. Raises PageError."""
+        spec = best.candidate.spec if best else self._space.spec_of(min(self._known, key=self._rank))
+        found = SearchFinding(
+            space=self._space,
+            goal=self._goal,
+            simulator=self._simulator,
+            ruled_out=self._ruled_out,
+            worked_out=self._known,
+            chosen=self._chosen,
+            best=best,
+            explanation=explain(System.of(spec, self._simulator)),
+        )
+        write_search_page(self._page, found)
+        console.say(f"page: {self._page}")
 
 
 def _as_json(one: Verified, goal: Goal, space: Space) -> dict[str, object]:

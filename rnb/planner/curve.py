@@ -113,6 +113,8 @@ def _fewest(rate_per_s: float, counts: Sequence[int], serves: Callable[[int], fl
 
 
 def _round_rates(served_per_s: Sequence[float]) -> list[float]:
-    """The powers of ten within the curve."""
-    low, high = (math.log10(found) for found in (min(served_per_s), max(served_per_s)))
-    return [10.0**power for power in range(math.ceil(low), math.floor(high) + 1)]
+    """The powers of ten within the curve; twice and five times such a one where there is none."""
+    low, high = min(served_per_s), max(served_per_s)
+    powers = [10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    found = [rate for rate in powers if low <= rate <= high]
+    return found or [rate for power in powers for rate in (2 * power, 5 * power) if low <= rate <= high]

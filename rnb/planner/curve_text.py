@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnb.planner.curve import Curve, Point
+from rnb.planner.curve import Curve, Needed, Point
 from rnb.planner.system import LOAD, MOST_PACED
 from rnb.show.page.wording import number
 from rnb.show.text.table import align
@@ -56,9 +56,13 @@ def figures(point: Point) -> list[str]:
 
 def needed_lines(curve: Curve) -> list[str]:
     """The GPUs that rates need."""
-    last = curve.points[-1]
     return [
-        f"{number(one.rate_per_s)} requests/s at {LOAD:.0%} of what they serve: "
-        + (f"{one.num_gpus} GPUs" if one.num_gpus else f"not with {last.settings['gpus']:g} GPUs")
+        f"{number(one.rate_per_s)} requests/s at {LOAD:.0%} of what they serve: {_gpus(one, curve)}"
         for one in curve.needed
     ]
+
+
+def _gpus(one: Needed, curve: Curve) -> str:
+    if one.num_gpus is None:
+        return f"not with {curve.points[-1].settings['gpus']:g} GPUs"
+    return "1 GPU" if one.num_gpus == 1 else f"{one.num_gpus} GPUs"
