@@ -46,6 +46,9 @@ from rnb.spec import RunSpec, keeps_jobs, plan_of
 from rnb.transport.fabric import FAILED, STATUS_NAMES, ControlLine, Fabric, Log, Queue, Table
 from rnb.transport.local.fabric import LocalFabric
 
+DEFAULT_FABRIC = LocalFabric
+"""What joins the processes of a run."""
+
 CHILD_MODULES = ("rnb.processes.runner", "rnb.processes.sender", "rnb.pipeline.step_type")
 
 START_LEAD_NS = 20_000_000
@@ -88,7 +91,7 @@ def play(
         observers: more of them than those that `spec` names.
         interruption: ends the run when it is set.
         warn: is called with lines that its user should see at once.
-        fabric: what joins its processes; None: a LocalFabric.
+        fabric: what joins its processes; None: a DEFAULT_FABRIC.
 
     Returns:
         The run, whatever its end was: `run.meta.is_success` says whether it went well, `run.meta.message`
@@ -107,7 +110,7 @@ def play(
                 schedule=schedule,
                 plan=plan,
                 sharing=sharing,
-                fabric=fabric or LocalFabric(_imported(plan)),
+                fabric=fabric or DEFAULT_FABRIC(_imported(plan)),
                 observers=watching,
                 faults=faults,
                 interruption=interruption or Interruption(),

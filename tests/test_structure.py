@@ -77,6 +77,7 @@ COVERED_BY = {
     "rnb/planner/ceilings.py": "tests/rnb/planner/test_screening.py",
     "rnb/planner/curve_text.py": "tests/rnb/command_line/test_explain_command.py",
     "rnb/planner/explanation_text.py": "tests/rnb/command_line/test_explain_command.py",
+    "rnb/planner/finding.py": "tests/rnb/planner/page/test_pages.py",
     "rnb/planner/memory.py": "tests/rnb/command_line/test_optimize.py",
     "rnb/planner/one_config.py": "tests/rnb/command_line/test_explain_command.py",
     "rnb/planner/page/*.py": "tests/rnb/planner/page/test_pages.py",

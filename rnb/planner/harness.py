@@ -16,8 +16,8 @@ import numpy as np
 from rnb.contract.events import DUE, SENT
 from rnb.contract.request import Request
 from rnb.load.source import ScheduleSource
+from rnb.play import DEFAULT_FABRIC
 from rnb.processes.sender import SenderTask, send, sleep_until
-from rnb.transport.local.fabric import LocalFabric
 from rnb.transport.message import Message
 
 NUM_MESSAGES, NUM_ROUNDS = 1_000, 5
@@ -52,7 +52,7 @@ def measure_harness() -> HarnessCosts:
 
 def _round() -> tuple[float, float, float, float, float]:
     """A send, a put, a take, and pickling a message for either, in ns."""
-    fabric = LocalFabric()
+    fabric = DEFAULT_FABRIC()
     table = fabric.table(num_requests=NUM_MESSAGES, events=(DUE, SENT))
     queue = fabric.queue("a queue", capacity=2 * NUM_MESSAGES, num_writers=1)
     zeros = np.zeros(NUM_MESSAGES, dtype=np.int64)

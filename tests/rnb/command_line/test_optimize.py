@@ -58,6 +58,9 @@ def test_a_real_search(search: Callable[..., int], tmp_path: Path, capfd: pytest
     assert any("step 1 replicas 2 on the CPU" in one["changes"] for one in others)
     best = read_config(told["config"]).pipeline()
     assert len(best.pipeline) == 2
+    page = Path(told["page"])
+    assert page == Path(told["folder"]) / "report.html"
+    assert 'id="tradeoff"' in page.read_text()
     assert told["command"].startswith(f"python benchmark.py -c {told['config']}")
     memory = Memory(Path(told["folder"]))
     num_screened, runs = len(memory.screened()), memory.profile().runs
