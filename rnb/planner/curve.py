@@ -12,6 +12,9 @@ from rnb.planner.ceilings import Ceiling
 from rnb.planner.system import LOAD, Predicted, System
 from rnb.planner.what_if import WhatIf, supposed, with_other_videos
 
+NEAR = 0.8
+"""Of its lowest ceiling: what serves less is held up by something else."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
@@ -22,8 +25,14 @@ class Point:
     """The lowest ceiling."""
     then_by: Ceiling | None
     """The next one."""
+
     num_requests: int
     """Of the simulated run of all requests at once."""
+
+    @property
+    def is_at_ceiling(self) -> bool:
+        """Else it is held up by what happens between calls: waits for slots, for batches, for the harness."""
+        return self.predicted.per_s >= NEAR * self.held_up_by.per_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +90,7 @@ def _point(system: System, settings: Mapping[str, float]) -> Point:
         predicted=system.predict(),
         held_up_by=lowest,
         then_by=others[0] if others else None,
-        num_requests=system.num_requests,
+        num_requests=system.at_once.num_requests,
     )
 
 

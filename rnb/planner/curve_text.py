@@ -12,7 +12,7 @@ def curve_lines(curve: Curve) -> list[str]:
     """The table of its points, then the GPUs that rates need."""
     varied = curve.what_if.varied
     header = [varied or "", "cores", "requests/s", f"p99 ms at {LOAD:.0%}", "held up by", "then by"]
-    rows = [[setting(point, varied), *figures(point)] for point in curve.points]
+    rows = [[setting(curve, point), *figures(point)] for point in curve.points]
     return [f"as if {described(curve)} ({how(curve)})", *align([header, *rows]), *needed_lines(curve)]
 
 
@@ -35,22 +35,23 @@ def described(curve: Curve) -> str:
     return ", ".join(parts)
 
 
-def setting(point: Point, varied: str | None) -> str:
-    """Where on the curve it is."""
-    if varied:
-        return f"{point.settings[varied]:g}"
-    return "then" if point.settings else "as it is"
+def setting(curve: Curve, point: Point) -> str:
+    """Where on the curve it is; without one the system as it is comes first."""
+    if curve.what_if.varied:
+        return f"{point.settings[curve.what_if.varied]:g}"
+    return "as it is" if point is curve.points[0] else "then"
 
 
 def figures(point: Point) -> list[str]:
     """Cores, requests/s, p99, what holds it up, and what would next."""
-    then = "" if point.then_by is None else f"{point.then_by.name} ({number(point.then_by.per_s)}/s)"
+    limits = [f"{one.name} ({number(one.per_s)}/s)" for one in (point.held_up_by, point.then_by) if one]
+    if not point.is_at_ceiling:
+        limits.insert(0, "waits between calls")
     return [
         f"{point.cores:g}",
         f"{number(point.predicted.per_s)}",
         f"{number(point.predicted.p99_ms)}",
-        f"{point.held_up_by.name} ({number(point.held_up_by.per_s)}/s)",
-        then,
+        *[*limits, ""][:2],
     ]
 
 

@@ -22,9 +22,11 @@ from rnb.spec import RunSpec, plan_of
 LOAD = 0.8
 """Of what it can serve: where the p99 is asked for."""
 NUM_CALLS = 6
-"""Of each worker of the largest step, in a simulated run: so many that filling and draining tells little."""
-MOST_PACED = 20_000
-"""Requests of a simulated run at a rate."""
+"""Of each worker of the largest step, at least, in a simulated run of all requests at once."""
+FILLING = 1.3
+"""Where filling and draining the pipeline makes the mean rate lower by more than that, more are played."""
+MOST_AT_ONCE, MOST_PACED = 50_000, 20_000
+"""Requests of a simulated run of all at once before that stops, and of one at a rate."""
 WARM_UP = 0.1
 """Of the requests, left out of the p99."""
 NO_VIDEOS = "rnb.load.videos.NoVideos"
@@ -71,25 +73,23 @@ class System:
         """What it cannot exceed, the lowest first."""
         return self.simulator.ceilings(self.spec, self.plan)
 
-    @property
-    def num_requests(self) -> int:
-        """Of a simulated run of all requests at once."""
-        at_once = [0] * self.plan.num_steps
-        for one in self.plan.replicas:
-            at_once[one.step] += one.workers * one.batch_size
-        return max(NUM_REQUESTS, NUM_CALLS * max(at_once))
-
-    def play(self, rate_per_s: float | None = None) -> Run:
-        """A simulated run at a rate; None: all requests at once."""
-        if rate_per_s is None:
-            return self.simulator.play(self.spec, 0, self.plan, self.num_requests)
-        count = min(self.num_requests, MOST_PACED)
-        return self.simulator.play(self.spec, 1e3 / rate_per_s, self.plan, count)
-
     @cached_property
     def at_once(self) -> Run:
         """A simulated run of all requests at once."""
-        return self.play()
+        calls = [0] * self.plan.num_steps
+        for one in self.plan.replicas:
+            calls[one.step] += one.workers * one.batch_size
+        count = max(NUM_REQUESTS, NUM_CALLS * max(calls))
+        while True:
+            run = self.simulator.play(self.spec, 0, self.plan, count)
+            if count >= MOST_AT_ONCE or steady_rate(run) <= FILLING * count / run.seconds:
+                return run
+            count *= 2
+
+    def play(self, rate_per_s: float) -> Run:
+        """A simulated run at a rate."""
+        count = min(self.at_once.num_requests, MOST_PACED)
+        return self.simulator.play(self.spec, 1e3 / rate_per_s, self.plan, count)
 
     @cached_property
     def per_s(self) -> float:

@@ -19,7 +19,7 @@ HEIGHT_PX = 280
 def section(curve: Curve) -> Markup:
     varied = curve.what_if.varied
     header = [varied or "", "cores", "requests/s", f"p99 ms at {LOAD:.0%}", "held up by", "then by"]
-    rows = [[setting(point, varied), *figures(point)] for point in curve.points]
+    rows = [[setting(curve, point), *figures(point)] for point in curve.points]
     return tag(
         "section",
         tag("h2", f"As if {described(curve)}"),
