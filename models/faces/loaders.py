@@ -91,10 +91,6 @@ class VideoLoader(Step):
     def default_workers(cls, options: Any, device: Device) -> int:
         return DECODERS_ON_GPU if device.is_gpu else 1
 
-    @classmethod
-    def picture_size(cls, payload: Any) -> tuple[int, int]:
-        return shown_size(payload)
-
     def __call__(self, batch: Batch, out: Out = None) -> Batch:
         (request,) = batch.requests
         rows, pictures = self._load(request, out[0] if out else self._rows)

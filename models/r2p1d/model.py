@@ -25,7 +25,6 @@ from models.r2p1d.options import (
 from models.r2p1d.weights import bare_part, build_part
 from nvvl import RnBLoader, VideoError, backends
 from nvvl.index_cache import IndexFolder
-from nvvl.size import shown_size
 from rnb.contract import (
     NO_CLASS,
     Batch,
@@ -110,10 +109,6 @@ class R2P1DLoader(Step):
     @classmethod
     def default_workers(cls, options: Any, device: Device) -> int:
         return DEFAULT_DECODERS if device.is_gpu else 1
-
-    @classmethod
-    def picture_size(cls, payload: Any) -> tuple[int, int]:
-        return shown_size(payload)
 
     def __call__(self, batch: Batch, out: Out = None) -> Batch:
         (request,) = batch.requests

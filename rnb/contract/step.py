@@ -97,14 +97,6 @@ class Step:
         """
 
     @classmethod
-    def picture_size(cls, payload: Any) -> tuple[int, int]:
-        """Of a step that decodes: width and height of the pictures of a request, by its payload.
-
-        A ValueError names why that cannot be told.
-        """
-        raise ValueError(f"{cls.__name__} does not tell the size of what it decodes")
-
-    @classmethod
     def class_names(cls, options: Any) -> Sequence[str]:
         """What the classes of its results are called, by label; empty: they have no names.
 

@@ -12,8 +12,6 @@ import numpy as np
 
 from rnb.analysis.calls import calls_of, visits_of
 from rnb.contract.termination import UsageError
-from rnb.pipeline.config import PipelineConfig
-from rnb.pipeline.step_type import StepType, resolve
 from rnb.planner.profile import Key, variants
 from rnb.planner.system import System
 from rnb.record.run import Run
@@ -70,7 +68,7 @@ def with_videos(system: System, name: str, steps: Sequence[int]) -> System:
     durations = dict(profile.durations)
     for step in steps:
         key_of = variants(config)[step]
-        calls = [one for run in _runs(profile.runs, name) for one in _decoded(run, config, step, name)]
+        calls = [one for run in _runs(profile.runs, name) for one in _decoded(run, step, name)]
         for is_gpu in sorted({one.is_gpu for one in calls}):
             seen = [one for one in calls if one.is_gpu == is_gpu]
             growth = growth_of(seen, name)
@@ -113,31 +111,25 @@ def _runs(folders: Sequence[str], name: str) -> list[Run]:
         raise UsageError(f"--what-if videos={name}: it takes the runs of the profile: {error}") from None
 
 
-def _decoded(run: Run, config: PipelineConfig, step: int, name: str) -> list[Decoded]:
-    """The calls of single requests."""
-    step_type = resolve(config.pipeline[step].model)
+def _decoded(run: Run, step: int, name: str) -> list[Decoded]:
+    """The calls of single requests. Raises UsageError where the run does not know their sizes."""
+    if "width" not in run.requests:
+        raise UsageError(f"--what-if videos={name}: {run.folder} does not tell how large the pictures were")
+    pixels = run.requests["width"].astype(np.int64) * run.requests["height"]
     visits = visits_of(run, step)
     calls = calls_of(visits)
     is_gpu = {
         one["replica"]: one.get("device", "cpu") != "cpu" for one in run.meta.replicas if one["step"] == step
     }
-    sizes = {video: _pixels(step_type, video, name) for video in set(run.requests["video"].tolist())}
     alone = np.flatnonzero(np.diff(calls.offsets) == 1)
+    requests = visits.request[calls.members[calls.offsets[alone]]]
     return [
         Decoded(
             is_gpu[int(calls.replica[call])],
             max(1, int(run.requests["num_clips"][request])),
-            sizes[run.requests["video"][request]],
+            int(pixels[request]),
             int(calls.finish_ns[call] - calls.start_ns[call]),
         )
-        for call in alone.tolist()
-        for request in [visits.request[calls.members[calls.offsets[call]]]]
+        for call, request in zip(alone.tolist(), requests.tolist(), strict=True)
+        if pixels[request]
     ]
-
-
-def _pixels(step_type: StepType, video: str, name: str) -> int:
-    try:
-        width, height = step_type.cls.picture_size(video)
-    except ValueError as error:
-        raise UsageError(f"--what-if videos={name}: {error}") from None
-    return width * height

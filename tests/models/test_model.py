@@ -430,10 +430,6 @@ def test_the_results_of_a_preset_have_names() -> None:
     assert R2P1DRunner.class_names(R2P1DRunner.Options()) == ()
 
 
-def test_a_loader_decodes_and_tells_the_size_of_its_pictures(tmp_path: Path) -> None:
-    video = write_video(tmp_path / "video.mp4", num_frames=2, width=96, height=64)
+def test_a_loader_only_decodes_and_a_single_step_does_more() -> None:
     assert R2P1DLoader.decodes
-    assert R2P1DLoader.picture_size(str(video)) == (96, 64)
     assert not R2P1DSingleStep.decodes
-    with pytest.raises(ValueError, match="R2P1DRunner does not tell the size of what it decodes"):
-        R2P1DRunner.picture_size(str(video))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -112,19 +110,7 @@ class HoldsOn(Change):
     regroups = True
 
 
-class Sizes:
-    """Requests for pictures of two sizes, in turn."""
-
-    def __iter__(self) -> Iterator[str]:
-        return itertools.cycle(["100x10", "300x10"])
-
-
 class Decoder(Source):
-    """Of pictures whose size is their name."""
+    """Its calls decode, it says."""
 
     decodes = True
-
-    @classmethod
-    def picture_size(cls, payload: str) -> tuple[int, int]:
-        width, height = map(int, payload.split("x"))
-        return width, height

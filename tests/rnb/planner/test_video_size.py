@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rnb.contract.termination import UsageError
-from rnb.pipeline.config import ConfigFile
 from rnb.planner.curve import draw
 from rnb.planner.profile import profile_of
 from rnb.planner.screening import Simulator
@@ -25,20 +24,21 @@ FIXED_MS, MS_PER_PIXEL = 2.0, 0.001
 
 
 def spec(model: str = "Decoder") -> RunSpec:
-    made = spec_of({**step(model), "gpus": [0]}, videos=60)
-    data = {**made.config.data, "video_path_iterator": "tests.support.timed_steps.Sizes"}
-    return replace(made, config=ConfigFile(path="sizes.json", data=data))
+    return spec_of({**step(model), "gpus": [0]}, videos=60)
 
 
 def played(folder: Path, model: str = "Decoder") -> Run:
-    """Calls of 2 rows: 3 and 5 ms each, by the size of the pictures."""
+    """Calls of 2 rows: 3 and 5 ms each, of pictures of 100x10 and of 300x10, in turn."""
     asked, schedule = schedule_of(spec(model))
     times = KnownTimes(
         lambda step, rows, request: rows * (FIXED_MS + MS_PER_PIXEL * (3000 if request % 2 else 1000)),
         lambda request: 2,
     )
+    run = simulate(asked, schedule, times)
+    run.requests["width"] = np.tile(np.array([100, 300], dtype=np.int32), 30)
+    run.requests["height"] = np.full(60, 10, dtype=np.int32)
     folder.mkdir()
-    write(simulate(asked, schedule, times), folder)
+    write(run, folder)
     return read(folder)
 
 
@@ -80,6 +80,14 @@ def test_it_takes_the_runs_and_a_step_that_decodes(tmp_path: Path) -> None:
     other = system(played(tmp_path / "other", "Source"), "Source")
     with pytest.raises(UsageError, match="no step of this pipeline is known to decode only"):
         draw(other, parse_what_if(["videos=1080p"]))
+
+
+def test_a_run_that_knows_no_sizes_tells_nothing(tmp_path: Path) -> None:
+    run = simulate(*schedule_of(spec()), KnownTimes(lambda *_: 2.0))
+    (tmp_path / "other").mkdir()
+    write(run, tmp_path / "other")
+    with pytest.raises(UsageError, match="other does not tell how large the pictures were"):
+        draw(system(read(tmp_path / "other")), parse_what_if(["videos=1080p"]))
 
 
 def test_names_of_sizes() -> None:
