@@ -24,7 +24,7 @@ LOAD = 0.8
 NUM_CALLS = 6
 """Of each worker of the largest step, at least, in a simulated run of all requests at once."""
 FILLING = 1.3
-"""Where filling and draining the pipeline makes the mean rate lower by more than that, more are played."""
+"""Where the rate in the middle is by more than that another than that from the start, more are played."""
 MOST_AT_ONCE, MOST_PACED = 50_000, 20_000
 """Requests of a simulated run of all at once before that stops, and of one at a rate."""
 WARM_UP = 0.1
@@ -82,7 +82,8 @@ class System:
         count = max(NUM_REQUESTS, NUM_CALLS * max(calls))
         while True:
             run = self.simulator.play(self.spec, 0, self.plan, count)
-            if count >= MOST_AT_ONCE or steady_rate(run) <= FILLING * count / run.seconds:
+            ratio = steady_rate(run) / _mean_rate(run)
+            if count >= MOST_AT_ONCE or 1 / FILLING <= ratio <= FILLING:
                 return run
             count *= 2
 
@@ -113,6 +114,13 @@ def steady_rate(run: Run) -> float:
         return float(len(ends_s) / run.seconds)
     numbers = np.arange(len(middle))
     return float(np.cov(middle, numbers)[0, 1] / np.var(middle, ddof=1))
+
+
+def _mean_rate(run: Run) -> float:
+    """From the start until all but a twentieth have ended: the last ones tell how slow calls may be."""
+    ends_ns = np.sort(run.times[Event(EventKind.FINISHED, run.num_steps - 1)][run.finished])
+    number = max(0, int(0.95 * len(ends_ns)) - 1)
+    return float((number + 1) * 1e9 / max(1, ends_ns[number] - run.start_ns))
 
 
 def p99_ms(run: Run) -> float:
