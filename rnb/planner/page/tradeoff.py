@@ -11,9 +11,11 @@ import numpy as np
 
 from rnb.analysis.pareto import pareto_front
 from rnb.planner.finding import SearchFinding
-from rnb.planner.goal import Prediction
+from rnb.planner.goal import Goal, Prediction
 from rnb.planner.page.goal_words import under
 from rnb.planner.plan_text import shown
+from rnb.planner.screening import NUM_REQUESTS
+from rnb.planner.verification import Verified
 from rnb.show.page.charts import Chart, Line, Mark
 from rnb.show.page.markup import Markup, tag
 from rnb.show.page.palette import run_colour
@@ -27,7 +29,7 @@ PREDICTED, MEASURED = "ring", "dot"
 
 def section(found: SearchFinding) -> Markup | None:
     """None where nothing has a p99."""
-    played = [(one, one.measured) for one in found.chosen]
+    played = [(one, _measured(one, found.goal)) for one in found.chosen]
     worked_out = [one for one in found.worked_out.values() if _is_known(one)]
     all_points = [*worked_out, *(one for _, one in played if one and _is_known(one))]
     if not worked_out:
@@ -59,6 +61,10 @@ def section(found: SearchFinding) -> Markup | None:
         f" {under(found.goal)}; the line is their Pareto front: none has more throughput at no more p99. A"
         " ring is what was predicted of one that was played, joined to a dot, which is what was measured."
     )
+    if found.goal.name == "throughput":
+        explanation += (
+            f" The p99 is that of {number(NUM_REQUESTS)} requests at once, since it grows with them."
+        )
     return tag(
         "section",
         tag("h2", "Throughput against p99"),
@@ -66,6 +72,15 @@ def section(found: SearchFinding) -> Markup | None:
         chart.draw(),
         id="tradeoff",
     )
+
+
+def _measured(one: Verified, goal: Goal) -> Prediction | None:
+    """Where all requests come at once, the p99 grows with their number; so it is that of as many as were
+    simulated."""
+    if one.measured is None or goal.name != "throughput":
+        return one.measured
+    num_played = float(np.mean([run.num_requests for run in one.runs]))
+    return one.measured._replace(p99_ms=one.measured.p99_ms * NUM_REQUESTS / num_played)
 
 
 def _is_known(one: Prediction) -> bool:

@@ -64,3 +64,12 @@ def test_a_p99_at_eight_tenths_of_what_it_serves_is_that_of_the_queue() -> None:
     point = draw(system, parse_what_if(["clients=1"])).points[-1]
     wait_ms = point.predicted.p99_ms - 4.0
     assert 0.95 < MD1(rate=0.8 / 4, service=4.0).wait_cdf(wait_ms) < 0.999
+
+
+def test_calls_that_differ_much_are_played_until_their_rate_lasts() -> None:
+    """Nine calls of ten take 1 ms, one takes 201: 21 on average."""
+    spec = spec_of({**step("ChangeOne"), "gpus": [0]})
+    system = known_system(spec, {1: [1.0] * 9 + [201.0]})
+    point = draw(system, parse_what_if(["gpus=256"])).points[-1]
+    assert point.predicted.per_s == pytest.approx(256 / 0.021, rel=0.1)
+    assert point.num_requests > 6 * 256

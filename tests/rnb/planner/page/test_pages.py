@@ -27,7 +27,7 @@ from tests.support.known_times import spec_of, step
 SPEC = spec_of({**step("Source"), "gpus": [-1]}, {**step("ChangeOne"), "gpus": [-1]})
 
 
-def searched(*, is_played: bool) -> SearchFinding:
+def searched(*, is_played: bool, num_requests: int = 1_000) -> SearchFinding:
     """Calls of 4 and of 10 ms with up to three replicas; played, each is 5 % slower than predicted."""
     space, goal = Space(SPEC, Limits(num_gpus=0, cores=3)), Goal(name="throughput")
     profile = known_profile(SPEC, {1: [4.0]}, {1: [10.0]})
@@ -41,7 +41,9 @@ def searched(*, is_played: bool) -> SearchFinding:
     best = min(known, key=lambda values: goal.rank(known[values]))
     chosen = [Verified(candidate=left[values], predicted=known[values]) for values in (space.start, best)]
     for one in chosen if is_played else ():
-        one.runs.append(replace(simulator, speed=slower).play(one.candidate.spec, 0))
+        one.runs.append(
+            replace(simulator, speed=slower).play(one.candidate.spec, 0, num_requests=num_requests)
+        )
     return SearchFinding(
         space=space,
         goal=goal,
@@ -81,6 +83,13 @@ def test_what_was_predicted_is_joined_to_what_was_measured(page: str) -> None:
     for before, after in zip(predicted, measured, strict=True):
         assert float(before) / float(after) == pytest.approx(1.05, rel=0.01)
     assert "of 9 candidates that were worked out" in texts(page)
+
+
+def test_the_p99_of_runs_of_other_lengths_is_that_of_as_many_requests(page: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    write_search_page(path, searched(is_played=True, num_requests=400))
+    marks = [re.findall(r"measured: [^<]+p99 ([\d.]+) s", text) for text in (page, path.read_text())]
+    assert [float(one) for one in marks[0]] == pytest.approx([float(one) for one in marks[1]], rel=0.03)
 
 
 def test_the_table_says_by_how_much_it_was_wrong_and_what_holds_each_up(page: str) -> None:
