@@ -25,8 +25,13 @@ def run_pipeline(config: str, *flags: str) -> Run:
 
     A verdict is for whoever reads one run: here one that is INVALID, say not steady, counts as well.
     """
+    return run_benchmark("-c", config, *flags)
+
+
+def run_benchmark(*flags: str) -> Run:
+    """The same with whatever it is that the flags play to."""
     with tempfile.TemporaryDirectory() as logs:
-        command = [sys.executable, "benchmark.py", "-c", config, "--logs", logs, *flags]
+        command = [sys.executable, "benchmark.py", "--logs", logs, *flags]
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if result.returncode not in (EXIT_OK, EXIT_INVALID):
             raise RuntimeError(f"{' '.join(command)}: exit status {result.returncode}\n{result.stderr}")

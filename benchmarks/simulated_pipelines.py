@@ -1,24 +1,31 @@
 """How well a simulation foresees the harness: drawn pipelines whose calls take known times, played and worked
 out.
 
-    python benchmarks/simulated_pipelines.py --pipelines 30
+    PYTHONPATH=. python benchmarks/simulated_pipelines.py --pipelines 30
 
-Each is played twice: with all requests at once for the throughput, and at a rate below its capacity for the
-latency. Worked out are both before ('foreseen': the known times, and what a calibration run of another
-pipeline says that the machine and the harness add) and after ('hindsight': with what the machine added to
-each call in this very run, which leaves the rules of the simulator alone to blame).
+A round plays a calibration pipeline, the pipeline with all requests at once (its throughput), and the
+pipeline at a rate below its capacity (its latency); the rounds follow each other, with the same arrivals in
+each, and compared are the medians over them. Worked out are 'foreseen', from the known times and what the
+calibration of the same round says that the machine and the harness add, and 'hindsight', with what the
+machine added to each call in that very run, which leaves the rules of the simulator alone to blame. The
+yardstick is 'noise': how far two of the real runs, which differ in nothing, are from each other; and the 95 %
+interval of a real run's own p99.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnb.analysis.intervals import percentile_interval
 from rnb.play import play
 from rnb.record.run import Run
 from rnb.simulation.service_times import Samples
@@ -27,8 +34,9 @@ from rnb.spec import RunSpec, schedule_of
 from tests.support.known_times import spec_of, step
 from tests.support.timed_pipelines import Timed, added_ns, draw, steps_of, surroundings_of
 
-NUM_AT_ONCE, SECONDS, NUM_WARMUP = 250, 8.0, 20
+NUM_AT_ONCE, NUM_PACED, NUM_WARMUP = 250, 2_000, 20
 WITHIN = {"throughput": 0.03, "p50": 0.10, "p99": 0.10}
+HOW = ("foreseen", "hindsight", "noise")
 
 
 class Machine(NamedTuple):
@@ -38,48 +46,88 @@ class Machine(NamedTuple):
     run: Run
 
 
+class Row(NamedTuple):
+    """Of a pipeline."""
+
+    errors: dict[tuple[str, str], float]
+    """By HOW and figure, as shares."""
+    p99_interval: float
+    """Half its width, over the p99."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--pipelines", type=int, default=30)
     parser.add_argument("--first", type=int, default=0, help="seed of the first one")
+    parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    print(f"{len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f}")
-    errors: dict[str, list[float]] = {}
-    for seed in range(args.first, args.first + args.pipelines):
-        errors_of_one = compare(seed)
-        for name, error in errors_of_one.items():
-            errors.setdefault(name, []).append(error)
-    for name, values in errors.items():
-        bound = WITHIN[name.split()[1]]
-        within = sum(abs(value) <= bound for value in values)
+    print(f"{len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f}, {time.ctime()}")
+    print(f"| | steps | `-b` | load | {' | '.join(HOW)} | p99 ± | load average |\n|{' --- |' * 9}")
+    seeds = range(args.first, args.first + args.pipelines)
+    rows = [compare(seed, args.rounds) for seed in seeds]
+    for how, name in itertools.product(HOW, WITHIN):
+        values = np.abs([row.errors[how, name] for row in rows])
+        within = int((values <= WITHIN[name]).sum())
         print(
-            f"{name}: median of |error| {100 * np.median(np.abs(values)):.1f} %, worst"
-            f" {100 * np.max(np.abs(values)):.1f} %, within {100 * bound:.0f} %: {within} of {len(values)}"
+            f"{how}, {name}: median of |error| {100 * np.median(values):.1f} %, worst"
+            f" {100 * values.max():.1f} %, within {100 * WITHIN[name]:.0f} %: {within} of {len(values)}"
         )
-    print(f"load average at the end {os.getloadavg()[0]:.1f}")
+    print(f"p99's own interval: ± {100 * np.median([row.p99_interval for row in rows]):.1f} % (median)")
+    print(f"load average at the end {os.getloadavg()[0]:.1f}, {time.ctime()}")
 
 
-def compare(seed: int) -> dict[str, float]:
-    machine = calibrate(seed)
+def compare(seed: int, num_rounds: int) -> Row:
     at_once = draw(seed).with_load(videos=NUM_AT_ONCE)
-    capacity = figure("throughput", foreseen(at_once, machine))
+    machines = [calibrate(seed)]
+    capacity = figure("throughput", foreseen(at_once, machines[0]))
     load = random.Random(seed).uniform(0.3, 0.8)
-    num_requests = max(200, int(SECONDS * capacity * load))
-    paced = at_once.with_load(mean_interval_ms=1e3 / capacity / load, videos=num_requests, warmup=NUM_WARMUP)
-    errors, shown = {}, []
-    for spec, names in ((at_once, ("throughput",)), (paced, ("p50", "p99"))):
-        run = played(spec)
-        for how, worked_out in (("foreseen", foreseen(spec, machine)), ("hindsight", hindsight(spec, run))):
-            for name in names:
-                real, other = figure(name, run), figure(name, worked_out)
-                error = other / real - 1
-                errors[f"{how} {name}"] = error
-                shown.append(f"{how} {name} {other:.2f} for {real:.2f} ({100 * error:+.1f} %)")
-    steps = " ".join(f"{one['model'].rpartition('.')[2]}x{len(one['gpus'])}" for one in steps_of(paced))
+    paced = at_once.with_load(mean_interval_ms=1e3 / capacity / load, videos=NUM_PACED, warmup=NUM_WARMUP)
+    runs: dict[str, list[Run]] = {"at once": [], "paced": []}
+    for number in range(num_rounds):
+        machines += [calibrate(seed)] if number else []
+        runs["at once"].append(played(at_once))
+        runs["paced"].append(played(paced))
+    errors = {}
+    for spec, of_kind, names in (
+        (at_once, runs["at once"], ("throughput",)),
+        (paced, runs["paced"], ("p50", "p99")),
+    ):
+        before = [foreseen(spec, machine) for machine in machines]
+        after = [hindsight(spec, run) for run in of_kind]
+        for name in names:
+            real = [figure(name, run) for run in of_kind]
+            for how, worked_out in (("foreseen", before), ("hindsight", after)):
+                others = [figure(name, run) for run in worked_out]
+                errors[how, name] = float(np.median(others) / np.median(real)) - 1
+            errors["noise", name] = noise(real)
+    row = Row(errors, float(np.median([p99_interval(run) for run in runs["paced"]])))
+    shown = [" / ".join(f"{100 * errors[how, name]:+.1f}" for name in WITHIN) for how in HOW]
     print(
-        f"{seed}: {steps}, -b {paced.placement.batch_size}, load {load:.2f}: " + "; ".join(shown), flush=True
+        f"| {seed} | {described(paced)} | {paced.placement.batch_size} | {load:.2f} | {' | '.join(shown)} |"
+        f" {100 * row.p99_interval:.1f} | {os.getloadavg()[0]:.1f} |",
+        flush=True,
     )
-    return errors
+    return row
+
+
+def noise(values: Sequence[float]) -> float:
+    """How far two equal runs are from each other: the median over all pairs, as a share."""
+    pairs = itertools.combinations(values, 2)
+    return float(np.median([max(pair) / min(pair) - 1 for pair in pairs])) if len(values) > 1 else 0.0
+
+
+def p99_interval(run: Run) -> float:
+    """Half the width of the 95 % interval of its p99, as a share of it."""
+    values = run.latency_ms[run.finished]
+    p99_ms = figure("p99", run)
+    found = percentile_interval(values, np.sort(values), 99, p99_ms)
+    high = None if found is None else found.high
+    return (high - found.low) / 2 / p99_ms if found and high is not None else float("inf")
+
+
+def described(spec: RunSpec) -> str:
+    steps = [(one["model"].rpartition(".")[2], len(one["gpus"])) for one in steps_of(spec)]
+    return ", ".join(name if count == 1 else f"{name} ×{count}" for name, count in steps)
 
 
 def calibrate(seed: int) -> Machine:
@@ -94,13 +142,16 @@ def calibrate(seed: int) -> Machine:
 
 
 def foreseen(spec: RunSpec, machine: Machine) -> Run:
+    """The first step, those in the middle, and the last are like those of the calibration."""
     steps = steps_of(spec)
-    return worked_out(spec, Timed(steps=steps, added=machine.added), surroundings_of(machine.run, len(steps)))
+    like = [0, *[1] * (len(steps) - 2), 2][: len(steps)]
+    return worked_out(spec, Timed(steps=steps, added=machine.added), surroundings_of(machine.run, like))
 
 
 def hindsight(spec: RunSpec, run: Run) -> Run:
     steps = steps_of(spec)
-    return worked_out(spec, Timed(steps=steps, added_ns=added_ns(run)), surroundings_of(run, len(steps)))
+    around = surroundings_of(run, range(len(steps)))
+    return worked_out(spec, Timed(steps=steps, added_ns=added_ns(run)), around)
 
 
 def worked_out(spec: RunSpec, times: Timed, around: Surroundings) -> Run:

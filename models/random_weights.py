@@ -14,13 +14,13 @@ from models.checkpoint_file import State
 _RELU_VARIANCE = 0.5 - 0.5 / math.pi
 
 
-def random_state(state: State, seed: int, *, branch_end: str, branch_scale: float) -> State:
+def random_state(state: State, seed: int, *, branch_end: str = "", branch_scale: float = 1.0) -> State:
     """Tensors of these names and shapes, on the CPU, that depend on the seed and the name alone.
 
     Batch norm is the identity and biases are zero.
 
     Args:
-        branch_end: how the names of the kernels end that close a residual branch; they are scaled down.
+        branch_end: how the names of the kernels end that close a residual branch; they are scaled.
         branch_scale: by this factor.
     """
     return {

@@ -10,7 +10,6 @@ calls it does.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,44 +21,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.contract.request import Request
-from rnb.contract.step import Context
-from rnb.contract.termination import Termination, UsageError
+from rnb.contract.termination import Termination
 from rnb.faults.plan import plan_faults
 from rnb.faults.player import FaultPlayer
 from rnb.load.schedule import Schedule
 from rnb.load.source import ScheduleSource
 from rnb.observe.machine import MachineObserver
 from rnb.observe.observer import End, Observer, Seen, Start, Watched
-from rnb.pipeline.plan import Plan, QueuePlan, ReplicaPlan
+from rnb.pipeline.plan import Plan, ReplicaPlan
+from rnb.processes.client_task import Clients, ClientTask
 from rnb.processes.memory import Sample, samples_of
 from rnb.processes.mps import Sharing, shared_gpus
 from rnb.processes.recovery import Allowed, Recovery, is_complete
-from rnb.processes.runner import RunnerTask, run_replica
+from rnb.processes.replicas import NUM_SAMPLES, Replicas, Setting, imported, starting
 from rnb.processes.sender import SenderTask, run_sender
 from rnb.processes.supervisor import Child, Supervisor
-from rnb.processes.worker import Surroundings
 from rnb.record.meta import Jobs, RunMeta
-from rnb.record.run import CLASS_NAME, SEQUENCE, Run
+from rnb.record.run import SEQUENCE, Run, class_columns, size_columns
 from rnb.record.run_folder import RunFolderError, write
+from rnb.record.seed_format import namespace_text
 from rnb.record.tables import EVENTS, MEMORY
 from rnb.spec import RunSpec, keeps_jobs, plan_of
-from rnb.transport.fabric import FAILED, STATUS_NAMES, ControlLine, Fabric, Log, Queue, Table
+from rnb.transport.fabric import FAILED, REFUSED, STATUS_NAMES, ControlLine, Fabric, Log, Table
 from rnb.transport.local.fabric import LocalFabric
 
 DEFAULT_FABRIC = LocalFabric
 """What joins the processes of a run."""
-
-CHILD_MODULES = ("rnb.processes.runner", "rnb.processes.sender", "rnb.pipeline.step_type")
-
-START_LEAD_NS = 20_000_000
-"""The start lies this far ahead when it is announced, so that every process is awake by then."""
-
-NUM_SAMPLES = 8
-"""How many of the run's payloads a step gets to warm up with."""
-
-POLLING_S = 0.02
-"""How long a worker without a message looks often for one before it sleeps, where every worker and client has
-a core to itself: an idle core takes 50 to 300 us to wake up, one that looks often 30."""
 
 
 @dataclass
@@ -82,8 +69,9 @@ def play(
     interruption: Interruption | None = None,
     warn: Callable[[str], None] = lambda line: None,
     fabric: Fabric | None = None,
+    clients: Clients | None = None,
 ) -> Run:
-    """Play a schedule through a pipeline.
+    """Play a schedule through a pipeline, or to a server.
 
     Args:
         plan: that of the run, where it is known already.
@@ -92,6 +80,7 @@ def play(
         interruption: ends the run when it is set.
         warn: is called with lines that its user should see at once.
         fabric: what joins its processes; None: a DEFAULT_FABRIC.
+        clients: what plays the schedule to a server; None: it goes through the pipeline.
 
     Returns:
         The run, whatever its end was: `run.meta.is_success` says whether it went well, `run.meta.message`
@@ -104,13 +93,14 @@ def play(
     faults = FaultPlayer(plan_faults(spec.faults, plan, schedule))
     watching = [MachineObserver(), *spec.observers(), *observers, faults]
     with shared_gpus(plan, spec.placement.mps) as sharing, _ending(watching):
-        with _starting():
+        with starting():
             playing = _Playing(
                 spec=spec,
                 schedule=schedule,
                 plan=plan,
                 sharing=sharing,
-                fabric=fabric or DEFAULT_FABRIC(_imported(plan)),
+                fabric=fabric or DEFAULT_FABRIC(clients.modules if clients else imported(plan)),
+                clients=clients,
                 observers=watching,
                 faults=faults,
                 interruption=interruption or Interruption(),
@@ -123,16 +113,6 @@ def play(
         for observer in watching:
             observer.conclude(run)
     return run
-
-
-@contextlib.contextmanager
-def _starting() -> Iterator[None]:
-    """What the machine refuses to a run is one line: memory, files, processes, semaphores."""
-    try:
-        yield
-    except (OSError, MemoryError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not enough memory"
-        raise UsageError(f"this machine cannot start the run: {reason or error}") from error
 
 
 @contextlib.contextmanager
@@ -162,6 +142,7 @@ class _Playing:
     plan: Plan
     sharing: Sharing
     fabric: Fabric
+    clients: Clients | None
     observers: Sequence[Observer]
     faults: FaultPlayer
     interruption: Interruption
@@ -176,25 +157,31 @@ class _Playing:
         self._payload_of = self.fabric.numbers(self.schedule.payload_of)
         self._arrivals_ns = self.fabric.numbers(self.schedule.arrivals_ns)
         self._table = self.fabric.table(num_requests=len(self.schedule), events=self.plan.events)
-        self._queues = [self._queue(one) for one in self.plan.queues]
-        self._pools = [
-            self.fabric.pool(layout=one.layout, num_slots=one.num_slots, device=one.device)
-            for one in self.plan.pools
-        ]
         self._supervisor = Supervisor(self.fabric, lambda: self.interruption.is_set)
         self._memory = self.fabric.log() if self.spec.memory else None
-        self._recovery = self._make_recovery() if keeps_jobs(self.spec, self.plan) else None
-        found = [observer.probe(self.plan) for observer in self.observers]
-        self._probes = tuple(probe for probe in found if probe is not None)
-        self._poll_s = polling_s(
-            self.plan, num_clients=self.spec.load.clients, num_cpus=len(os.sched_getaffinity(0))
+        self._replicas = Replicas(
+            plan=self.plan, fabric=self.fabric, supervisor=self._supervisor, setting=self._setting()
         )
+        self._replicas.slowdowns_of = self.faults.slowdowns_of
+        self._recovery = self._make_recovery() if keeps_jobs(self.spec, self.plan) else None
+        if self._recovery is not None:
+            self._replicas.rules_of = self._recovery.replacement.rules
 
-    def _queue(self, plan: QueuePlan) -> Queue:
-        sizes = {"capacity": plan.capacity, "num_writers": plan.num_writers}
-        if plan.keeps_sequences:
-            return self.fabric.sequence_queue(plan.name, num_readers=plan.num_readers, **sizes)
-        return self.fabric.queue(plan.name, **sizes)
+    def _setting(self) -> Setting:
+        probes = [observer.probe(self.plan) for observer in self.observers]
+        max_lateness = self.spec.limits.max_lateness
+        return Setting(
+            batch_timeout_ms=self.spec.placement.batch_timeout_ms,
+            seed=self.spec.load.seed,
+            checkpoint=self.spec.placement.checkpoint,
+            samples=self.schedule.payloads[:NUM_SAMPLES],
+            num_clients=self.spec.load.clients,
+            environment=self.sharing.environment,
+            max_lateness_ns=None if max_lateness is None else int(max_lateness * 1e6),
+            probes=tuple(probe for probe in probes if probe is not None),
+            memory=self._memory,
+            is_replaceable=self.spec.limits.restart > 0,
+        )
 
     def _make_recovery(self) -> Recovery:
         limits = self.spec.limits
@@ -207,8 +194,8 @@ class _Playing:
             plan=self.plan,
             fabric=self.fabric,
             table=self._table,
-            queues=self._queues,
-            pools=self._pools,
+            queues=self._replicas.queues,
+            pools=self._replicas.pools,
             request_of=self._request,
         )
 
@@ -217,7 +204,7 @@ class _Playing:
 
     def play(self) -> Run:
         try:
-            with _starting():
+            with starting():
                 self.start_ns = self._start()
             self._wait()
         finally:
@@ -228,40 +215,31 @@ class _Playing:
         """Start all processes and pass the start barrier; the start time, or None when that failed."""
         for number in range(self.spec.load.clients):
             name = "client" if self.spec.load.clients == 1 else f"client {number}"
-            self._supervisor.spawn(name, run_sender, partial(self._sender_task, number))
+            target = self.clients.run if self.clients else run_sender
+            self._supervisor.spawn(name, target, partial(self._client_task, number))
         for replica in self.plan.replicas:
             self._spawn(replica)
         for observer in self.observers:
             observer.prepare(self._watched())
-        if not self._supervisor.wait_for("prepared"):
-            return None
-        self._supervisor.send_all("handles", self._slot_handles())
-        if not self._supervisor.wait_for("ready"):
+        if not self._replicas.get_ready():
             return None
         for observer in self.observers:
             observer.start(self._start_of(observer))
-        start_ns = self.fabric.clock.now_ns() + START_LEAD_NS
-        self._supervisor.send_all("start", start_ns)
+        start_ns = self._replicas.start()
         for observer in self.observers:
             observer.begin(start_ns)
         if self._recovery is not None:
-            self._recovery.begin(
+            self._recovery.replacement.begin(
                 start_ns,
                 supervisor=self._supervisor,
                 spawn=self._spawn,
-                handles=self._slot_handles,
+                handles=self._replicas.handles,
                 replaced=self._tell_of_heir,
             )
         return start_ns
 
     def _spawn(self, replica: ReplicaPlan) -> Child:
-        return self._supervisor.spawn(
-            replica.name,
-            run_replica,
-            partial(self._runner_task, replica),
-            rank=replica.step + 1,
-            is_replaceable=self.spec.limits.restart > 0,
-        )
+        return self._replicas.spawn(replica, self._table)
 
     def _tell_of_heir(self, name: str, pid: int) -> None:
         for observer in self.observers:
@@ -271,7 +249,7 @@ class _Playing:
         return Watched(
             plan=self.plan,
             table=self._table,
-            queues=self._queues,
+            queues=self._replicas.queues,
             payloads=self.schedule.payloads,
             data=self.spec.load.data,
             num_warmup=self.schedule.num_warmup,
@@ -281,8 +259,8 @@ class _Playing:
 
     def _start_of(self, observer: Observer) -> Start:
         return Start(
-            pids=self._supervisor.pids(),
-            facts=self._facts(),
+            pids={**(self.clients.beside() if self.clients else {}), **self._supervisor.pids()},
+            facts=self._replicas.facts(),
             told=self._told(observer),
         )
 
@@ -293,16 +271,12 @@ class _Playing:
             for name, told in self._supervisor.told("seen").items()
         }
 
-    def _facts(self) -> dict[str, dict[str, Any]]:
-        return {name: told[0] or {} for name, told in self._supervisor.told("ready").items()}
-
-    def _sender_task(self, number: int, line: ControlLine) -> SenderTask:
-        return SenderTask(
-            line=line,
-            stop=self.fabric.stop,
-            table=self._table,
-            queue=self._queues[0],
-            source=ScheduleSource(
+    def _client_task(self, number: int, line: ControlLine) -> ClientTask:
+        common: dict[str, Any] = {
+            "line": line,
+            "stop": self.fabric.stop,
+            "table": self._table,
+            "source": ScheduleSource(
                 all_arrivals_ns=self._arrivals_ns,
                 payloads=self._payloads,
                 payload_of=self._payload_of,
@@ -310,50 +284,13 @@ class _Playing:
                 num_clients=self.spec.load.clients,
                 sequences=self.schedule.sequences,
             ),
-            environment=self.sharing.environment,
-        )
-
-    def _runner_task(self, replica: ReplicaPlan, line: ControlLine) -> RunnerTask:
-        max_lateness = self.spec.limits.max_lateness
-        around = Surroundings(
-            plan=replica,
-            stop=self.fabric.stop,
-            table=self._table,
-            in_queue=self._queues[replica.in_queue].of_reader(replica.reader),
-            out_queues=tuple(self._queues[queue] for queue in replica.out_queues),
-            in_pools={pool: self._pools[pool] for pool in replica.in_pools},
-            out_pool=None if replica.out_pool is None else self._pools[replica.out_pool],
-            batch_timeout_ms=self.spec.placement.batch_timeout_ms,
-            max_lateness_ns=None if max_lateness is None else int(max_lateness * 1e6),
-            poll_s=self._poll_s,
-            num_threads=_threads_per_worker(self.plan),
-            context=self._context(replica),
-            slowdowns=self.faults.slowdowns_of(replica),
-            number=self.plan.replicas.index(replica),
-            memory=self._memory,
-            jobs=None if self._recovery is None else self._recovery.rules(replica),
-        )
-        environment = self.sharing.environment
-        return RunnerTask(line=line, around=around, probes=self._probes, environment=environment)
-
-    def _context(self, replica: ReplicaPlan) -> Context:
-        return Context(
-            where=replica.device,
-            inputs=replica.inputs,
-            batch_size=replica.batch_size,
-            seed=self.spec.load.seed,
-            checkpoint=self.spec.placement.checkpoint,
-            samples=tuple(self.schedule.payloads[:NUM_SAMPLES]),
-        )
-
-    def _slot_handles(self) -> dict[int, bytes]:
-        """What each replica told about its slots, by pool."""
-        told = self._supervisor.told("prepared")
-        return {
-            replica.out_pool: told[replica.name][0]
-            for replica in self.plan.replicas
-            if replica.out_pool is not None
+            "environment": self.sharing.environment,
         }
+        return (
+            self.clients.task(**common)
+            if self.clients
+            else SenderTask(queue=self._replicas.queues[0], **common)
+        )
 
     def _wait(self) -> None:
         """Wait for the end of the stream, or of the run."""
@@ -433,12 +370,13 @@ class _Playing:
             mps=self.sharing.state,
             events=list(self.plan.events),
             step_names=list(self.plan.step_names),
-            replicas=[self._replica(replica) for replica in self.plan.replicas],
+            replicas=self._replicas.described(),
             provenance=self._provenance(),
             notes=[note for seen in self.seen for note in seen.notes],
             result_kind=f"{kind.__module__}.{kind.__qualname__}",
             faults=self.faults.played(offset_ns),
             full_queue=self._full_queue(),
+            server=self.spec.config.data["server"] if self.spec.server else None,
             jobs=self._jobs(),
         )
 
@@ -462,10 +400,6 @@ class _Playing:
             found |= seen.facts
         return found
 
-    def _replica(self, replica: ReplicaPlan) -> dict[str, Any]:
-        pid, facts = self._supervisor.pids().get(replica.name), self._facts().get(replica.name, {})
-        return replica.described(pid=pid, facts=facts)
-
     def _full_queue(self) -> str | None:
         return next((told[0] for told in self._supervisor.told("queue_full").values()), None)
 
@@ -480,34 +414,16 @@ class _Playing:
             return "interrupted"
         if reason is not Termination.TARGET_NUM_VIDEOS_REACHED:
             return "the processes ended, but some requests were lost"
-        num_failed, accepted = self._table.count(FAILED), self.spec.limits.max_failures
+        outcomes, accepted = self._table.outcomes, self.spec.limits.max_failures
+        has_failed = np.isin(outcomes["status"], (FAILED, REFUSED))
+        num_failed = np.count_nonzero(has_failed)
         if num_failed <= accepted:
             return ""
-        outcomes = self._table.outcomes
-        first = outcomes["reason"][outcomes["status"] == FAILED][0].decode(errors="replace")
+        first = outcomes["reason"][has_failed][0].decode(errors="replace")
         return (
             f"{num_failed} of {self._table.num_requests} requests failed, more than --max-failures"
             f" {accepted}; the first: {first}"
         )
-
-
-def polling_s(plan: Plan, *, num_clients: int, num_cpus: int) -> float:
-    """For how long a worker of the plan looks often for a message."""
-    num_busy = sum(replica.workers for replica in plan.replicas) + num_clients + 1
-    return POLLING_S if num_busy <= num_cpus else 0.0
-
-
-def _imported(plan: Plan) -> tuple[str, ...]:
-    """What the processes of a run without a GPU need; those that use one must be spawned."""
-    if plan.gpus:
-        return ()
-    return (*CHILD_MODULES, "torch") if plan.pools else CHILD_MODULES
-
-
-def _threads_per_worker(plan: Plan) -> int:
-    """Share the cores among the workers that compute on the CPU."""
-    num_workers = sum(replica.workers for replica in plan.replicas if not replica.device.is_gpu)
-    return max(1, len(os.sched_getaffinity(0)) // max(1, num_workers))
 
 
 def _of_sequences(schedule: Schedule) -> dict[str, NDArray[Any]]:
@@ -527,26 +443,12 @@ def _request_columns(table: Table, schedule: Schedule, class_names: Sequence[str
         "status": np.array(STATUS_NAMES, dtype=object)[outcomes["status"]],
         "reason": np.array(reasons, dtype=object),
         "num_clips": outcomes["num_clips"].copy(),
-        **_sizes(outcomes),
+        **size_columns(outcomes),
         "label": outcomes["label"].copy(),
         "score": outcomes["score"].copy(),
-        **_named(outcomes["label"], class_names),
+        **class_columns(outcomes["label"], class_names),
         **{name: column.copy() for name, column in table.served_by_columns().items()},
     }
-
-
-def _sizes(outcomes: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Width and height of the requests' pictures, 0 of none; no columns where no step says them."""
-    is_told = bool(outcomes["width"].any())
-    return {name: outcomes[name].copy() for name in ("width", "height")} if is_told else {}
-
-
-def _named(labels: NDArray[Any], class_names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """What the classes are called, empty for none; no column where they have no names."""
-    if not class_names:
-        return {}
-    names = np.array([*class_names, ""], dtype=object)
-    return {CLASS_NAME: names[np.where(labels < len(class_names), labels, -1)]}
 
 
 def _memory_table(log: Log, plan: Plan, epoch_offset_ns: int) -> dict[str, NDArray[Any]]:
@@ -556,8 +458,3 @@ def _memory_table(log: Log, plan: Plan, epoch_offset_ns: int) -> dict[str, NDArr
     table: dict[str, NDArray[Any]] = dict(zip(Sample._fields, columns, strict=True))
     names = np.array([plan.replicas[number].name for number, _ in samples], dtype=object)
     return {"at_ns": table.pop("at_ns") + epoch_offset_ns, "replica": names, **table}
-
-
-def namespace_text(flags: dict[str, Any]) -> str:
-    """Flags as snuspl/rnb writes them, who prints argparse's namespace."""
-    return f"Namespace({', '.join(f'{name}={value!r}' for name, value in flags.items())})"

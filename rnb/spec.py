@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rnb.contract.termination import UsageError
+from rnb.load.files import FileIterator
 from rnb.load.load import Load
 from rnb.load.schedule import Schedule, make_schedule
+from rnb.load.videos import NoVideos
 from rnb.observe.observer import Observer
 from rnb.observe.occupancy import OccupancyObserver
 from rnb.observe.telemetry import TelemetryObserver
@@ -16,6 +19,7 @@ from rnb.pipeline.config import ConfigError, ConfigFile, PipelineConfig
 from rnb.pipeline.devices import resolve_mode
 from rnb.pipeline.importer import accepted, import_class
 from rnb.pipeline.plan import Plan, PlanOptions, make_plan
+from rnb.pipeline.served_model import server_plan
 from rnb.processes.mps import check_sharing
 
 OBSERVERS: dict[str, type[Observer]] = {one.name: one for one in (TelemetryObserver, OccupancyObserver)}
@@ -50,13 +54,38 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server that the load is played to, not a pipeline; the fields have the names of the flags."""
+
+    url: str
+    """http://host:port or grpc://host:port."""
+    model: str
+    input: Sequence[str] = ()
+    """NAME=random, zeros, file or path: what goes into an input."""
+    shape: Sequence[str] = ()
+    """NAME:3,224,224, of an input whose shape the server leaves open."""
+    timeout: float = 60_000
+    """How long the server may take to answer a request, in ms from when it was sent."""
+    in_flight: int = 500
+    """Most requests of a client process that have no answer yet."""
+    keep_results: bool = False
+
+    @property
+    def sends_files(self) -> bool:
+        return any(one.endswith(("=file", "=path")) for one in self.input)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """A run."""
 
     config: ConfigFile
+    """Of a run against a server, what that tells of itself and of its model."""
     load: Load = field(default_factory=Load)
     placement: Placement = field(default_factory=Placement)
     limits: Limits = field(default_factory=Limits)
+    server: Server | None = None
+    """None: the config is that of a pipeline."""
     observe: Sequence[str] = ("telemetry",)
     """Names or import paths of observers."""
     memory: bool = False
@@ -67,6 +96,7 @@ class RunSpec:
     def flags(self) -> dict[str, Any]:
         """All of it as the flags that ask for it, by name, sorted."""
         flat = {**asdict(self.load), **asdict(self.placement), **asdict(self.limits)}
+        flat |= asdict(self.server) if self.server else {}
         others = [name for name in self.observe if name not in OBSERVERS]
         observed = {name: name in self.observe for name in OBSERVERS} | {"observe": others or None}
         told = {
@@ -102,9 +132,23 @@ def _observer(name: str) -> type[Observer]:
 
 def schedule_of(spec: RunSpec) -> tuple[RunSpec, Schedule]:
     """The schedule of a run, and the run with what its load left open. Raises UsageError."""
-    pipeline = spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
-    load, schedule = make_schedule(spec.load, _payloads(pipeline, spec.load.data))
+    load, schedule = make_schedule(spec.load, _payloads_of(spec))
     return replace(spec, load=load), schedule
+
+
+def samples_of(spec: RunSpec, most: int) -> list[str]:
+    """The first payloads that there are; none where there is nothing to find."""
+    try:
+        found = _payloads(_pipeline(spec), spec.load.data)
+        return [str(payload) for payload in itertools.islice(found, most)]
+    except (ValueError, OSError):
+        return []
+
+
+def _payloads_of(spec: RunSpec) -> Iterable[str]:
+    if spec.server is None:
+        return _payloads(_pipeline(spec), spec.load.data)
+    return _Payloads(FileIterator, spec.load.data) if spec.server.sends_files else NoVideos()
 
 
 class _Payloads:
@@ -129,27 +173,49 @@ def plan_of(spec: RunSpec, *, num_requests: int, is_for_this_machine: bool = Tru
 
     One that is only worked out may be for a machine with other GPUs.
     """
-    pipeline = spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
+    if spec.server is not None:
+        spec.observers()
+        return server_plan(spec.server.model)
     all_at_once = spec.load.mean_interval_ms == 0
-    most_segments = max(step.num_segments for step in pipeline.pipeline)
-    options = PlanOptions(
-        mode=resolve_mode(spec.placement.device, pipeline) if is_for_this_machine else _elsewhere(spec),
-        batch_size=spec.placement.batch_size,
-        queue_capacity=num_requests * most_segments if all_at_once else spec.placement.queue_size,
-        num_clients=spec.load.clients,
-        is_for_this_machine=is_for_this_machine,
-        step_options={"seed": spec.load.seed, "checkpoint": spec.placement.checkpoint},
-    )
+    size = num_requests * _most_segments(spec) if all_at_once else spec.placement.queue_size
     spec.observers()
-    plan = make_plan(pipeline, options)
+    plan = _plan(spec, queue_capacity=size, is_for_this_machine=is_for_this_machine)
     if keeps_jobs(spec, plan):
-        _check_jobs(spec, plan, most_segments)
+        _check_jobs(spec, plan, _most_segments(spec))
     if is_for_this_machine:
         check_sharing(plan, spec.placement.mps)
     stateful = [one.name for one in plan.step_types if one.stateful]
     if stateful and not spec.load.has_sequences:
         raise UsageError(f"{stateful[0]} keeps a state for each sequence: say --sequences N or --streams N")
     return plan
+
+
+def serving_plan_of(spec: RunSpec, *, most_pending: int) -> Plan:
+    """The plan of a pipeline that serves at most so many requests at a time. Raises UsageError."""
+    plan = _plan(spec, queue_capacity=most_pending * _most_segments(spec))
+    check_sharing(plan, spec.placement.mps)
+    return plan
+
+
+def _most_segments(spec: RunSpec) -> int:
+    return max(step.num_segments for step in _pipeline(spec).pipeline)
+
+
+def _pipeline(spec: RunSpec) -> PipelineConfig:
+    return spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
+
+
+def _plan(spec: RunSpec, *, queue_capacity: int, is_for_this_machine: bool = True) -> Plan:
+    pipeline = _pipeline(spec)
+    options = PlanOptions(
+        mode=resolve_mode(spec.placement.device, pipeline) if is_for_this_machine else _elsewhere(spec),
+        batch_size=spec.placement.batch_size,
+        queue_capacity=queue_capacity,
+        num_clients=spec.load.clients,
+        is_for_this_machine=is_for_this_machine,
+        step_options={"seed": spec.load.seed, "checkpoint": spec.placement.checkpoint},
+    )
+    return make_plan(pipeline, options)
 
 
 def _elsewhere(spec: RunSpec) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from models.r2p1d.presets import PRESETS
-from rnb.command_line import compare, optimize_flags
+from rnb.command_line import compare, demo, optimize_flags, serve_flags
 from rnb.command_line.commands import command_of
 from rnb.command_line.flags import parse_args
 from rnb.record.run_folder import read
@@ -84,6 +84,10 @@ def test_a_command_of_a_document_parses(
         check_benchmark(flags)
     elif script == "optimize.py":
         optimize_flags.parse_args(flags)
+    elif script == "serve.py":
+        serve_flags.parse_args(flags)
+    elif script == "demo.py":
+        demo.parse_args(flags)
     else:
         assert script == "compare.py"
         monkeypatch.chdir(tmp_path)
@@ -93,6 +97,8 @@ def test_a_command_of_a_document_parses(
 
 def check_benchmark(flags: list[str]) -> None:
     args = parse_args(flags)
+    if args.url:  # there is no such server here
+        return
     args.device, args.check, args.self_check = "cpu", True, False
     assert command_of(args)() == 0
 
@@ -121,6 +127,7 @@ def flags_of_help(main: Callable[[Sequence[str]], object], capsys: pytest.Captur
         ("benchmark.py", parse_args),
         ("compare.py", compare.main),
         ("optimize.py", optimize_flags.parse_args),
+        ("serve.py", serve_flags.parse_args),
     ],
 )
 def test_the_tables_of_flags_are_complete(
@@ -139,6 +146,8 @@ def test_the_table_of_flags_has_the_defaults() -> None:
     assert args.pop("telemetry") is True
     assert (table.pop("observe"), args.pop("observe")) == ("", [])
     assert (table.pop("fault"), args.pop("fault")) == ("", [])
+    assert (table.pop("input"), args.pop("input")) == ("random` for all", [])
+    assert (table.pop("shape"), args.pop("shape")) == ("", [])
     assert args.pop("alone") is None, "that is of the other programs"
     assert sorted(table) == sorted(args)
     told = {
@@ -153,7 +162,7 @@ def test_the_table_of_flags_has_the_defaults() -> None:
 def test_flags_named_in_a_document_exist(document: Path) -> None:
     known = {
         flag
-        for program in ("benchmark.py", "compare.py", "optimize.py")
+        for program in ("benchmark.py", "compare.py", "optimize.py", "serve.py")
         for row, _ in rows_of_flags(program)
         for flag in row
     }

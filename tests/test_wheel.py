@@ -94,7 +94,9 @@ def test_its_commands_are_there(wheel: Path) -> None:
     assert dict(commands["console_scripts"]) == {
         "rnb-benchmark": "rnb.command_line.benchmark:main",
         "rnb-compare": "rnb.command_line.compare:main",
+        "rnb-demo": "rnb.command_line.demo:main",
         "rnb-optimize": "rnb.command_line.optimize:main",
+        "rnb-serve": "rnb.command_line.serve:main",
     }
 
 

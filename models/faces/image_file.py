@@ -23,6 +23,8 @@ class ImagePathIterator:
     Raises ValueError when `root` is not a folder or holds no image.
     """
 
+    extensions = EXTENSIONS
+
     def __init__(self, root: str = "data/faces/views") -> None:
         if not os.path.isdir(root):
             raise ValueError(

@@ -15,7 +15,7 @@ from torch import Tensor
 from models.faces.face import Face
 from models.faces.mtcnn_networks import ONet, PNet, RNet, load
 from models.faces.shrinking import shrunk, sums_of
-from models.faces.suppression import suppress
+from models.suppression import suppress
 
 PYRAMID_STEP = 0.709
 """About the square root of a half: each level has half the pixels of the one before."""

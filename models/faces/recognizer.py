@@ -13,6 +13,7 @@ from models.faces.dlib_build import check_dlib
 from models.faces.face import Face, FaceResult, Found, described, result_of
 from models.faces.gallery import open_gallery
 from models.faces.pictures import Pictures, views
+from models.faces.watched_gallery import WatchedGallery
 from models.faces.weights import WeightOptions
 from rnb.contract import Batch, Context, Device, Layout, RequestError, Step
 
@@ -25,6 +26,8 @@ class FaceRecognizer(Step):
         """A folder with a folder of pictures for each person, by whose name it is called."""
         threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.6
         """The distance between descriptors up to which a face is the nearest one's."""
+        refresh_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+        """How often it is looked whether the gallery has other pictures; null: at the start alone."""
 
     batches_requests = True
     result_kind = FaceResult
@@ -32,7 +35,7 @@ class FaceRecognizer(Step):
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)
         self._describer = Describer(options.weights, context.where)
-        self._gallery = open_gallery(options.gallery, options.weights)
+        self._gallery = WatchedGallery(options.gallery, options.weights, options.refresh_s)
 
     @classmethod
     def output(cls, options: Any, inputs: Layout) -> Layout:
@@ -65,12 +68,12 @@ class FaceRecognizer(Step):
     def _name(self, pictures: Pictures, picture: torch.Tensor, faces: Sequence[Face]) -> list[dict[str, Any]]:
         """The faces of one of the pictures, as results have them."""
         descriptors = self._describer.describe(picture.cpu().numpy(), faces)
-        matches = self._gallery.match(descriptors, self.options.threshold)
+        matches = self._gallery.current().match(descriptors, self.options.threshold)
         return [
             {**described(pictures, face), "name": match.name, "distance": round(match.distance, 4)}
             for face, match in zip(faces, matches, strict=True)
         ]
 
     def facts(self) -> dict[str, Any]:
-        names = self._gallery.names
+        names = self._gallery.current().names
         return {**self._describer.facts(), "gallery": {"people": len(set(names)), "pictures": len(names)}}

@@ -65,7 +65,7 @@ def _outputs(options: LoaderOptions, *, on_gpu: bool) -> tuple[Any, Any]:
         jpeg_fancy_upsampling=True,  # as libjpeg does it
         **(hardware if on_gpu else {}),
     )
-    resized = fn.resize(images, size=size, interp_type=types.INTERP_LINEAR, antialias=True)
+    resized = fn.resize(images, size=size, interp_type=types.INTERP_LINEAR, antialias=options.antialias)
     is_normalized = options.dtype != "uint8"
     rows = fn.crop_mirror_normalize(
         resized,

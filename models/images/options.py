@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictInt, model_validator
+from pydantic import Field, StrictBool, StrictInt, model_validator
 
 from models.images.backends import WITH_ENGINE, Backend
 from rnb.contract import Count, Layout, Options, TensorSpec
@@ -51,6 +51,9 @@ class LoaderOptions(CutOptions, ColourOptions):
     backend: Backend = "opencv"
     dtype: Literal["float32", "float16", "uint8"] = "float32"
     """Of what is handed on: floats are normalized, bytes are from 0 to 255."""
+    antialias: StrictBool = True
+    """A new pixel is made of all that it covers; false: of the nearest four and without rounding, as
+    torchvision's detectors do it."""
     num_threads: Count = 1
     """Threads of nvimgcodec and DALI on the CPU, each worker's own."""
     hardware_share: Share | None = None

@@ -27,20 +27,25 @@ class PixelWork:
     def __init__(self, options: LoaderOptions, device: torch.device) -> None:
         self._normalize = Normalization(options.mean, options.std, device)
         self._is_normalized = options.dtype != "uint8"
+        self._resize = _smooth if options.antialias else _nearest_four
 
     def __call__(self, image: torch.Tensor, cut: Cut, out: torch.Tensor) -> None:
         """Fill `out` (3, height, width) with the cut of an upright `image` (3, height, width), uint8."""
         width, height = cut.size
-        part = _resize(image, cut)[:, cut.top : cut.top + height, cut.left : cut.left + width]
+        whole = image if cut.resized == cut.upright else self._resize(image, cut)
+        part = whole[:, cut.top : cut.top + height, cut.left : cut.left + width]
         if cut.is_mirrored:
             part = part.flip(-1)
-        out.copy_(self._normalize(part) if self._is_normalized else part)
+        out.copy_(self._normalize(part) if self._is_normalized else part.round())
 
 
-def _resize(image: torch.Tensor, cut: Cut) -> torch.Tensor:
+def _nearest_four(image: torch.Tensor, cut: Cut) -> torch.Tensor:
+    """Bilinear, between the nearest pixels, not rounded."""
+    return interpolate(image[None].float(), cut.resized[::-1], mode="bilinear")[0]
+
+
+def _smooth(image: torch.Tensor, cut: Cut) -> torch.Tensor:
     """Bilinear, over all pixels that a new one covers, and rounded."""
-    if cut.resized == cut.upright:
-        return image
     source = image[None] if image.device.type == "cpu" else image[None].float()
     resized = interpolate(source, cut.resized[::-1], mode="bilinear", antialias=True)[0]
     return resized if resized.dtype == torch.uint8 else resized.round_().clamp_(0, 255)

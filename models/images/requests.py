@@ -23,6 +23,8 @@ class ImageIterator:
     of which each record is an image. Raises ValueError when there is none.
     """
 
+    extensions = EXTENSIONS
+
     def __init__(self, root: str) -> None:
         self.images = list(itertools.chain.from_iterable(map(_images, _files(Path(root)))))
         if not self.images:

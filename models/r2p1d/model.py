@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from pydantic import StrictInt
 
+from models.class_names import read_class_names
 from models.r2p1d.agreement import sample_clips, top1_agreement
 from models.r2p1d.checkpoint import read_checkpoint, select_weights
-from models.r2p1d.class_names import read_class_names
 from models.r2p1d.execution import Execution, ExecutionOptions
 from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS
 from models.r2p1d.options import (
@@ -34,6 +34,7 @@ from rnb.contract import (
     Count,
     Device,
     Layout,
+    Part,
     RequestError,
     Step,
     TensorSpec,
@@ -109,6 +110,19 @@ class R2P1DLoader(Step):
     @classmethod
     def default_workers(cls, options: Any, device: Device) -> int:
         return DEFAULT_DECODERS if device.is_gpu else 1
+
+    @classmethod
+    def joined(
+        cls, options: Mapping[str, Any], following: type[Step], its_options: Mapping[str, Any]
+    ) -> Part | None:
+        """With the whole network: a step that does both."""
+        if following is not R2P1DRunner or _parts_of(its_options) != (1, NUM_PARTS):
+            return None
+        if any(its_options.get(name, value) != value for name, value in options.items()):
+            return None
+        both = {**options, **its_options}
+        fields = R2P1DSingleStep.Options.model_fields
+        return R2P1DSingleStep, {name: value for name, value in both.items() if name in fields}
 
     def __call__(self, batch: Batch, out: Out = None) -> Batch:
         (request,) = batch.requests
@@ -246,6 +260,28 @@ class R2P1DRunner(Step):
     def class_names(cls, options: Any) -> Sequence[str]:
         return read_class_names(options.class_names, options.num_classes) if options.class_names else ()
 
+    @classmethod
+    def divided(cls, options: Mapping[str, Any]) -> Sequence[tuple[Part, Part]]:
+        """At the borders between its parts of the network."""
+        first, last = _parts_of(options)
+        return [
+            (
+                (cls, {**options, "start_index": first, "end_index": border}),
+                (cls, {**options, "start_index": border + 1, "end_index": last}),
+            )
+            for border in range(first, last)
+        ]
+
+    @classmethod
+    def joined(
+        cls, options: Mapping[str, Any], following: type[Step], its_options: Mapping[str, Any]
+    ) -> Part | None:
+        """With the parts that follow."""
+        own, its = _parts_of(options), _parts_of(its_options)
+        if following is not cls or own[1] + 1 != its[0] or _but_parts(options) != _but_parts(its_options):
+            return None
+        return cls, {**options, "start_index": own[0], "end_index": its[1]}
+
     def __call__(self, batch: Batch) -> Batch:
         return batch.give(tensors=[self.infer(batch.tensors[0])], rows=batch.num_rows())
 
@@ -309,6 +345,15 @@ class R2P1DSingleStep(Step):
     def class_names(cls, options: Any) -> Sequence[str]:
         return R2P1DRunner.class_names(options)
 
+    @classmethod
+    def divided(cls, options: Mapping[str, Any]) -> Sequence[tuple[Part, Part]]:
+        """Loading, and the network."""
+        loading, network = (
+            (step, {name: value for name, value in options.items() if name in step.Options.model_fields})
+            for step in (R2P1DLoader, R2P1DRunner)
+        )
+        return [(loading, network)]
+
     def __call__(self, batch: Batch) -> Batch:
         num_clips: list[int] = []
         failed: dict[int, str] = {}
@@ -334,6 +379,15 @@ class R2P1DSingleStep(Step):
 
     def close(self) -> None:
         self._loader.close()
+
+
+def _parts_of(options: Mapping[str, Any]) -> tuple[int, int]:
+    """The first and the last part of the network that a config asks a runner for."""
+    return options.get("start_index", 1), options.get("end_index", NUM_PARTS)
+
+
+def _but_parts(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in ("start_index", "end_index")}
 
 
 def _part_of(options: Any, step: type[Step]) -> Any:

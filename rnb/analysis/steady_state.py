@@ -30,7 +30,7 @@ from rnb.analysis.queue_depth import in_system
 from rnb.analysis.slack import Slack
 from rnb.analysis.step_work import step_work
 from rnb.analysis.utilization import busiest_step, worker_utilizations
-from rnb.contract.events import Event, EventKind
+from rnb.contract.events import SENT, Event, EventKind
 from rnb.record.run import Run
 
 MIN_REQUESTS = 5 * NUM_SPANS
@@ -147,6 +147,7 @@ def _last_due_s(run: Run) -> float:
 def _bulk_stretch(run: Run, ends_s: Series) -> Stretch:
     step = busiest_step(worker_utilizations(run))
     taken = run.segments(Event(EventKind.TAKEN, run.num_steps - 1 if step is None else step))
+    taken = taken or run.segments(SENT)  # of a server nobody knows when it takes a request
     last_ns = max((int(column.max()) for column in taken.values()), default=0)
     in_phase = ends_s[ends_s >= 0]
     return float(in_phase[0]) if len(in_phase) else 0.0, (last_ns - run.window_ns[0]) / 1e9

@@ -14,6 +14,7 @@ from rnb.analysis.memory import MemoryUse, memory_uses
 from rnb.analysis.occupancy import Occupancy, occupancy_of
 from rnb.analysis.queue_depth import QueueDepth, queue_depths
 from rnb.analysis.sequences import SequenceFigures, sequence_figures
+from rnb.analysis.server_steps import ServerStep, server_steps
 from rnb.analysis.statistics import PERCENTILES, Durations, describe, percentile_name, stage_durations_ms
 from rnb.analysis.steady_part import steady_part
 from rnb.analysis.steady_state import SteadyState, find_steady_state
@@ -85,6 +86,8 @@ class Summary:
     """Of --sequences."""
     memory: list[MemoryUse]
     """Of each replica, with --memory."""
+    server_steps: list[ServerStep]
+    """What the server said of its models; empty of a run through a pipeline."""
     step_names: list[str]
 
     @property
@@ -130,6 +133,7 @@ def summarize(run: Run, step_names: Sequence[str] | None = None) -> Summary:
         occupancy=occupancy_of(part),
         sequences=sequence_figures(part),
         memory=memory_uses(run),
+        server_steps=server_steps(run),
         step_names=list(run.step_names if step_names is None else step_names),
     )
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rnb.analysis.reasons import Reason
     from rnb.analysis.summary import Summary
     from rnb.analysis.verdict import Verdict
+    from rnb.load.schedule import Schedule
+    from rnb.remote.clients import RemoteClients
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,7 @@ def play_and_judge(
     spec, schedule = schedule_of(spec)
     plan = plan_of(spec, num_requests=len(schedule))
     plan_faults(spec.faults, plan, schedule)
+    clients, asking = _of_server(spec, schedule)
     folder = create(logs, spec.flags())
     announce(spec, plan)
     try:
@@ -84,15 +87,28 @@ def play_and_judge(
             schedule,
             plan=plan,
             folder=folder,
-            observers=observers,
+            observers=[*observers, *asking],
             interruption=interruption,
             warn=warn,
+            clients=clients,
         )
     except UsageError:
         with contextlib.suppress(OSError):
             folder.rmdir()
         raise
     return _judged(run, folder)
+
+
+def _of_server(spec: RunSpec, schedule: Schedule) -> tuple[RemoteClients | None, list[Observer]]:
+    """Who sends to it, and who asks for its statistics; what that takes is imported only for one."""
+    if spec.server is None:
+        return None, []
+    from rnb.remote.clients import RemoteClients
+    from rnb.remote.served import Served
+    from rnb.remote.statistics import StatisticsObserver
+
+    served = Served(spec)
+    return RemoteClients(served, tuple(schedule.payloads)), [StatisticsObserver(served)]
 
 
 def _judged(run: Run, folder: Path) -> Outcome:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from rnb.command_line.benchmark import run
-from rnb.command_line.flags import whole_number
+from rnb.command_line.number_types import whole_number
 
 
 def client(argv: Sequence[str] | None = None) -> int:

@@ -10,16 +10,25 @@ from rnb.faults.plan import describe_faults, plan_faults
 from rnb.load.schedule import make_schedule
 from rnb.pipeline.description import describe
 from rnb.show import console
-from rnb.spec import plan_of
+from rnb.spec import RunSpec, plan_of
 
 
 def check(args: argparse.Namespace) -> int:
     """Resolve all that can be checked without the videos, and print the plan."""
     spec = spec_of(args)
     load, schedule = make_schedule(spec.load, ["not looked for"])
-    plan = plan_of(spec.with_load(**vars(load)), num_requests=len(schedule))
-    lines = [describe(plan), *describe_faults(plan_faults(spec.faults, plan, schedule))]
+    spec = spec.with_load(**vars(load))
+    plan = plan_of(spec, num_requests=len(schedule))
+    described = describe(plan) if spec.server is None else _described_server(spec)
+    lines = [described, *describe_faults(plan_faults(spec.faults, plan, schedule))]
     text = "\n".join(lines)
     console.conclude(text)
     console.emit({"plan": text.splitlines()})
     return EXIT_OK
+
+
+def _described_server(spec: RunSpec) -> str:
+    from rnb.remote.description import describe_server
+    from rnb.remote.served import Served
+
+    return describe_server(Served(spec))

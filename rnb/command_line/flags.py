@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from rnb import home
+from rnb.command_line.number_types import more_than_0, number, percentile, whole_number
 from rnb.command_line.parser import Parser
+from rnb.command_line.server_flags import NOT_OF_A_SERVER, add_server_group, check_server_flags
 from rnb.contract.fault import Fault
 from rnb.load.arrivals import PROCESSES, Ramp
 from rnb.load.load import REPLAYED, Load
@@ -19,7 +20,8 @@ from rnb.show.page.destination import FILE_NAME, page_path
 from rnb.show.trace import MOST_REQUESTS
 
 if TYPE_CHECKING:
-    from rnb.spec import RunSpec
+    from rnb.pipeline.config import ConfigFile
+    from rnb.spec import RunSpec, Server
 
 Kind = TypeVar("Kind")
 DESCRIPTION = "Play a load of videos through a pipeline of replicated steps on GPUs, and measure it."
@@ -56,14 +58,16 @@ def parse_args(
 def spec_of(args: argparse.Namespace) -> RunSpec:
     """The run that the flags describe; reads the config. Raises UsageError."""
     from rnb.pipeline.config import read_config
-    from rnb.spec import Limits, Placement, RunSpec
+    from rnb.spec import Limits, Placement, RunSpec, Server
 
     observed = {"telemetry": args.telemetry, "occupancy": args.occupancy}
+    server = some(args, Server) if args.url else None
     spec = RunSpec(
-        config=read_config(args.config_file_path),
-        load=_some(args, Load),
-        placement=_some(args, Placement),
-        limits=_some(args, Limits),
+        config=_read_server(server) if server else read_config(args.config_file_path),
+        server=server,
+        load=some(args, Load),
+        placement=some(args, Placement),
+        limits=some(args, Limits),
         observe=(*(name for name, is_asked in observed.items() if is_asked), *args.observe),
         memory=args.memory,
         faults=tuple(args.fault),
@@ -75,7 +79,13 @@ def spec_of(args: argparse.Namespace) -> RunSpec:
     return client_alone(spec) if args.alone == "client" else step_alone(spec, args.alone)
 
 
-def _some(args: argparse.Namespace, kind: type[Kind]) -> Kind:
+def _read_server(server: Server) -> ConfigFile:
+    from rnb.remote.served import read_server
+
+    return read_server(server)
+
+
+def some(args: argparse.Namespace, kind: type[Kind]) -> Kind:
     """The dataclass whose fields have the names of flags."""
     return kind(**{field.name: getattr(args, field.name) for field in dataclasses.fields(kind)})  # type: ignore[arg-type]
 
@@ -83,7 +93,12 @@ def _some(args: argparse.Namespace, kind: type[Kind]) -> Kind:
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = Parser(program, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False)
     _add_load_group(parser)
-    _add_pipeline_group(parser)
+    add_pipeline_group(parser).add_argument(
+        "-qs", "--queue_size", type=whole_number(1), default=500, metavar="N",
+        help="most messages in a queue; a put into a full queue ends the run (default %(default)s;"
+        " with -mi 0 the queues hold all requests)",
+    )  # fmt: skip
+    add_server_group(parser)
     _add_figures_group(parser)
     _add_campaign_group(parser)
     _add_run_group(parser)
@@ -107,10 +122,14 @@ _RULES_OUT = {
         "it says when requests arrive",
         ("mean_interval_ms", "arrivals", "ramp", "replay", "sequences", "sequence_length"),
     ),
+    "url": ("how it serves is the server's own", NOT_OF_A_SERVER),
     "find_peak": ("it sets the rate", ("ramp", "arrivals_file", "replay", "repeat")),
 }
 """Flags that leave nothing for others to say: why, and which."""
-_SHORT = {"mean_interval_ms": "-mi", "videos": "-v"}
+_SHORT = {
+    "mean_interval_ms": "-mi", "videos": "-v", "config_file_path": "-c", "per_gpu_queue": "-p",
+    "queue_size": "-qs", "batch_size": "-b", "batch_timeout_ms": "-bt",
+}  # fmt: skip
 
 
 def _settle_load(args: argparse.Namespace, given: set[str]) -> None:
@@ -125,6 +144,7 @@ def _settle_load(args: argparse.Namespace, given: set[str]) -> None:
     for name, process in (("arrivals_file", "trace"), ("burstiness", "gamma")):
         if name in given and args.arrivals != process:
             raise ValueError(f"{_flag(name)}: only for --arrivals {process}, not {args.arrivals}")
+    check_server_flags(args, given)
     if "sequence_length" in given and args.sequences is None:
         raise ValueError("--sequence-length: only with --sequences N")
     for name in ("fps", "every", "max_lateness"):
@@ -154,7 +174,7 @@ def _flag(name: str) -> str:
 def _add_load_group(parser: argparse.ArgumentParser) -> None:
     load = parser.add_argument_group("load")
     load.add_argument(
-        "-mi", "--mean_interval_ms", type=_number(0), metavar="MS",
+        "-mi", "--mean_interval_ms", type=number(0), metavar="MS",
         help=f"mean gap between requests; 0 = all at once (default {DEFAULT_MEAN_INTERVAL_MS})",
     )  # fmt: skip
     load.add_argument(
@@ -231,7 +251,8 @@ def _add_load_group(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def _add_pipeline_group(parser: argparse.ArgumentParser) -> None:
+def add_pipeline_group(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """The config, and how it is placed."""
     pipeline = parser.add_argument_group("pipeline")
     pipeline.add_argument(
         "-c", "--config_file_path", type=home.find, default="config/r2p1d-whole.json", metavar="FILE",
@@ -242,16 +263,11 @@ def _add_pipeline_group(parser: argparse.ArgumentParser) -> None:
         help="one queue per GPU between two steps instead of one for all; all steps must use the same GPUs",
     )  # fmt: skip
     pipeline.add_argument(
-        "-qs", "--queue_size", type=whole_number(1), default=500, metavar="N",
-        help="most messages in a queue; a put into a full queue ends the run (default %(default)s;"
-        " with -mi 0 the queues hold all requests)",
-    )  # fmt: skip
-    pipeline.add_argument(
         "-b", "--batch_size", type=whole_number(1), default=1, metavar="N",
         help="videos per inference call (default %(default)s)",
     )  # fmt: skip
     pipeline.add_argument(
-        "-bt", "--batch_timeout_ms", type=_number(0), default=10, metavar="MS",
+        "-bt", "--batch_timeout_ms", type=number(0), default=10, metavar="MS",
         help="how long an incomplete batch waits for more requests (default %(default)s)",
     )  # fmt: skip
     pipeline.add_argument(
@@ -268,6 +284,7 @@ def _add_pipeline_group(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="trained weights; without them they are random, drawn from the seed",
     )
+    return pipeline
 
 
 def _add_figures_group(parser: argparse.ArgumentParser) -> None:
@@ -277,12 +294,12 @@ def _add_figures_group(parser: argparse.ArgumentParser) -> None:
         help="how long a request may take, from when it was due; goodput counts those that take no longer",
     )  # fmt: skip
     figures.add_argument(
-        "--percentile", type=_percentile, metavar="P",
+        "--percentile", type=percentile, metavar="P",
         help="the percentile that --slo is for: VALID only where it is shown to be within it, with 99 %%"
         " confidence; without --slo: VALID only with enough requests for this percentile (default 99)",
     )  # fmt: skip
     figures.add_argument(
-        "--min-duration", type=_number(0), metavar="S",
+        "--min-duration", type=number(0), metavar="S",
         help="how long the measured phase must take to be VALID (with --slo or --percentile 60, else 0)",
     )  # fmt: skip
 
@@ -373,52 +390,6 @@ def page(text: str) -> str:
         return str(page_path(text)) if text else text
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def whole_number(least: int, most: int = 1_000_000_000) -> Callable[[str], int]:
-    """A type of argparse: a whole number from `least` to `most`."""
-
-    def parse(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{value}: must be at least {least}")
-        if value > most:
-            raise argparse.ArgumentTypeError(f"{value}: must be at most {most}")
-        return value
-
-    parse.__name__ = "whole number"
-    return parse
-
-
-def _number(least: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        value = float(text)
-        if not least <= value < math.inf:
-            raise argparse.ArgumentTypeError(f"{text}: must be at least {least:g}, and finite")
-        return int(value) if value.is_integer() else value
-
-    parse.__name__ = "number"
-    return parse
-
-
-def more_than_0(text: str) -> float:
-    value = _number(0)(text)
-    if not value:
-        raise argparse.ArgumentTypeError(f"{text}: must be more than 0")
-    return value
-
-
-more_than_0.__name__ = "number"
-
-
-def _percentile(text: str) -> float:
-    value = _number(0)(text)
-    if not 0 < value < 100:
-        raise argparse.ArgumentTypeError(f"{text}: must be more than 0 and less than 100")
-    return value
-
-
-_percentile.__name__ = "number"
 
 
 def _fault(text: str) -> str:

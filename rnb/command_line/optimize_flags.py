@@ -7,7 +7,9 @@ import os
 from collections.abc import Sequence
 
 from rnb import home
-from rnb.command_line.flags import more_than_0, page, whole_number
+from rnb.analysis.comparison import MIN_AGREEMENT
+from rnb.command_line.flags import page
+from rnb.command_line.number_types import more_than_0, whole_number
 from rnb.command_line.parser import Parser
 from rnb.load.videos import DEFAULT_FOLDER
 from rnb.planner.goal import GOALS
@@ -41,6 +43,11 @@ def _add_goal(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     goal.add_argument("--rate", type=more_than_0, metavar="R", help="requests/s")
     goal.add_argument("--slo", type=more_than_0, metavar="MS", help="bound of the 99th percentile")
+    goal.add_argument(
+        "--min-agreement", type=_share, default=MIN_AGREEMENT, metavar="SHARE",
+        help="a candidate must give so many of the results of the config as it is, from 0 to 1 (default"
+        " %(default)s)",
+    )  # fmt: skip
 
 
 def _add_space(parser: argparse.ArgumentParser) -> None:
@@ -93,3 +100,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--logs", default="logs", metavar="FOLDER", help="(default %(default)s)")
     run.add_argument("--quiet", action="store_true", help="print only the result")
     run.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be from 0 to 1")
+    return share

@@ -14,7 +14,8 @@ from rnb.command_line.flags import spec_of
 from rnb.command_line.signals import stop_on_signals
 from rnb.observe.observer import Observer
 from rnb.pipeline.plan import Plan
-from rnb.play import Interruption, namespace_text
+from rnb.play import Interruption
+from rnb.record.seed_format import namespace_text
 from rnb.show import console
 from rnb.show.announcer import Announcer
 from rnb.show.progress import Progress
@@ -55,9 +56,14 @@ def _trace(args: argparse.Namespace) -> TraceObserver | None:
 
 def _announce(spec: RunSpec, plan: Plan) -> None:
     console.detail(f"Args: {namespace_text(spec.flags())}")
+    announce_weights(plan, spec.load.seed)
+
+
+def announce_weights(plan: Plan, seed: int) -> None:
+    """Say so where a network's weights are random."""
     asked = [replica.options["checkpoint"] for replica in plan.replicas if "checkpoint" in replica.options]
     if not all(asked):
-        console.say(f"No --checkpoint: the network's weights are random, drawn from seed {spec.load.seed}")
+        console.say(f"No --checkpoint: the network's weights are random, drawn from seed {seed}")
 
 
 def play_quietly(

@@ -8,7 +8,8 @@ from rnb.campaigns.campaign import RunFailed
 from rnb.campaigns.outcome import Outcome, play_and_judge
 from rnb.command_line.signals import stop_on_signals
 from rnb.contract.termination import Termination
-from rnb.planner.profile import Profile, origin_of
+from rnb.planner.origin import origin_of
+from rnb.planner.profile import Profile
 from rnb.play import Interruption
 from rnb.show import console
 from rnb.spec import RunSpec

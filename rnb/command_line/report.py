@@ -17,6 +17,7 @@ from rnb.show.text.fault_text import fault_text
 from rnb.show.text.headline_text import headline
 from rnb.show.text.occupancy_text import occupancy_text
 from rnb.show.text.seed_text import average_lines
+from rnb.show.text.server_text import server_text
 from rnb.show.text.summary_text import table
 from rnb.show.text.tail_text import tail_table
 from rnb.show.text.verdict_text import verdict_text
@@ -53,6 +54,8 @@ def _print_figures(outcome: Outcome) -> None:
     say("\n" + table(summary, has_all_stages=is_verbose()) + "\n")
     if tail := attribute_tail(steady_part(run, summary.steady_state)):
         say(tail_table(tail, run.step_names, has_all_stages=is_verbose()) + "\n")
+    if summary.server_steps:
+        say(server_text(summary.server_steps) + "\n")
     if outcome.fault_effects:
         say(fault_text(outcome.fault_effects) + "\n")
     if summary.occupancy:

@@ -9,7 +9,7 @@ from rnb.contract.options import Count, Options
 from rnb.contract.request import Batch, Layout, OutputError, Request, RequestError, TensorSpec
 from rnb.contract.result import NO_CLASS, ClassAndScore, ClassResult, JsonResult, ToleranceResult
 from rnb.contract.sequence import SequencePoint, StatefulStep, point_of
-from rnb.contract.step import Context, Step
+from rnb.contract.step import Context, Part, Step
 
 __all__ = [
     "CPU",
@@ -24,6 +24,7 @@ __all__ = [
     "Layout",
     "Options",
     "OutputError",
+    "Part",
     "Request",
     "RequestError",
     "SequencePoint",

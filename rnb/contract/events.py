@@ -27,6 +27,8 @@ class EventKind(Enum):
     """The step's call began."""
     FINISHED = "inference{}_finish"
     """The call's work was done, on the GPU too."""
+    ANSWERED = "answer{}_start"
+    """The first byte of a server's answer was there; only of a run against one."""
     HAS_SLOT = "slot{}_finish"
     """There was a free slot to copy into; only of a step with slots that does not write in place."""
     HANDED_ON = "handoff{}_finish"
@@ -100,6 +102,8 @@ class StageKind(Enum):
     SLOT = "slot for step {}"
     """Waiting for a free slot for the step's output."""
     CALL = "step {}"
+    RECEIVE = "receive answer of step {}"
+    """From the first byte of a server's answer to its last."""
     HAND_OFF = "hand-off after step {}"
     LATENESS = "lateness of the client"
     SERVICE = "service (from sending)"
@@ -131,6 +135,8 @@ class Stage(NamedTuple):
             return cls(kind, label=f"{before.whole.name} to {after.whole.name}")
         if after.kind is EventKind.STARTED and before.kind is EventKind.WAITS_FOR_SLOT:
             kind = StageKind.SLOT
+        if after.kind is EventKind.FINISHED and before.kind is EventKind.ANSWERED:
+            kind = StageKind.RECEIVE
         return cls(kind, after.step)
 
     @property
@@ -144,6 +150,7 @@ _STAGE_BEFORE = {
     EventKind.TAKEN: StageKind.WAIT,
     EventKind.WAITS_FOR_SLOT: StageKind.GATHER,
     EventKind.STARTED: StageKind.GATHER,
+    EventKind.ANSWERED: StageKind.CALL,
     EventKind.FINISHED: StageKind.CALL,
     EventKind.HAS_SLOT: StageKind.SLOT,
     EventKind.HANDED_ON: StageKind.HAND_OFF,

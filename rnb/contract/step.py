@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -41,6 +41,10 @@ class Context:
     def device(self) -> torch.device:
         """Where it computes."""
         return self.where.torch()
+
+
+Part = tuple[type["Step"], dict[str, Any]]
+"""A step's class, and its options as a config has them."""
 
 
 class Step:
@@ -107,6 +111,20 @@ class Step:
     @classmethod
     def num_segments_joined(cls, options: Any) -> int | None:
         """Of a step that joins segments: how many its options say a request comes in; None: any number."""
+        return None
+
+    @classmethod
+    def divided(cls, options: Mapping[str, Any]) -> Sequence[tuple[Part, Part]]:
+        """Each way in which two steps in a row could do its work, with the same results; `options` as the
+        config has them. optimize.py tries them."""
+        return ()
+
+    @classmethod
+    def joined(
+        cls, options: Mapping[str, Any], following: type[Step], its_options: Mapping[str, Any]
+    ) -> Part | None:
+        """The one step that does the work of this one and of that which follows it, with the same results;
+        None: there is none."""
         return None
 
     @classmethod

@@ -15,6 +15,9 @@ class VideoPathIterator:
     Raises ValueError when `root` is not a folder or holds no video.
     """
 
+    extensions = EXTENSIONS
+    """Of the files that it finds; a server goes by them."""
+
     def __init__(self, root: str = DEFAULT_FOLDER) -> None:
         if not os.path.isdir(root):
             raise ValueError(f"{root}: not a folder of videos; 'make data' prepares samples in data/videos")

@@ -50,6 +50,8 @@ class QueueGroup(BaseModel):
     """The class that picks the output queue of each result."""
     workers: Workers | None = None
     """As the step's, for this group alone."""
+    choices: dict[str, list[Any]] = {}
+    """What optimize.py may try in the place of a key of this group."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -77,11 +79,20 @@ class StepConfig(BaseModel):
     memory_limit_mb: Count | None = None
     """How much each replica may hold, of its GPU's memory or the CPU's."""
     choices: dict[str, list[Any]] = {}
-    """What optimize.py may try in the place of an option; benchmark.py does not look at it."""
+    """What optimize.py may try in the place of a key of this step; benchmark.py does not look at it."""
 
     @property
     def options(self) -> dict[str, Any]:
         return dict(self.__pydantic_extra__ or {})
+
+
+class PipelineChoices(BaseModel):
+    """What optimize.py may try in the place of a whole pipeline."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pipeline: list[list[Any]] = []
+    """Lists of steps, each in either form."""
 
 
 class PipelineConfig(BaseModel):
@@ -92,6 +103,8 @@ class PipelineConfig(BaseModel):
     video_path_iterator: StrictStr = DEFAULT_VIDEO_PATH_ITERATOR
     """The class that finds the videos."""
     pipeline: Annotated[list[StepConfig], Field(min_length=1)]
+    choices: PipelineChoices = PipelineChoices()
+    """benchmark.py does not look at it."""
 
 
 @dataclass(frozen=True, kw_only=True)

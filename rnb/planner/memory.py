@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rnb.contract.termination import UsageError
+from rnb.planner.dimension import frozen
 from rnb.planner.goal import Prediction
 from rnb.planner.profile import FACTS, Profile, read, write
 from rnb.planner.space import Values
@@ -61,6 +62,10 @@ class Memory:
     def screened(self) -> dict[Values, Prediction]:
         return {_values(values): Prediction(*found) for values, found in self._lines(SCREENED)}
 
+    def forget_screened(self) -> None:
+        """The profile has changed."""
+        (self.folder / SCREENED).unlink(missing_ok=True)
+
     def keep_played(self, values: Values, run: Run) -> None:
         self._append(PLAYED, [values, str(run.folder)])
 
@@ -88,4 +93,4 @@ class Memory:
 
 def _values(values: Sequence[Any]) -> Values:
     """JSON has lists for tuples."""
-    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
+    return tuple(frozen(value) for value in values)

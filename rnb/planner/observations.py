@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,8 +13,9 @@ from rnb.analysis.calls import Calls, Visits, calls_of, visits_of
 from rnb.analysis.utilization import worker_utilizations
 from rnb.contract.events import SENT, Event, EventKind
 from rnb.contract.request import split_rows
+from rnb.pipeline.step_type import resolve
 from rnb.record.run import Run
-from rnb.record.tables import TELEMETRY
+from rnb.record.tables import MEMORY, TELEMETRY
 
 Numbers = NDArray[np.int64]
 COSTS = ("wake", "prepare", "hand_on", "rest")
@@ -30,6 +32,12 @@ class Observation(NamedTuple):
     rows: int
     """Of a call; 0 of another kind."""
     values_ns: Numbers
+    workers: int = 1
+    """Of the replica, of a call."""
+    busy: float = 1.0
+    """Calls on the same device while it ran, with itself, on average, to a quarter of one."""
+    pixels: int = 0
+    """Of the request's pictures, of a call of the first step; 0: not told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,33 +47,120 @@ class Observations:
     durations: list[Observation]
     rows: Numbers
     """Of each request, as the first step made them; 1 where it makes none."""
+    pixels: Numbers
+    """Of each request's pictures; 0: not told."""
     lateness_ns: int
     """Of the client, the median."""
     demand: dict[tuple[int, bool], float]
     """By step and whether it is on a GPU: how many cores a call takes while it runs; none where the run was
     without telemetry."""
+    peaks: dict[tuple[int, bool, int], int]
+    """By step, whether it is on a GPU, and rows in the call: bytes held or peaked at, with --memory."""
 
 
 def observe(run: Run) -> Observations:
     """Look at the requests that finished."""
-    is_gpu = {(one["step"], one["replica"]): one.get("device", "cpu") != "cpu" for one in run.meta.replicas}
+    places = {(one["step"], one["replica"]): _place(one) for one in run.meta.replicas}
+    is_gpu = {replica: place.device != "cpu" for replica, place in places.items()}
     rows = np.maximum(np.asarray(run.requests["num_clips"], dtype=np.int64), 1)
+    pixels = _pixels(run)
+    served = [_served(run, step, places) for step in range(run.num_steps)]
+    busy = _busy(served)
     durations = []
-    for step in range(run.num_steps):
-        visits = visits_of(run, step)
-        calls = calls_of(visits)
+    for step, (visits, calls, place_of) in enumerate(served):
+        rows_of = _rows_of(run, visits, rows)
+        of_visit = pixels[visits.request] if step == 0 else np.zeros(len(visits.request), dtype=np.int64)
+        durations += _calls(calls, rows_of, place_of, busy[step], of_visit)
         on_gpu = np.array([is_gpu[step, replica] for replica in visits.replica.tolist()], dtype=bool)
-        durations += _calls(visits, calls, _rows_of(run, visits, rows), on_gpu)
-        for kind, (values, of_visit) in _costs(run, visits, calls).items():
-            for gpu in sorted(set(on_gpu[of_visit].tolist())):
-                durations.append(Observation(step, gpu, kind, 0, values[on_gpu[of_visit] == gpu]))
+        for kind, (values, of_cost) in _costs(run, visits, calls).items():
+            for gpu in sorted(set(on_gpu[of_cost].tolist())):
+                durations.append(Observation(step, gpu, kind, 0, values[on_gpu[of_cost] == gpu]))
     lateness = (run.times[SENT] - run.due_ns)[run.times[SENT] > 0]
     return Observations(
         durations=durations,
         rows=rows[run.ended_as("finished")],
+        pixels=pixels[run.ended_as("finished")],
         lateness_ns=int(np.median(lateness)) if len(lateness) and run.args.get("mean_interval_ms") else 0,
         demand=_demand(run, is_gpu),
+        peaks=_peaks(run, is_gpu),
     )
+
+
+class _Place(NamedTuple):
+    """Of a replica."""
+
+    device: str
+    workers: int
+
+
+class _Served(NamedTuple):
+    """What a step did: its visits, its calls, and where each call was."""
+
+    visits: Visits
+    calls: Calls
+    places: list[_Place]
+
+
+def _place(replica: Mapping[str, Any]) -> _Place:
+    return _Place(replica.get("device", "cpu"), replica.get("workers", 1))
+
+
+def _served(run: Run, step: int, places: Mapping[tuple[int, int], _Place]) -> _Served:
+    visits = visits_of(run, step)
+    calls = calls_of(visits)
+    return _Served(visits, calls, [places[step, replica] for replica in calls.replica.tolist()])
+
+
+def _pixels(run: Run) -> Numbers:
+    """Of each request's pictures."""
+    if "width" not in run.requests:
+        return np.zeros(run.num_requests, dtype=np.int64)
+    width, height = (np.asarray(run.requests[name], dtype=np.int64) for name in ("width", "height"))
+    area: Numbers = width * height
+    return area
+
+
+def _busy(served: Sequence[_Served]) -> list[NDArray[np.float64]]:
+    """Of the calls of each step, how many were running on their device meanwhile, on average."""
+    devices = {place.device for one in served for place in one.places}
+    found = [np.ones(len(one.calls)) for one in served]
+    for device in devices:
+        here = [np.array([place.device == device for place in one.places], dtype=bool) for one in served]
+        spans = [
+            (one.calls.start_ns[is_here], one.calls.finish_ns[is_here])
+            for one, is_here in zip(served, here, strict=True)
+            if len(is_here)
+        ]
+        times_ns, running = _running(*(np.concatenate(ends) for ends in zip(*spans, strict=True)))
+        for one, is_here, mean in zip(served, here, found, strict=True):
+            if len(is_here):
+                start_ns, finish_ns = one.calls.start_ns[is_here], one.calls.finish_ns[is_here]
+                work = np.interp(finish_ns, times_ns, running) - np.interp(start_ns, times_ns, running)
+                mean[is_here] = np.maximum(4, np.rint(4 * work / np.maximum(1, finish_ns - start_ns))) / 4
+    return found
+
+
+def _running(start_ns: Numbers, finish_ns: Numbers) -> tuple[Numbers, NDArray[np.float64]]:
+    """The integral over time of how many calls are running, at the times where it bends."""
+    times_ns = np.concatenate([start_ns, finish_ns])
+    steps = np.repeat([1, -1], len(start_ns))
+    order = np.argsort(times_ns, kind="stable")
+    times_ns, count = times_ns[order], np.cumsum(steps[order])
+    integral = np.concatenate([[0.0], np.cumsum(count[:-1] * np.diff(times_ns).astype(float))])
+    return times_ns, integral
+
+
+def _peaks(run: Run, is_gpu: Mapping[tuple[int, int], bool]) -> dict[tuple[int, bool, int], int]:
+    table = run.tables.get(MEMORY)
+    found: dict[tuple[int, bool, int], int] = {}
+    if table is None:
+        return found
+    most = np.maximum(table["held_bytes"], table["peak_bytes"]).tolist()
+    for replica, rows, peak in zip(table["replica"].tolist(), table["num_rows"].tolist(), most, strict=True):
+        step, number = (int(part) for part in str(replica).removeprefix("step ").split("."))
+        key = step, is_gpu[step, number], int(rows)
+        found[key] = max(found.get(key, 0), int(peak))
+    return found
 
 
 def _rows_of(run: Run, visits: Visits, rows: Numbers) -> Numbers:
@@ -78,18 +173,25 @@ def _rows_of(run: Run, visits: Visits, rows: Numbers) -> Numbers:
     return np.array([shares[count][segment] for count, segment in pairs], dtype=np.int64)
 
 
-def _calls(visits: Visits, calls: Calls, rows: Numbers, on_gpu: NDArray[np.bool_]) -> list[Observation]:
+def _calls(
+    calls: Calls, rows: Numbers, places: Sequence[_Place], busy: NDArray[np.float64], pixels: Numbers
+) -> list[Observation]:
+    """By device, rows, workers, neighbours and, where each call is of one request, its pictures."""
     if not len(calls):
         return []
     took_ns = calls.finish_ns - calls.start_ns
     of_call = np.add.reduceat(rows[calls.members], calls.offsets[:-1])
-    gpu_of_call = on_gpu[calls.members[calls.offsets[:-1]]]
+    pixels_of = np.where(np.diff(calls.offsets) == 1, pixels[calls.members[calls.offsets[:-1]]], 0)
+    on_gpu = [place.device != "cpu" for place in places]
+    workers = [place.workers for place in places]
+    kinds: dict[tuple[bool, int, int, float, int], list[int]] = {}
+    for number, kind in enumerate(
+        zip(on_gpu, of_call.tolist(), workers, busy.tolist(), pixels_of.tolist(), strict=True)
+    ):
+        kinds.setdefault(kind, []).append(number)
     return [
-        Observation(
-            visits.step, bool(gpu), "call", int(count), took_ns[(of_call == count) & (gpu_of_call == gpu)]
-        )
-        for gpu in np.unique(gpu_of_call)
-        for count in np.unique(of_call[gpu_of_call == gpu])
+        Observation(calls.step, gpu, "call", count, took_ns[numbers], num_workers, others, size)
+        for (gpu, count, num_workers, others, size), numbers in sorted(kinds.items())
     ]
 
 
@@ -122,8 +224,8 @@ def _costs(run: Run, visits: Visits, calls: Calls) -> dict[str, tuple[Numbers, N
     }
     if leaving <= max(1, arriving):  # else it went on to wait for the slots of the other segments
         found["rest"] = (np.maximum(visits.taken_ns - free_ns, 0), waited)
-    if _starts_at_once(run, visits.step):
-        found["prepare"] = (visits.slot_wait_ns - visits.taken_ns, is_whole & is_alone)
+    if (is_last := _taken_last(run, visits, calls)) is not None:
+        found["prepare"] = (visits.slot_wait_ns - visits.taken_ns, is_whole & is_last)
     if visits.step < run.num_steps - 1:
         found["hand_on"] = (visits.handoff_ns - visits.slot_ns, is_whole & first & (visits.handoff_ns > 0))
     return {
@@ -131,13 +233,24 @@ def _costs(run: Run, visits: Visits, calls: Calls) -> dict[str, tuple[Numbers, N
     }
 
 
-def _starts_at_once(run: Run, step: int) -> bool:
-    """Whether a call begins when its message has come: nothing is gathered, and no turn is waited for."""
-    replicas = [one for one in run.meta.replicas if one["step"] == step]
+def _taken_last(run: Run, visits: Visits, calls: Calls) -> NDArray[np.bool_] | None:
+    """Of each call that began when its last request had come, as it was full, the visit of that request.
+
+    None where nothing says so: clips are gathered, or turns are waited for.
+    """
+    replicas = [one for one in run.meta.replicas if one["step"] == visits.step]
     config = run.config if isinstance(run.config, list) else run.config.get("pipeline", [])
-    gathers = (run.args.get("batch_size") or 1) > 1 or "max_clips" in config[step]
     takes_turns = any(one.get("device", "cpu") != "cpu" and one.get("workers", 1) > 1 for one in replicas)
-    return not gathers and not takes_turns
+    if "max_clips" in config[visits.step] or takes_turns or not len(calls):
+        return None
+    batches = resolve(config[visits.step]["model"]).batches_requests
+    size = (run.args.get("batch_size") or 1) if batches else 1
+    taken_ns = visits.taken_ns[calls.members]
+    is_last = np.zeros(len(visits.taken_ns), dtype=bool)
+    last_ns = np.maximum.reduceat(taken_ns, calls.offsets[:-1])
+    is_full = (np.diff(calls.offsets) >= size) if batches else (np.diff(calls.offsets) == 1)
+    is_last[calls.members] = (taken_ns == last_ns[calls.of_member]) & is_full[calls.of_member]
+    return is_last
 
 
 def _demand(run: Run, is_gpu: dict[tuple[int, int], bool]) -> dict[tuple[int, bool], float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rnb.planner.space import Space, Values
+from rnb.planner.forms import Form
+from rnb.planner.space import Space, Values, Variations
 from rnb.spec import RunSpec
 
 
@@ -10,7 +11,8 @@ class OneConfig(Space):
     """Nothing varies."""
 
     def __init__(self, spec: RunSpec) -> None:
-        self.spec, self.dimensions, self.num_candidates = spec, [], 1
+        self.spec, self.num_candidates = spec, 1
+        self.forms = [Variations(Form("", spec.config.data), [])]
 
     def spec_of(self, values: Values) -> RunSpec:
         return self.spec

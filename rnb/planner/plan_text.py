@@ -42,6 +42,8 @@ def result_lines(chosen: Sequence[Verified], goal: Goal, space: Space) -> list[s
 
 def verdict(one: Verified) -> str:
     """Against the first, by the rules of compare.py."""
+    if one.problem:
+        return f"ruled out: {one.problem}"
     if one.contrast is None:
         return "-"
     deciding = one.contrast.deciding

@@ -6,8 +6,10 @@ and profile.json (machine, code, inputs and runs). It is used again only while t
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -16,18 +18,27 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rnb.contract.termination import UsageError
 from rnb.pipeline.config import PipelineConfig, parse_config
 from rnb.pipeline.plan import Plan
+from rnb.planner.dimension import AGGREGATE
 from rnb.planner.observations import COSTS, Numbers, observe
+from rnb.planner.origin import Origin, check, merged, origin_of
 from rnb.record.run import Run
 from rnb.simulation.service_times import Costs, SampledTimes, Samples
 from rnb.simulation.simulate import Surroundings
 
 DURATIONS, REQUESTS, FACTS = "durations.parquet", "requests.parquet", "profile.json"
-COMPARED = ("cpu", "num_cpus", "gpus", "python", "packages", "commit", "changes", "inputs")
-"""What must be the same for a profile to hold, of a run's provenance."""
+
+
+COLUMNS: dict[str, Any] = {
+    "step": object, "is_gpu": bool, "kind": object, "rows": np.int64, "workers": np.int64, "busy": np.float64,
+    "pixels": np.int64,
+}  # fmt: skip
+SLOWED = 1.1
+"""Calls that take so many times as long with others beside them are slowed down by them."""
 
 
 class Key(NamedTuple):
@@ -38,6 +49,12 @@ class Key(NamedTuple):
     is_gpu: bool
     kind: str
     rows: int
+    workers: int = 1
+    """Of the replica, of a call."""
+    busy: float = 1.0
+    """Calls on its device while it ran, with itself, of a call."""
+    pixels: int = 0
+    """Of the pictures of its request, of a call of the first step; 0: not told."""
 
 
 @dataclass(kw_only=True)
@@ -47,41 +64,58 @@ class Profile:
     durations: dict[Key, Numbers] = field(default_factory=dict)
     rows: list[int] = field(default_factory=list)
     """Of each request of the run that has most."""
+    pixels: list[int] = field(default_factory=list)
+    """Of the same requests; empty: not told."""
     lateness_ns: int = 0
     demand: dict[tuple[str, bool], float] = field(default_factory=dict)
     """Cores that a call takes, by step and whether it is on a GPU."""
-    origin: dict[str, Any] = field(default_factory=dict)
-    """COMPARED, of the first run."""
+    origin: Origin = field(default_factory=dict)
+    """See rnb.planner.origin."""
     runs: list[str] = field(default_factory=list)
     """Their folders."""
-    _made: dict[tuple[Key, float], tuple[int, Samples]] = field(default_factory=dict)
+    peaks: dict[tuple[str, bool, int], int] = field(default_factory=dict)
+    """Bytes that a replica held or peaked at, by step, whether it is on a GPU, and rows in the call."""
+    crowds: dict[tuple[str, bool], int] = field(default_factory=dict)
+    """Most workers that a step had in a run, on GPUs or on the CPU."""
+    gpu_bytes: int | None = None
+    """Memory of the smallest GPU; None: not told."""
+    _made: dict[Any, Any] = field(default_factory=dict)
 
     def add(self, run: Run) -> None:
         """Take a run's samples in. Raises UsageError for one of another machine, code or input."""
-        origin = origin_of(run)
-        self.check(origin, str(run.folder))
-        self.origin = self.origin or origin
+        found = origin_of(run)
+        self.check(found, str(run.folder))
+        self.origin = merged(self.origin, found)
         config = parse_config(run.config, per_gpu_queue=bool(run.args.get("per_gpu_queue")))
         names, seen = variants(config), observe(run)
         for one in seen.durations:
-            key = Key(names[one.step], one.is_gpu, one.kind, one.rows)
+            key = Key(names[one.step], one.is_gpu, one.kind, one.rows, one.workers, one.busy, one.pixels)
             before = self.durations.get(key, np.zeros(0, dtype=np.int64))
             self.durations[key] = np.concatenate([before, one.values_ns])
         if len(seen.rows) > len(self.rows):
-            self.rows = seen.rows.tolist()
+            self.rows, self.pixels = seen.rows.tolist(), seen.pixels.tolist()
         self.lateness_ns = self.lateness_ns or seen.lateness_ns
         for (step, is_gpu), cores in seen.demand.items():
-            self.demand.setdefault((names[step], is_gpu), cores)
+            known = self.demand.get((names[step], is_gpu), 0.0)
+            self.demand[names[step], is_gpu] = max(known, cores)  # less where it had to share its core
+        for (step, is_gpu, rows), peak in seen.peaks.items():
+            at = names[step], is_gpu, rows
+            self.peaks[at] = max(self.peaks.get(at, 0), peak)
+        replicas = (
+            (one["step"], one.get("device", "cpu") != "cpu", one.get("workers", 1))
+            for one in run.meta.replicas
+        )
+        for (step, is_gpu), count in crowds_of(replicas).items():
+            known = self.crowds.get((names[step], is_gpu), 0)
+            self.crowds[names[step], is_gpu] = max(known, count)
+        sizes = [gpu.get("total_memory_bytes") for gpu in run.meta.provenance.get("gpus") or []]
+        self.gpu_bytes = min((int(size) for size in sizes if size), default=self.gpu_bytes)
         self.runs.append(str(run.folder))
+        self._made.clear()
 
-    def check(self, origin: Mapping[str, Any], what: str) -> None:
+    def check(self, other: Origin, what: str) -> None:
         """Raises UsageError where this is a profile of something else."""
-        for name in COMPARED if self.origin else ():
-            if self.origin.get(name) != origin.get(name):
-                raise UsageError(
-                    f"{what}: {name} is {_short(origin.get(name))}, and in the profile"
-                    f" {_short(self.origin.get(name))}; profile anew, without it"
-                )
+        check(self.origin, other, what)
 
     def missing(self, plan: Plan, config: PipelineConfig) -> list[str]:
         """The steps of a plan that nothing is known of, on the devices where it has them."""
@@ -102,68 +136,166 @@ class Profile:
 
     def services(
         self,
+        plan: Plan,
         config: PipelineConfig,
         *,
         num_requests: int,
         seed: int,
         speed: Mapping[int, float] = MappingProxyType({}),
     ) -> SampledTimes:
-        """What the calls of a pipeline's steps take; `speed`: how many times as fast a step is to be."""
-        found: dict[tuple[int, bool], dict[int, Samples]] = {}
+        """What the calls of a pipeline's steps take alone; `speed`: how many times as fast a step is."""
+        workers = {(one.step, one.device.is_gpu): one.workers for one in plan.replicas}
+        found: dict[tuple[int, bool], Mapping[int, Samples]] = {}
+        of_inputs: dict[tuple[int, bool, int], Mapping[int, Samples]] = {}
         for index, name in enumerate(variants(config)):
-            for key, values in self.durations.items():
-                if key.step == name and key.kind == "call" and len(values):
-                    of_step = found.setdefault((index, key.is_gpu), {})
-                    of_step[key.rows] = self._samples(key, speed.get(index, 1.0))
-        return SampledTimes.drawn(found, self.rows, num_requests=num_requests, seed=seed)
+            for is_gpu in (False, True):
+                asked = _Asked(name, is_gpu, workers.get((index, is_gpu), 1), speed.get(index, 1.0))
+                if of_rows := self._calls(asked):
+                    found[index, is_gpu] = of_rows
+                for pixels in set(self.pixels) if index == 0 and len(set(self.pixels)) > 1 else ():
+                    if of_rows := self._calls(asked._replace(pixels=pixels)):
+                        of_inputs[index, is_gpu, pixels] = of_rows
+        return SampledTimes.drawn(
+            found, self.rows, num_requests=num_requests, seed=seed, inputs=self.pixels, of_inputs=of_inputs
+        )
 
-    def surroundings(self, config: PipelineConfig, *, cores: float) -> Surroundings:
+    def surroundings(self, plan: Plan, config: PipelineConfig, *, cores: float) -> Surroundings:
         """What the harness and the machine do to them."""
         names = variants(config)
         devices = {(index, is_gpu) for index in range(len(names)) for is_gpu in (False, True)}
         return Surroundings(
             costs={index: self._costs(name) for index, name in enumerate(names)},
             lateness_ns=self.lateness_ns,
-            capacity={"cpu": cores},
-            demand={
-                (index, is_gpu): self.demand.get((names[index], is_gpu), 1.0) for index, is_gpu in devices
-            },
+            capacity={"cpu": cores, **{f"cuda:{gpu}": 1.0 for gpu in plan.gpus}},
+            demand={(index, is_gpu): self._demand_of(names[index], is_gpu) for index, is_gpu in devices},
         )
 
-    def _samples(self, key: Key, speed: float) -> Samples:
-        """Made once, as thousands of candidates ask for them."""
-        values = self.durations[key]
-        made_of, samples = self._made.get((key, speed), (0, None))
-        if samples is None or made_of != len(values):
-            samples = Samples(values / speed)
-            self._made[key, speed] = len(values), samples
-        return samples
+    def too_large(self, plan: Plan, config: PipelineConfig) -> int | None:
+        """The GPU whose memory the replicas on it would not fit into, by what they held in the profile; None:
+        they fit, or nothing says how large they are."""
+        names = variants(config)
+        for gpu in plan.gpus if self.gpu_bytes else ():
+            here = [one for one in plan.replicas if one.device.index == gpu and one.device.is_gpu]
+            needed = [self.peak_bytes(names[one.step], True, one.most_rows) for one in here]
+            if sum(one for one in needed if one) > (self.gpu_bytes or 0):
+                return gpu
+        return None
+
+    def _demand_of(self, name: str, is_gpu: bool) -> float:
+        """What a call takes of its device while it runs alone: cores, or the share of a GPU."""
+        if not is_gpu and (name, False) in self.demand:
+            return self.demand[name, False]
+        shared = self._once(("share", name, is_gpu), lambda: share_of_device(self._keys(name, is_gpu)))
+        if shared is None or not math.isfinite(self._capacity(is_gpu)):
+            return 0.0 if is_gpu else 1.0
+        return float(shared * self._capacity(is_gpu))
+
+    def _capacity(self, is_gpu: bool) -> float:
+        """Of the machine that the runs were played on: its cores, or a GPU."""
+        return 1.0 if is_gpu else float(self.origin.get("num_cpus") or math.inf)
+
+    def _keys(self, name: str, is_gpu: bool) -> dict[Key, Numbers]:
+        return {
+            key: values
+            for key, values in self.durations.items()
+            if (key.step, key.is_gpu, key.kind) == (name, is_gpu, "call") and len(values)
+        }
+
+    def _calls(self, asked: _Asked) -> Mapping[int, Samples]:
+        of_rows: Mapping[int, Samples] = self._once(asked, lambda: self._make_calls(asked))
+        return of_rows
+
+    def _make_calls(self, asked: _Asked) -> Mapping[int, Samples]:
+        """By rows; what was seen with the nearest number of workers, as it would be alone on its device."""
+        keys = self._keys(asked.name, asked.is_gpu)
+        if asked.pixels is not None:
+            keys = {key: values for key, values in keys.items() if key.pixels == asked.pixels}
+        share = self._demand_of(asked.name, asked.is_gpu) / self._capacity(asked.is_gpu)
+        parts: dict[int, list[NDArray[np.float64]]] = {}
+        nearest = min((abs(key.workers - asked.workers) for key in keys), default=0)
+        for key, values in keys.items():
+            if abs(key.workers - asked.workers) == nearest:
+                slowdown = max(1.0, key.busy * share)
+                parts.setdefault(key.rows, []).append(values / slowdown / asked.speed)
+        return {rows: Samples(np.concatenate(found)) for rows, found in parts.items()}
+
+    def _once(self, asked: Any, make: Callable[[], Any]) -> Any:
+        """Made once, as thousands of candidates ask for the same."""
+        if asked not in self._made:
+            self._made[asked] = make()
+        return self._made[asked]
+
+    def peak_bytes(self, name: str, is_gpu: bool, rows: int) -> float | None:
+        """What a replica of a step needs in calls of so many rows: of the next larger ones that were seen, or
+        in proportion to the largest; None where nothing was."""
+        seen = sorted(
+            (at, peak) for (step, gpu, at), peak in self.peaks.items() if (step, gpu) == (name, is_gpu)
+        )
+        if not seen:
+            return None
+        enough = [peak for at, peak in seen if at >= rows]
+        return float(enough[0]) if enough else seen[-1][1] * rows / max(1, seen[-1][0])
 
     def _costs(self, step: str) -> Costs:
         return Costs(
             **{
-                key.kind: self._samples(key, 1.0)
+                key.kind: self._once(key, functools.partial(Samples, values))
                 for key, values in self.durations.items()
                 if key.step == step and key.kind in COSTS and len(values)
             }
         )
 
 
+def crowds_of(replicas: Iterable[tuple[int, bool, int]]) -> dict[tuple[int, bool], int]:
+    """How many workers each step has on GPUs and on the CPU, of step, device and workers by replica."""
+    found: dict[tuple[int, bool], int] = {}
+    for step, is_gpu, workers in replicas:
+        found[step, is_gpu] = found.get((step, is_gpu), 0) + workers
+    return found
+
+
+class _Asked(NamedTuple):
+    """What `_calls` is asked."""
+
+    name: str
+    is_gpu: bool
+    workers: int
+    speed: float
+    pixels: int | None = None
+
+
+def share_of_device(calls: Mapping[Key, Numbers]) -> float | None:
+    """What share of its device a call takes: beyond 1 / share of them at once all slow down alike.
+
+    From how much longer calls of the same rows, workers and pictures took with more beside them; None where
+    none took longer.
+    """
+    alike: dict[Any, dict[float, Numbers]] = {}
+    for key, values in calls.items():
+        alike.setdefault((key.rows, key.workers, key.pixels), {})[key.busy] = values
+    shares, weights = [], []
+    for of_busy in alike.values():
+        least = min(of_busy)
+        for busy, values in of_busy.items():
+            if busy > least:
+                slowdown = float(np.mean(values)) / max(1.0, float(np.mean(of_busy[least])))
+                shares += [slowdown / busy] * (slowdown > SLOWED)
+                weights += [min(len(values), len(of_busy[least]))] * (slowdown > SLOWED)
+    return float(np.average(shares, weights=weights)) if shares else None
+
+
 def variants(config: PipelineConfig) -> list[str]:
-    """What tells the calls of each step from those of another: its place, its class and its options."""
-    return [
-        json.dumps([index, step.model, {**step.options, **step.queue_groups[0].options}], sort_keys=True)
-        for index, step in enumerate(config.pipeline)
-    ]
-
-
-def origin_of(run: Run) -> dict[str, Any]:
-    """What a profile must have in common with a run, as JSON."""
-    facts = run.meta.provenance
-    found = {name: facts.get(name) for name in COMPARED}
-    found["gpus"] = [gpu.get("name") for gpu in facts.get("gpus") or []]
-    as_json: dict[str, Any] = json.loads(json.dumps(found))
-    return as_json
+    """What tells the calls of each step from those of another: its class and its options, and whether it is
+    the first, the last or between, on which hangs what it hands on; of equal ones, which of them it is."""
+    found: list[str] = []
+    last = len(config.pipeline) - 1
+    for index, step in enumerate(config.pipeline):
+        options = {**step.options, **step.queue_groups[0].options}
+        options.pop(AGGREGATE, None)  # a segment's rows say as much
+        name = json.dumps([(index > 0) + (index == last), step.model, options], sort_keys=True)
+        number = sum(one.startswith(name) for one in found)
+        found.append(f"{name} {number}" if number else name)
+    return found
 
 
 def profile_of(runs: Iterable[Run]) -> Profile:
@@ -180,19 +312,25 @@ def write(profile: Profile, folder: Path) -> None:
     counts = [len(profile.durations[key]) for key in keys]
     columns = {
         name: np.repeat(np.array([getattr(key, name) for key in keys], dtype=kind), counts)
-        for name, kind in (("step", object), ("is_gpu", bool), ("kind", object), ("rows", np.int64))
+        for name, kind in COLUMNS.items()
     }
     columns["time_ns"] = np.concatenate([profile.durations[key] for key in keys])
     facts = {
         "origin": profile.origin,
         "runs": profile.runs,
+        "peaks": [[*key, peak] for key, peak in profile.peaks.items()],
         "lateness_ns": profile.lateness_ns,
+        "crowds": [[*key, count] for key, count in profile.crowds.items()],
+        "gpu_bytes": profile.gpu_bytes,
         "demand": [[*key, cores] for key, cores in profile.demand.items()],
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table(columns), folder / DURATIONS)
-        pq.write_table(pa.table({"rows": profile.rows}), folder / REQUESTS)
+        pq.write_table(
+            pa.table({"rows": profile.rows, "pixels": profile.pixels or [0] * len(profile.rows)}),
+            folder / REQUESTS,
+        )
         (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror}") from None
@@ -203,22 +341,21 @@ def read(folder: Path) -> Profile:
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         table = pq.read_table(folder / DURATIONS).to_pydict()
-        rows = pq.read_table(folder / REQUESTS)["rows"].to_pylist()
+        requests = pq.read_table(folder / REQUESTS).to_pydict()
         values: dict[Key, list[int]] = {}
         for *key, time_ns in zip(*(table[name] for name in (*Key._fields, "time_ns")), strict=True):
             values.setdefault(Key(*key), []).append(time_ns)
         return Profile(
             durations={key: np.array(found, dtype=np.int64) for key, found in values.items()},
-            rows=rows,
+            rows=requests["rows"],
+            pixels=requests["pixels"],
+            peaks={(step, is_gpu, rows): peak for step, is_gpu, rows, peak in facts["peaks"]},
             lateness_ns=facts["lateness_ns"],
+            crowds={(step, is_gpu): count for step, is_gpu, count in facts["crowds"]},
+            gpu_bytes=facts["gpu_bytes"],
             demand={(step, is_gpu): cores for step, is_gpu, cores in facts["demand"]},
             origin=facts["origin"],
             runs=facts["runs"],
         )
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise UsageError(f"{folder}: no profile, or a damaged one: {str(error).splitlines()[0]}") from None
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from rnb.campaigns.campaign import RunFailed
 from rnb.campaigns.outcome import Outcome
-from rnb.planner.profile import Profile, variants
-from rnb.planner.space import Dimension, Space, Values, problem_of
+from rnb.contract.termination import UsageError
+from rnb.planner.dimension import Dimension
+from rnb.planner.profile import Profile, crowds_of, variants
+from rnb.planner.space import Space, Values
 from rnb.spec import RunSpec, plan_of, schedule_of
 
 FIRST, SECONDS, PACED_LOAD = 24, 6.0, 0.5
@@ -19,6 +22,8 @@ MOST_REQUESTS = 2_000
 FEWEST_COSTS = 30
 """Samples of what the harness costs where nothing waits."""
 SLOTS = "num_shared_tensors"
+PLACING = ("gpus", "workers", SLOTS, "num_segments", "queue_groups", "batch_timeout_ms", "per_gpu_queue")
+"""Keys that say where calls run and what waits for them; all others change the calls themselves."""
 
 
 class Player(Protocol):
@@ -31,6 +36,8 @@ class Wanted(NamedTuple):
 
     why: str
     values: Values
+    worth: float = 0.0
+    """How many candidates have in common what it tells."""
     is_paced: bool = False
 
 
@@ -43,55 +50,124 @@ def profile_by_runs(
     seconds: float,
     tell: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Add to the profile what it lacks, until the time is over. Raises UsageError, RunFailed."""
+    """Add to the profile what it lacks, until the time is over.
+
+    What the first run needs must work; of another one that fails it is told, and its candidates stay unknown.
+    Raises UsageError, RunFailed.
+    """
     ends_s, per_s = time.monotonic() + seconds, 0.0
     for wanted in _wanted(space):
-        spec = space.spec_of(wanted.values)
-        if problem_of(spec, num_requests=1) or _is_known(profile, spec, wanted):
+        if _is_known(profile, space, wanted):
             continue
         if profile.runs and time.monotonic() > ends_s:
             tell(f"profile: no time left for {wanted.why}")
             continue
         if wanted.is_paced and not per_s:
             continue
-        count = min(MOST_REQUESTS, max(FIRST, int(per_s * SECONDS)))
+        spec = replace(space.spec_of(wanted.values), memory=True)
+        is_new = not per_s or _lacks(profile, spec)
         interval_ms = 1e3 / per_s / PACED_LOAD if wanted.is_paced else 0
-        outcome = play(spec.with_load(videos=count, warmup=0, mean_interval_ms=interval_ms), folder)
-        profile.add(outcome.run)
-        if not wanted.is_paced:
-            per_s = outcome.run.finished.sum() / max(1e-9, outcome.run.seconds)
-        tell(f"profile: {wanted.why}: {count} requests in {outcome.run.seconds:.1f} s")
+        counts = [FIRST if is_new else _num_requests(per_s)]
+        for count in counts:  # of what may be far slower than the start a few requests first
+            try:
+                run = play(spec.with_load(videos=count, warmup=0, mean_interval_ms=interval_ms), folder).run
+            except RunFailed as error:
+                if not profile.runs:
+                    raise
+                tell(f"profile: {wanted.why}: {error}")
+                break
+            profile.add(run)
+            tell(f"profile: {wanted.why}: {count} requests in {run.seconds:.1f} s")
+            own_per_s = run.finished.sum() / max(1e-9, run.seconds)
+            more = _num_requests(own_per_s)
+            if per_s and is_new and count == FIRST and more > 2 * FIRST and time.monotonic() < ends_s:
+                counts.append(more)
+            per_s = per_s or own_per_s
+
+
+def _num_requests(per_s: float) -> int:
+    return min(MOST_REQUESTS, max(FIRST, int(per_s * SECONDS)))
+
+
+def _lacks(profile: Profile, spec: RunSpec) -> bool:
+    """Whether it has a step of which nothing is known."""
+    plan = plan_of(spec.with_load(mean_interval_ms=0), num_requests=1)
+    return bool(profile.missing(plan, spec.config.pipeline()))
 
 
 def _wanted(space: Space) -> Iterator[Wanted]:
     yield Wanted("the config as it is, all requests at once", space.start)
     yield Wanted("the same at half of that rate", space.start, is_paced=True)
-    for dimension in space.dimensions:
-        for value in _telling(dimension):
-            values = tuple(
-                value if one is dimension else max(one.values) if one.key == SLOTS else one.start
-                for one in space.dimensions
-            )
-            yield Wanted(f"{dimension.name} {value}", values)
+    yield from sorted(_variations(space), key=lambda one: -one.worth)
 
 
-def _telling(dimension: Dimension) -> Sequence[object]:
-    """The values that change what a call takes; of batch sizes the largest that can run, as others lie
-    between."""
+def _variations(space: Space) -> Iterator[Wanted]:
+    """What changes the calls of a form, one thing at a time."""
+    for number, (form, dimensions) in enumerate(space.forms):
+        start, size = space.start_of(number), space.forms[number].num_candidates
+        if number:
+            yield Wanted(form.name, start, worth=size)
+        for place, dimension in enumerate(dimensions, 1):
+            for value in _telling(dimension):
+                values = tuple(
+                    value if at == place else _roomy(dimensions[at - 1]) if at else number
+                    for at in range(len(start))
+                )
+                why = f"{dimension.name} {dimension.shown(value)}"
+                share = 1 / len(dimension.values)
+                yield Wanted(f"{form.name}: {why}" if form.name else why, values, worth=size * share)
+
+
+def _roomy(dimension: Dimension) -> Any:
+    """As it is, with as many slots as may be, so that large batches fit."""
+    return max(dimension.values) if dimension.key == SLOTS else dimension.start
+
+
+def _telling(dimension: Dimension) -> Sequence[Any]:
+    """The values that change what a call takes: of batch sizes the largest that can run, as others lie
+    between; of placements one on another kind of device, and the one with most neighbours."""
     if dimension.key in ("batch_size", "max_clips"):
         return sorted(dimension.values, reverse=True)
-    is_option = dimension.step is not None and dimension.key not in ("gpus", "workers", SLOTS)
+    if dimension.key == "gpus":
+        return _telling_placements(dimension)
+    is_option = dimension.step is not None and dimension.key not in PLACING
     return [value for value in dimension.values if is_option and value != dimension.start]
 
 
-def _is_known(profile: Profile, spec: RunSpec, wanted: Wanted) -> bool:
-    """Whether earlier runs say all that this one would."""
-    spec, schedule = schedule_of(replace(spec, observe=()).with_load(mean_interval_ms=0, videos=1))
-    plan, config = plan_of(spec, num_requests=len(schedule)), spec.config.pipeline()
+def _telling_placements(dimension: Dimension) -> Sequence[Any]:
+    on_new = [value for value in dimension.values if _kinds(value) - _kinds(dimension.start)]
+    crowded = [value for value in dimension.values if _kinds(value) == _kinds(dimension.start)]
+    found = [min(on_new, key=len)] if on_new else []
+    return [*found, max(crowded, key=len)] if len(crowded) > 1 else found
+
+
+def work_of(space: Space, values: Values) -> tuple[object, ...]:
+    """What the calls of a candidate do, wherever they are: those with the same give the same results."""
+    given = zip(space.dimensions_of(values), values[1:], strict=True)
+    return (values[0], *(value for one, value in given if one.step is not None and one.key not in PLACING))
+
+
+def _kinds(gpus: Sequence[int]) -> set[bool]:
+    return {gpu >= 0 for gpu in gpus}
+
+
+def _is_known(profile: Profile, space: Space, wanted: Wanted) -> bool:
+    """Whether earlier runs say all that this one would, or it cannot run."""
+    try:
+        spec = space.spec_of(wanted.values)
+        spec, schedule = schedule_of(replace(spec, observe=()).with_load(mean_interval_ms=0, videos=1))
+        plan = plan_of(spec, num_requests=len(schedule))
+    except UsageError:
+        return bool(profile.runs)  # what is wrong with the config itself is for the run to say
+    config = spec.config.pipeline()
     if profile.missing(plan, config):
         return False
+    names = variants(config)
     if wanted.is_paced:
-        return all(profile.num_of(name, "wake") >= FEWEST_COSTS for name in variants(config))
+        return all(profile.num_of(name, "wake") >= FEWEST_COSTS for name in names)
+    crowds = crowds_of((one.step, one.device.is_gpu, one.workers) for one in plan.replicas)
+    if any(2 * profile.crowds.get((names[step], gpu), 0) < count for (step, gpu), count in crowds.items()):
+        return False
     if (batch := spec.placement.batch_size) == 1:
         return True
     largest = max((key.rows for key in profile.durations if key.kind == "call"), default=0)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from rnb.contract.termination import UsageError
 from rnb.pipeline.config import PipelineConfig
 from rnb.pipeline.plan import Plan
-from rnb.pipeline.step_type import asking_once
 from rnb.planner.ceilings import SLACK, Ceiling, ceilings
-from rnb.planner.goal import Goal, Prediction, uses
+from rnb.planner.goal import Goal, Prediction, of_run, uses
 from rnb.planner.harness import FREE, HarnessCosts
 from rnb.planner.profile import Profile
 from rnb.planner.space import Space, Values
 from rnb.record.run import Run
+from rnb.simulation.service_times import SampledTimes
 from rnb.simulation.simulate import Surroundings, simulate
 from rnb.spec import RunSpec, plan_of, schedule_of
 
 CANNOT_WIN = "cannot be better than the best, by its size or its slowest step"
 NUM_REQUESTS = 1_000
 """Of a simulated run."""
+NUM_AT_A_GLANCE = 250
+"""Of one that only tells whether a candidate comes near the best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,15 +31,24 @@ class Candidate:
     """One that could run, before it is worked out."""
 
     values: Values
-    spec: RunSpec
-    plan: Plan
+    space: Space
     bound: Ceiling
     """The lowest of its ceilings."""
+    size: tuple[int, int]
+    """GPUs, and workers on the CPU."""
+
+    @property
+    def spec(self) -> RunSpec:
+        return self.space.spec_of(self.values)
+
+    @property
+    def plan(self) -> Plan:
+        return _plan_of(self.spec)
 
 
 @dataclass(kw_only=True)
 class Candidates:
-    """Those of a space, and what became of the others."""
+    """Those of a space that were looked at, and what became of the others."""
 
     left: list[Candidate] = field(default_factory=list)
     ruled_out: dict[str, int] = field(default_factory=dict)
@@ -46,31 +57,41 @@ class Candidates:
     def rule_out(self, reason: str) -> None:
         self.ruled_out[reason] = self.ruled_out.get(reason, 0) + 1
 
+    def add(self, more: Candidates) -> None:
+        self.left += more.left
+        for reason, count in more.ruled_out.items():
+            self.ruled_out[reason] = self.ruled_out.get(reason, 0) + count
 
-def candidates_of(space: Space, profile: Profile, goal: Goal, simulator: Simulator) -> Candidates:
+
+def candidates_of(space: Space, goal: Goal, simulator: Simulator, which: Iterable[Values]) -> Candidates:
     """Rule out what cannot run, is not known enough, or cannot reach the rate, without working it out."""
-    with asking_once():
-        return _candidates_of(space, profile, goal, simulator)
-
-
-def _candidates_of(space: Space, profile: Profile, goal: Goal, simulator: Simulator) -> Candidates:
     found = Candidates()
-    for values in space.candidates():
-        spec = space.spec_of(values)
+    for values in which:
+        if space.is_needless(values):
+            found.rule_out("the same as another: nothing waits for its timeout")
+            continue
         try:
-            plan = plan_of(spec.with_load(mean_interval_ms=0), num_requests=NUM_REQUESTS)
+            spec = space.spec_of(values)
+            plan = _plan_of(spec)
         except UsageError as error:
             found.rule_out(f"cannot run ({str(error).partition(':')[0]})")
             continue
-        if profile.missing(plan, spec.config.pipeline()):
+        if simulator.profile.missing(plan, spec.config.pipeline()):
             found.rule_out("has a step of which the profile says nothing")
+            continue
+        if (gpu := simulator.profile.too_large(plan, spec.config.pipeline())) is not None:
+            found.rule_out(f"does not fit into the memory of GPU {gpu}")
             continue
         bound = simulator.ceilings(spec, plan)[0]
         if bound.per_s * SLACK < goal.needed_per_s:
             found.rule_out(f"{bound.name} cannot serve {goal.needed_per_s:g} requests/s")
             continue
-        found.left.append(Candidate(values=values, spec=spec, plan=plan, bound=bound))
+        found.left.append(Candidate(values=values, space=space, bound=bound, size=uses(plan)))
     return found
+
+
+def _plan_of(spec: RunSpec) -> Plan:
+    return plan_of(spec.with_load(mean_interval_ms=0), num_requests=NUM_REQUESTS)
 
 
 @dataclass(kw_only=True)
@@ -85,11 +106,11 @@ class Simulator:
 
     def ceilings(self, spec: RunSpec, plan: Plan) -> list[Ceiling]:
         config = spec.config.pipeline()
-        services = self.profile.services(config, num_requests=1, seed=0, speed=self.speed)
-        return ceilings(plan, services, self._around(config))
+        services = self._services(plan, config, num_requests=1, seed=0)
+        return ceilings(plan, services, self._around(plan, config))
 
-    def _around(self, config: PipelineConfig) -> Surroundings:
-        around = self.profile.surroundings(config, cores=self.cores)
+    def _around(self, plan: Plan, config: PipelineConfig) -> Surroundings:
+        around = self.profile.surroundings(plan, config, cores=self.cores)
         return replace(around, **self.harness._asdict())
 
     def play(
@@ -97,6 +118,7 @@ class Simulator:
         spec: RunSpec,
         mean_interval_ms: float,
         plan: Plan | None = None,
+        *,
         num_requests: int = NUM_REQUESTS,
     ) -> Run:
         """A run with this mean interval; 0: all requests at once. Raises UsageError for what cannot be
@@ -106,19 +128,31 @@ class Simulator:
         )
         spec, schedule = schedule_of(replace(spec, observe=()))
         config = spec.config.pipeline()
+        plan = plan or plan_of(spec, num_requests=len(schedule))
         return simulate(
             spec,
             schedule,
-            self.profile.services(config, num_requests=len(schedule), seed=spec.load.seed, speed=self.speed),
-            around=self._around(config),
-            plan=plan or plan_of(spec, num_requests=len(schedule)),
+            self._services(plan, config, num_requests=len(schedule), seed=spec.load.seed),
+            around=self._around(plan, config),
+            plan=plan,
         )
 
-    def predict(self, goal: Goal, candidate: Candidate) -> Prediction:
-        def play(mean_interval_ms: float) -> Run:
-            return self.play(candidate.spec, mean_interval_ms, candidate.plan)
+    def _services(self, plan: Plan, config: PipelineConfig, *, num_requests: int, seed: int) -> SampledTimes:
+        return self.profile.services(plan, config, num_requests=num_requests, seed=seed, speed=self.speed)
 
-        return goal.predict(play, candidate.plan, candidate.bound.per_s * SLACK)
+    def predict(self, goal: Goal, candidate: Candidate, best: Prediction | None = None) -> Prediction:
+        """`best`: what is of interest only if it is exceeded; what falls far short of it in a short run is
+        told by that alone."""
+        spec, plan = candidate.spec, candidate.plan
+
+        def play(mean_interval_ms: float, num_requests: int = NUM_REQUESTS) -> Run:
+            return self.play(spec, mean_interval_ms, plan, num_requests=num_requests)
+
+        if best is not None and (best.per_s or goal.name != "rate"):
+            rough = of_run(play(goal.interval_ms(best), NUM_AT_A_GLANCE), plan)
+            if goal.is_far_from(rough, best):
+                return rough._replace(per_s=0.0) if goal.name == "rate" else rough
+        return goal.predict(play, plan, candidate.bound.per_s * SLACK, best)
 
 
 def screen(
@@ -136,26 +170,27 @@ def screen(
     time.monotonic) is over.
     """
     left = sorted(found.left, key=lambda one: (_size(one, goal), -one.bound.per_s))
+    best = min(known.values(), key=goal.rank, default=None)
     for number, candidate in enumerate(left):
         if candidate.values not in known:
             if time.monotonic() > until_s:
                 return
-            if _cannot_win(candidate, goal, known):
+            if best is not None and _cannot_win(candidate, goal, best):
                 found.rule_out(CANNOT_WIN)
                 continue
-            known[candidate.values] = simulator.predict(goal, candidate)
-            tell(candidate.values, known[candidate.values])
+            prediction = simulator.predict(goal, candidate, best)
+            known[candidate.values] = prediction
+            best = prediction if best is None else min(best, prediction, key=goal.rank)
+            tell(candidate.values, prediction)
         yield len(left) - number - 1
 
 
 def _size(candidate: Candidate, goal: Goal) -> tuple[int, ...]:
-    return uses(candidate.plan) if goal.name == "cost" else ()
+    return candidate.size if goal.name == "cost" else ()
 
 
-def _cannot_win(candidate: Candidate, goal: Goal, known: Mapping[Values, Prediction]) -> bool:
-    """Whether one that is known is better than this one can be."""
+def _cannot_win(candidate: Candidate, goal: Goal, best: Prediction) -> bool:
+    """Whether the best that is known is better than this one can be."""
     if goal.name == "cost":
-        met = [(one.num_gpus, one.cores) for one in known.values() if goal.is_met(one)]
-        return bool(met) and min(met) < uses(candidate.plan)
-    best = max((one.per_s for one in known.values()), default=0.0)
-    return goal.name in ("throughput", "rate") and candidate.bound.per_s * SLACK < best
+        return goal.is_met(best) and (best.num_gpus, best.cores) < candidate.size
+    return goal.name in ("throughput", "rate") and candidate.bound.per_s * SLACK < best.per_s

@@ -7,35 +7,23 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
+from rnb.contract.device import CPU
 from rnb.contract.termination import UsageError
 from rnb.pipeline.batcher import Batcher
-from rnb.pipeline.config import ConfigFile
-from rnb.pipeline.step_type import resolve
+from rnb.pipeline.config import ConfigFile, parse_config
+from rnb.pipeline.step_type import StepType, resolve
+from rnb.planner.dimension import AGGREGATE, Dimension
+from rnb.planner.forms import Data, Form, forms_of
 from rnb.spec import RunSpec, plan_of
 
-MOST_CANDIDATES = 50_000
 BATCH_SIZES = (1, 2, 4, 8, 16)
 TIMEOUTS_MS = (0, 2, 10)
+SEGMENTS = (1, 2, 3, 4, 6)
 
 Values = tuple[Any, ...]
-"""Of a candidate: one for each dimension of the space."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dimension:
-    """One thing that may vary."""
-
-    name: str
-    """As tables show it."""
-    step: int | None
-    """None: of the whole run."""
-    key: str
-    """Of the step's config, or of the run's flags."""
-    values: Sequence[Any]
-    start: Any
-    """What the config has now."""
+"""Of a candidate: the number of its form, then one for each of the form's dimensions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,118 +34,185 @@ class Limits:
     cores: int
 
 
+class Variations(NamedTuple):
+    """A form, and what may vary of it."""
+
+    form: Form
+    dimensions: list[Dimension]
+
+    @property
+    def num_candidates(self) -> int:
+        return math.prod(len(one.values) for one in self.dimensions)
+
+
 class Space:
-    """All combinations of what may vary."""
+    """All combinations of what may vary, of each form of the pipeline."""
 
     def __init__(self, spec: RunSpec, limits: Limits) -> None:
-        """Raises UsageError for a config that leaves nothing to search, or too much."""
+        """Raises UsageError for a config that leaves nothing to search."""
         self.spec, self.limits = spec, limits
-        self._data = _in_long_form(spec)
-        self.dimensions = [*self._of_steps(), *self._of_run()]
-        self.num_candidates = math.prod(len(one.values) for one in self.dimensions)
+        self.forms = [self._variations(form) for form in forms_of(spec)]
+        self.num_candidates = sum(one.num_candidates for one in self.forms)
         if self.num_candidates == 1:
             raise UsageError(f"{spec.config.path}: there is nothing to vary with {limits.cores} cores")
-        if self.num_candidates > MOST_CANDIDATES:
-            raise UsageError(
-                f"{spec.config.path}: {self.num_candidates:,} candidates, of at most {MOST_CANDIDATES:,};"
-                " name fewer choices, or allow fewer --cores or --gpus"
-            )
 
     @property
     def start(self) -> Values:
         """The config as it is."""
-        return tuple(one.start for one in self.dimensions)
+        return self.start_of(0)
+
+    def start_of(self, form: int) -> Values:
+        """A form with all else as it is."""
+        return (form, *(one.start for one in self.forms[form].dimensions))
+
+    @property
+    def dimensions(self) -> list[Dimension]:
+        """What may vary of the config's own form."""
+        return self.forms[0].dimensions
+
+    def dimensions_of(self, values: Values) -> list[Dimension]:
+        return self.forms[values[0]].dimensions
 
     def candidates(self) -> Iterator[Values]:
-        return itertools.product(*(one.values for one in self.dimensions))
+        for number, (_, dimensions) in enumerate(self.forms):
+            for values in itertools.product(*(one.values for one in dimensions)):
+                yield (number, *values)
 
     def spec_of(self, values: Values) -> RunSpec:
-        """The run of a candidate."""
-        data = copy.deepcopy(self._data)
-        placement = replace(self.spec.placement, per_gpu_queue=False)  # the long form names the queues
-        for dimension, value in zip(self.dimensions, values, strict=True):
-            if dimension.step is None:
-                placement = replace(placement, **{dimension.key: value})
-            elif dimension.key == "gpus":
-                data["pipeline"][dimension.step]["queue_groups"][0]["gpus"] = list(value)
-            elif value is not None:
-                data["pipeline"][dimension.step][dimension.key] = value
-            else:
-                data["pipeline"][dimension.step].pop(dimension.key, None)
+        """The run of a candidate. Raises UsageError where its queues do not fit its replicas."""
+        form, dimensions = self.forms[values[0]]
+        data = copy.deepcopy(form.data)
+        placement: dict[str, Any] = {"per_gpu_queue": False}
+        for dimension, value in zip(dimensions, values[1:], strict=True):
+            dimension.set(data, placement, value)
+        if placement["per_gpu_queue"]:
+            data = _with_a_queue_per_gpu(data)
         config = ConfigFile(path=self.spec.config.path, data=data)
-        return replace(self.spec, config=config, placement=placement)
+        changed = {**placement, "per_gpu_queue": False}  # the long form names the queues
+        return replace(self.spec, config=config, placement=replace(self.spec.placement, **changed))
+
+    def is_needless(self, values: Values) -> bool:
+        """Whether it is the same as another candidate: a timeout without anything that waits for it."""
+        form, dimensions = self.forms[values[0]]
+        given = {one.key: value for one, value in zip(dimensions, values[1:], strict=True)}
+        starts = {one.key: one.start for one in dimensions}
+        gathers = given.get("batch_size", 1) > 1 or any(
+            step.get("max_clips") or issubclass(resolve(step["model"]).cls, Batcher)
+            for step in form.data["pipeline"]
+        )
+        return not gathers and given.get("batch_timeout_ms") != starts.get("batch_timeout_ms")
 
     def changes(self, values: Values) -> list[str]:
         """What a candidate has otherwise than the start."""
-        found = []
-        for dimension, value in zip(self.dimensions, values, strict=True):
+        form, dimensions = self.forms[values[0]]
+        found = [form.name] if form.name else []
+        for dimension, value in zip(dimensions, values[1:], strict=True):
             if value != dimension.start:
-                found.append(f"{dimension.name} {_shown(dimension, value)}")
+                found.append(f"{dimension.name} {dimension.shown(value)}")
         return found
 
     def describe(self) -> list[str]:
-        """A line for each dimension."""
-        return [
-            f"  {one.name}: {', '.join(_shown(one, value) for value in one.values)}"
-            f" (now {_shown(one, one.start)})"
+        """A line for each dimension of the config, and one for each other form."""
+        lines = [
+            f"  {one.name}: {', '.join(map(one.shown, _few(one.values)))} (now {one.shown(one.start)})"
             for one in self.dimensions
             if len(one.values) > 1
         ]
+        others = [f"  or {one.form.name}: {one.num_candidates:,} candidates" for one in self.forms[1:]]
+        return [*lines, *others]
 
-    def _of_steps(self) -> Iterator[Dimension]:
-        steps = self._data["pipeline"]
-        for index, step in enumerate(steps):
-            step_type, name = resolve(step["model"]), f"step {index}"
-            groups = step["queue_groups"]
-            if len(groups) == 1 and not step_type.joins_segments and not issubclass(step_type.cls, Batcher):
-                gpus = tuple(groups[0]["gpus"])
-                values = sorted({gpus, *self._placements(gpus)}, key=lambda value: (len(value), value))
-                yield Dimension(name=f"{name} replicas", step=index, key="gpus", values=values, start=gpus)
-            if any(gpu >= 0 for gpu in groups[0]["gpus"]) and self.spec.placement.device != "cpu":
-                workers = step.get("workers")
-                yield Dimension(
-                    name=f"{name} workers", step=index, key="workers", start=workers,
-                    values=_with(workers, [1, 2, 4]),
-                )  # fmt: skip
-            if step.get("max_clips"):
-                clips = step["max_clips"]
-                yield Dimension(
-                    name=f"{name} max_clips", step=index, key="max_clips", start=clips,
-                    values=_with(clips, [max(1, clips // 2), 2 * clips]),
-                )  # fmt: skip
-            if step.get("num_segments", 1) == 1 and index < len(steps) - 1 and "num_shared_tensors" in step:
-                slots = step["num_shared_tensors"]
-                yield Dimension(
-                    name=f"{name} slots", step=index, key="num_shared_tensors", start=slots,
-                    values=_with(slots, [2 * slots]),
-                )  # fmt: skip
-            for option, choices in self._choices[index].items():
-                start = step.get(option)
-                yield Dimension(
-                    name=f"{name} {option}", step=index, key=option, start=start, values=_with(start, choices)
-                )
+    def _variations(self, form: Form) -> Variations:
+        steps = form.data["pipeline"]
+        dimensions = [one for index in range(len(steps)) for one in self._of_step(steps, index)]
+        dimensions += self._of_run(steps)
+        data = copy.deepcopy(form.data)
+        for step in data["pipeline"]:
+            for part in (step, *step["queue_groups"]):
+                part.pop("choices", None)
+        return Variations(Form(form.name, data), dimensions)
 
-    @property
-    def _choices(self) -> list[dict[str, list[Any]]]:
-        return [one.choices for one in self.spec.config.pipeline().pipeline]
-
-    def _of_run(self) -> Iterator[Dimension]:
-        placement = self.spec.placement
-        if any(resolve(step["model"]).batches_requests for step in self._data["pipeline"]):
-            size, timeout_ms = placement.batch_size, placement.batch_timeout_ms
+    def _of_step(self, steps: Sequence[Data], index: int) -> Iterator[Dimension]:
+        """What the config lists goes before what is usual."""
+        step, step_type, name = steps[index], resolve(steps[index]["model"]), f"step {index}"
+        listed = dict(step.get("choices", {}))
+        of_groups = self._usual_of_groups(step, step_type)
+        if "gpus" in listed and len(step["queue_groups"]) == 1:
+            of_groups[0] = {**of_groups[0], "gpus": listed.pop("gpus")}
+        for number, group in enumerate(step["queue_groups"]):
+            where = name if len(of_groups) == 1 else f"{name} group {number}"
+            for key, choices in {**of_groups[number], **group.get("choices", {})}.items():
+                shown = {"gpus": "replicas"}.get(key, key)
+                yield Dimension(
+                    name=f"{where} {shown}", step=index, group=number, key=key, choices=choices,
+                    now=group.get(key),
+                )  # fmt: skip
+        for key, choices in {**self._usual_of_step(steps, index), **listed}.items():
+            shown = {"num_shared_tensors": "slots", "num_segments": "segments"}.get(key, key)
             yield Dimension(
-                name="-b", step=None, key="batch_size", start=size, values=_with(size, BATCH_SIZES)
-            )
-            yield Dimension(
-                name="-bt", step=None, key="batch_timeout_ms", start=timeout_ms,
-                values=_with(timeout_ms, TIMEOUTS_MS),
+                name=f"{name} {shown}", step=index, key=key, choices=choices,
+                now=step.get(key, 1 if key == "num_segments" else None),
+                joined_by=_told_how_many(steps, index) if key == "num_segments" else None,
             )  # fmt: skip
 
-    def _placements(self, gpus: Sequence[int]) -> Iterator[tuple[int, ...]]:
-        """Other replicas on the kinds of devices that the step is on already."""
+    def _usual_of_groups(self, step: Data, step_type: StepType) -> list[Data]:
+        groups = step["queue_groups"]
+        if step_type.joins_segments or issubclass(step_type.cls, Batcher):
+            return [{} for _ in groups]
+        may_be_beside = len(groups) == 1 and self._runs_on_cpu(step, step_type)
+        return [
+            {"gpus": sorted(
+                {tuple(group["gpus"]), *self._placements(group["gpus"], with_cpu=may_be_beside)},
+                key=lambda value: (len(value), value),
+            )}
+            for group in groups
+        ]  # fmt: skip
+
+    def _runs_on_cpu(self, step: Data, step_type: StepType) -> bool:
+        """Whether a step that is on GPUs may have replicas on the CPU, too."""
+        if self.spec.placement.device == "cpu":
+            return False  # it is there already
+        options = {name: value for name, value in step.items() if name in step_type.cls.Options.model_fields}
+        try:
+            step_type.cls.check_machine(step_type.cls.Options.model_validate(options), CPU)
+        except ValueError:
+            return False
+        return True
+
+    def _usual_of_step(self, steps: Sequence[Data], index: int) -> Data:
+        step = steps[index]
+        found: Data = {}
+        if self.spec.placement.device != "cpu" and any(
+            gpu >= 0 for group in step["queue_groups"] for gpu in group["gpus"]
+        ):
+            found["workers"] = [step.get("workers"), 1, 2, 4]
+        if clips := step.get("max_clips"):
+            found["max_clips"] = [max(1, clips // 2), clips, 2 * clips]
+        if _may_split(steps, index):
+            found["num_segments"] = sorted({step.get("num_segments", 1), *SEGMENTS})
+        elif "num_shared_tensors" in step and index < len(steps) - 1:
+            found["num_shared_tensors"] = [step["num_shared_tensors"], 2 * step["num_shared_tensors"]]
+        return found
+
+    def _of_run(self, steps: Sequence[Data]) -> Iterator[Dimension]:
+        placement = self.spec.placement
+        if any(resolve(step["model"]).batches_requests for step in steps):
+            size, timeout_ms = placement.batch_size, placement.batch_timeout_ms
+            yield Dimension(name="-b", key="batch_size", choices=sorted({size, *BATCH_SIZES}), now=size)
+            yield Dimension(
+                name="-bt", key="batch_timeout_ms", choices=sorted({timeout_ms, *TIMEOUTS_MS}), now=timeout_ms
+            )
+        are_plain = _joiner(steps, 0) is None and all(
+            len(step["queue_groups"]) == 1 and max(step["queue_groups"][0]["gpus"]) >= 0 for step in steps
+        )
+        if self.limits.num_gpus > 1 and len(steps) > 1 and are_plain:
+            yield Dimension(name="a queue per GPU", key="per_gpu_queue", choices=[False, True], now=False)
+
+    def _placements(self, gpus: Sequence[int], *, with_cpu: bool) -> Iterator[tuple[int, ...]]:
+        """Other replicas on the kinds of devices that the step may be on."""
         counts = [0, *_counts(self.limits.cores)]
         on_gpu = range(self.limits.num_gpus) if any(gpu >= 0 for gpu in gpus) else ()
-        for each, on_cpu in itertools.product(counts if on_gpu else [0], counts if min(gpus) < 0 else [0]):
+        may_be_on_cpu = min(gpus) < 0 or with_cpu
+        for each, on_cpu in itertools.product(counts if on_gpu else [0], counts if may_be_on_cpu else [0]):
             if placement := (*(gpu for gpu in on_gpu for _ in range(each)), *[-1] * on_cpu):
                 yield placement
 
@@ -168,24 +223,43 @@ def _counts(most: int) -> list[int]:
     return sorted(count for count in {*found, 3, most} if count <= most)
 
 
-def _with(start: Any, values: Sequence[Any]) -> list[Any]:
-    return [start, *(value for value in values if value != start)]
+def _joiner(steps: Sequence[Data], index: int) -> int | None:
+    """The step after this one that joins segments."""
+    later = range(index + 1, len(steps))
+    return next((number for number in later if resolve(steps[number]["model"]).joins_segments), None)
 
 
-def _shown(dimension: Dimension, value: Any) -> str:
-    if dimension.key != "gpus":
-        return str(value)
-    parts = [f"{value.count(gpu)} on {'the CPU' if gpu < 0 else f'GPU {gpu}'}" for gpu in sorted(set(value))]
-    return " + ".join(parts)
+def _told_how_many(steps: Sequence[Data], index: int) -> int | None:
+    """The step that joins, if its options say of how many segments."""
+    joiner = _joiner(steps, index)
+    fields = resolve(steps[joiner or 0]["model"]).cls.Options.model_fields
+    return joiner if AGGREGATE in fields else None
 
 
-def _in_long_form(spec: RunSpec) -> dict[str, Any]:
-    """The config with queue groups, as JSON, without what optimize.py alone looks at."""
-    pipeline = spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
-    data = pipeline.model_dump(exclude_unset=True, mode="json")
-    for step in data["pipeline"]:
-        step.pop("choices", None)
-    return dict(data)
+def _may_split(steps: Sequence[Data], index: int) -> bool:
+    """Whether it is the one whose requests a later step joins; the first one where none splits them yet."""
+    if _joiner(steps, index) is None:
+        return False
+    splitting = [number for number, step in enumerate(steps) if step.get("num_segments", 1) > 1]
+    return index == (splitting or [0])[0]
+
+
+def _with_a_queue_per_gpu(data: Data) -> Data:
+    """Raises ConfigError where the steps are not on the same GPUs."""
+    steps = [
+        {**{key: value for key, value in step.items() if key != "queue_groups"}, **step["queue_groups"][0]}
+        for step in data["pipeline"]
+    ]
+    plain = [
+        {key: value for key, value in step.items() if key not in ("in_queue", "out_queues")} for step in steps
+    ]
+    config = parse_config({**data, "pipeline": plain}, per_gpu_queue=True)
+    return config.model_dump(exclude_unset=True, mode="json")
+
+
+def _few(values: Sequence[Any], most: int = 12) -> Sequence[Any]:
+    """Not more than a line can take."""
+    return values if len(values) <= most else [*values[: most - 1], values[-1]]
 
 
 def problem_of(spec: RunSpec, *, num_requests: int) -> str:

@@ -81,7 +81,7 @@ class System:
             calls[one.step] += one.workers * one.batch_size
         count = max(NUM_REQUESTS, NUM_CALLS * max(calls))
         while True:
-            run = self.simulator.play(self.spec, 0, self.plan, count)
+            run = self.simulator.play(self.spec, 0, self.plan, num_requests=count)
             ratio = steady_rate(run) / _mean_rate(run)
             if count >= MOST_AT_ONCE or 1 / FILLING <= ratio <= FILLING:
                 return run
@@ -90,7 +90,7 @@ class System:
     def play(self, rate_per_s: float) -> Run:
         """A simulated run at a rate."""
         count = min(self.at_once.num_requests, MOST_PACED)
-        return self.simulator.play(self.spec, 1e3 / rate_per_s, self.plan, count)
+        return self.simulator.play(self.spec, 1e3 / rate_per_s, self.plan, num_requests=count)
 
     @cached_property
     def per_s(self) -> float:

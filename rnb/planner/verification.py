@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from rnb.analysis.comparison import Contrast, Group, contrast, members_of
+from rnb.analysis.pairing import pair
 from rnb.analysis.run_search import FoundRun
+from rnb.campaigns.campaign import RunFailed
 from rnb.contract.termination import UsageError
 from rnb.planner.goal import Goal, Prediction, of_run
 from rnb.planner.profiling import Player
@@ -27,6 +29,8 @@ class Verified:
     runs: list[Run] = field(default_factory=list)
     contrast: Contrast | None = None
     """With the config as it was; None of that itself, and before it was played."""
+    problem: str = ""
+    """Why it does not count: its run failed, or its results are others."""
 
     @property
     def measured(self) -> Prediction | None:
@@ -41,10 +45,11 @@ class Verified:
 
     def error(self, goal: Goal) -> float | None:
         """Of the prediction, as a share of what was measured."""
-        if self.measured is None:
-            return None
-        measured = goal.figure(self.measured)[1]
-        return goal.figure(self.predicted)[1] / measured - 1 if 0 < measured < np.inf else None
+        return None if self.measured is None else goal.error(self.predicted, self.measured)
+
+    def error_of_last(self, goal: Goal) -> float | None:
+        """The same against its last run alone."""
+        return goal.error(self.predicted, of_run(self.runs[-1], self.candidate.plan))
 
 
 def verify(
@@ -56,21 +61,45 @@ def verify(
     num_requests: int,
     num_rounds: int,
     has_time: Callable[[], bool],
+    min_agreement: float = 0.0,
     tell: Callable[[Verified], None] = lambda one: None,
 ) -> None:
-    """Play the chosen in turn, a round after the other, as long as there is time for one; each at least once.
+    """Play the chosen in turn until each has so many runs, as long as there is time; each at least once.
 
-    The first of them is the config as it was. Raises UsageError, RunFailed.
+    The first of them is the config as it was. One that fails, or of whose results too few are those of the
+    first, is not played again. Raises UsageError, and RunFailed where it is the first.
     """
-    for _ in range(num_rounds):
-        if all(one.runs for one in chosen) and not has_time():
-            break
+    first = chosen[0]
+    for number in range(1, num_rounds + 1):
         for one in chosen:
+            if one.problem or len(one.runs) >= number or (one.runs and not has_time()):
+                continue
             spec = goal.load(one.candidate.spec, _best(chosen, goal))
-            outcome = play(spec.with_load(videos=num_requests, warmup=num_requests // 20), folder)
+            try:
+                outcome = play(spec.with_load(videos=num_requests, warmup=num_requests // 20), folder)
+            except RunFailed as error:
+                if one is first:
+                    raise
+                one.problem = str(error)
+                continue
             one.runs.append(outcome.run)
+            one.problem = disagreement(first, one, min_agreement)
             tell(one)
-    _compare(chosen)
+    _compare([one for one in chosen if one.runs])
+
+
+def disagreement(first: Verified, one: Verified, min_agreement: float) -> str:
+    """That too few results of its runs are those of the first; empty where they are enough, or none says."""
+    overlaps = [pair(first.runs[0], run).overlap for run in one.runs]
+    compared, agreeing = (
+        sum(counts)
+        for counts in zip(*((one.num_compared, one.num_agreeing) for one in overlaps), strict=True)
+    )
+    if agreeing >= min_agreement * compared:
+        return ""
+    return (
+        f"{agreeing / compared:.1%} of its results are those of A, and --min-agreement is {min_agreement:g}"
+    )
 
 
 def _best(chosen: Sequence[Verified], goal: Goal) -> Prediction:
@@ -88,7 +117,11 @@ def _compare(chosen: Sequence[Verified]) -> None:
 
 def winner(chosen: Sequence[Verified], goal: Goal) -> Verified:
     """The one that was measured to be best. Raises UsageError where none was played."""
-    played = [(goal.rank(one.measured), number) for number, one in enumerate(chosen) if one.measured]
+    played = [
+        (goal.rank(one.measured), number)
+        for number, one in enumerate(chosen)
+        if one.measured and not one.problem
+    ]
     if not played:
         raise UsageError("no candidate was played")
     return chosen[min(played)[1]]

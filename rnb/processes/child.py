@@ -38,7 +38,7 @@ def run_child(
     if multiprocessing.parent_process() is not None:
         _depend_on_the_driver()
     os.environ.update(environment)
-    _set_title(f"rnb {multiprocessing.current_process().name}")
+    set_title(f"rnb {multiprocessing.current_process().name}")
     _ignore_interrupts()
     try:
         body()
@@ -114,7 +114,7 @@ def _ignore_interrupts() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _set_title(title: str) -> None:
+def set_title(title: str) -> None:
     """What ps and top show for this process; Linux keeps 15 bytes."""
     with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_text(title[:15])

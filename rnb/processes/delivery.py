@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from rnb.contract.request import Batch, OutputError, Request, Rows, split_rows
 from rnb.contract.step import Step
 from rnb.transport.clock import now_ns
-from rnb.transport.fabric import Pool, Queue, Sink, Stamp
+from rnb.transport.fabric import Pool, Sink, Stamp, WritingEnd
 from rnb.transport.message import Message, SlotRef
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class SlotDelivery:
         *,
         pool: Pool | None,
         pool_index: int | None,
-        queues: Sequence[Queue],
+        queues: Sequence[WritingEnd],
         select: Callable[[Batch], int],
         num_segments: int,
         has_slot: Stamp | None = None,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import subprocess
 
-_SCRIPT = 'while read group; do all="$all -$group"; done; test -z "$all" || kill -s KILL -- $all'
+_SCRIPT = 'while read all; do groups="$all"; done; test -z "$groups" || kill -s KILL -- $groups'
+"""Each line has all groups, as kill takes them."""
 _TIMEOUT_S = 5.0
 
 
@@ -16,6 +17,7 @@ class Guard:
     """Over the process groups of one run."""
 
     def __init__(self) -> None:
+        self._groups: list[int] = []
         self._shell = subprocess.Popen(
             ["sh", "-c", _SCRIPT],
             stdin=subprocess.PIPE,
@@ -27,8 +29,17 @@ class Guard:
 
     def add(self, group: int) -> None:
         """Guard one more group."""
+        self._groups.append(group)
+        self._tell()
+
+    def drop(self, group: int) -> None:
+        """Nobody is left of a group: its number may become that of another."""
+        self._groups.remove(group)
+        self._tell()
+
+    def _tell(self) -> None:
         assert self._shell.stdin is not None
-        self._shell.stdin.write(f"{group}\n")
+        self._shell.stdin.write(" ".join(f"-{group}" for group in self._groups) + "\n")
         self._shell.stdin.flush()
 
     def end(self) -> None:

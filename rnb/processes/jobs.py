@@ -1,6 +1,6 @@
 """What a replica does more where requests are tried again, or replicas replaced: it says what it has.
 
-`rnb/processes/recovery.py` is the driver's part.
+`rnb/processes/replacement.py` and `rnb/processes/recovery.py` are the driver's part.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from rnb.load.source import Numbers
 from rnb.transport.fabric import EndOfStream, Log, Pool, ReadingEnd, Table
@@ -47,18 +47,36 @@ class JobRules:
     """Whether another replica takes from the same queue."""
     recycle_after: int | None
     """After how many requests it asks to be replaced."""
-    incidents: Log
+    incidents: Log | None
+    """Where what fails is told, as the driver knows whether it is tried again; None: it has failed."""
     retirements: Numbers
     """By replica; not 0: it is to end."""
 
+    def sink(self, table: Table) -> Failures:
+        """Where to tell what fails, or is lost."""
+        return table if self.incidents is None else _ToDriver(self.number, self.incidents)
+
+
+class Failures(Protocol):
+    """What is told of requests that got no result; see Sink."""
+
+    def fail(self, request_id: int, reason: str) -> None: ...
+
+    def lose(self, request_id: int, reason: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class _ToDriver:
+    """In the place of the table: whether it is tried again the driver knows."""
+
+    number: int
+    incidents: Log
+
     def fail(self, request_id: int, reason: str) -> None:
-        """In the place of the table: whether it is tried again the driver knows."""
         self._tell(request_id, reason, is_lost=False)
 
-    def lose(self, request_ids: Iterable[int]) -> None:
-        """What they had came from the memory of a replica that has died."""
-        for request_id in request_ids:
-            self._tell(request_id, "its data went with the replica that had made them", is_lost=True)
+    def lose(self, request_id: int, reason: str) -> None:
+        self._tell(request_id, reason, is_lost=True)
 
     def _tell(self, request_id: int, reason: str, *, is_lost: bool) -> None:
         self.incidents.append(request_id, pickle.dumps((self.number, is_lost, reason)))
@@ -102,7 +120,7 @@ class JobQueue:
 
     def _claim(self, message: Message) -> None:
         for request in message.requests:
-            self._table.holders[request.id] = self._rules.number
+            self._table.claim(request, self._rules.number)
         if message.slot is not None:
             self._pools[message.slot.pool].hold(message.slot.number, self._rules.number)
 

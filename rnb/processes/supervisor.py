@@ -90,6 +90,13 @@ class Supervisor:
         self.children.append(child)
         return child
 
+    def forget(self, child: Child) -> None:
+        """Of a process that has ended, nothing is needed any more: another one has taken its place."""
+        self.children.remove(child)
+        remove_shared_files([child.process.pid])
+        if self._guard is not None:
+            self._guard.drop(child.process.pid or 0)
+
     def wait_for(self, kind: str, *, timeout_s: float | None = None) -> bool:
         """Wait until every child has told `kind`; False when the run was stopped first."""
         timeout_s = START_TIMEOUT_S if timeout_s is None else timeout_s

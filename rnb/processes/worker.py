@@ -30,21 +30,23 @@ from rnb.processes.sequence_states import SequenceStates
 from rnb.processes.slowness import Slowdown, Slowness
 from rnb.transport.clock import now_ns, sleep_precisely
 from rnb.transport.fabric import (
-    FAILED,
     EndOfStream,
     Inlet,
     Log,
     Pool,
-    Queue,
     ReadingEnd,
     SlotsLost,
     Stamp,
     Stop,
     Table,
+    WritingEnd,
 )
 
 if TYPE_CHECKING:
     import torch
+
+
+LOST = "its data went with the replica that had made them"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class Surroundings:
     stop: Stop
     table: Table
     in_queue: ReadingEnd
-    out_queues: tuple[Queue, ...]
+    out_queues: tuple[WritingEnd, ...]
     in_pools: dict[int, Pool]
     out_pool: Pool | None
     batch_timeout_ms: float
@@ -98,7 +100,8 @@ class Worker:
         self._turn: Any = turn if takes_turns else contextlib.nullcontext()
         self._holding = Holding(joins=self._type.joins_segments) if self._type.regroups else None
         self._memory = self._watch_memory()
-        self._fail = around.jobs.fail if around.jobs else around.table.fail
+        self._failures = around.jobs.sink(around.table) if around.jobs else around.table
+        self._fail = self._failures.fail
         self._sequences = self._sequence_states()
         self._intake = Intake(
             in_queue or around.in_queue,
@@ -188,7 +191,7 @@ class Worker:
             while self._flush():
                 pass
             if self._holding is not None:
-                self._holding.check_empty(self._has_failed)
+                self._holding.check_empty(self._around.table.has_failed)
             self._computing.synchronize()
             self._step.close()
         return has_ended
@@ -210,11 +213,14 @@ class Worker:
 
     def _serve_all(self, pieces: list[Piece]) -> None:
         table, plan = self._around.table, self._plan
-        for piece in pieces:
+        wanted = [piece for piece in pieces if table.is_wanted(piece.request)]
+        for piece in wanted:
             self._taken(piece.request, piece.taken_ns)
             table.record_taken(plan.step, piece.request, replica=plan.replica, worker=self._number)
-        for call in self._calls(pieces):
+        for call in self._calls(wanted) if wanted else ():
             self._serve(call)
+        if self._sequences is not None and len(wanted) < len(pieces):
+            self._sequences.conclude([piece for piece in pieces if piece not in wanted])
         # Only now has everything that reads the input slots run.
         self._computing.synchronize()
         for slot in {piece.slot for piece in pieces if piece.slot is not None}:
@@ -248,8 +254,8 @@ class Worker:
             except RequestError as error:
                 pieces = self._drop_failed(pieces, error)
             except SlotsLost:
-                assert self._around.jobs is not None  # else the death of their producer ends the run
-                self._around.jobs.lose(piece.request.id for piece in pieces)
+                for piece in pieces:
+                    self._failures.lose(piece.request.id, LOST)
                 break
             else:
                 slot = self._hand_on(self._outputs(output, batch), finished_ns, slot)
@@ -321,9 +327,6 @@ class Worker:
         for request_id in failed:
             self._fail(request_id, str(error))
         return [piece for piece in pieces if piece.request.id not in failed]
-
-    def _has_failed(self, request_id: int) -> bool:
-        return bool(self._around.table.outcomes["status"][request_id] == FAILED)
 
     def _outputs(self, output: Any, batch: Batch) -> list[Batch]:
         """What the step gave for a call, in messages."""

@@ -9,7 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rnb.record.run import CLASS_NAME, SEQUENCE
-from rnb.record.tables import EVENT_PREFIX, EVENTS, KERNEL_WINDOWS, KERNELS, MEMORY, OCCUPANCY, TELEMETRY
+from rnb.record.tables import (
+    EVENT_PREFIX,
+    EVENTS,
+    KERNEL_WINDOWS,
+    KERNELS,
+    MEMORY,
+    OCCUPANCY,
+    SERVER_STEPS,
+    TELEMETRY,
+)
 
 Columns = Mapping[str, pa.ChunkedArray]
 _KIND_OF_COLUMN = {
@@ -29,6 +38,7 @@ _KIND_OF_TABLE = {
     KERNELS: "numbers or text",
     EVENTS: "numbers or text",
     MEMORY: "numbers or text",
+    SERVER_STEPS: "numbers or text",
 }
 
 

@@ -110,6 +110,18 @@ class Jobs(BaseModel):
     """How many requests that was."""
 
 
+class ServerMeta(BaseModel):
+    """The server that a run was played to, as it told."""
+
+    url: str
+    model: str
+    model_version: str
+    """That which answered; empty where it does not say."""
+    name: str
+    version: str
+    extensions: list[str]
+
+
 class RunMeta(BaseModel):
     """run.json."""
 
@@ -145,6 +157,8 @@ class RunMeta(BaseModel):
     """What was done to it on purpose."""
     jobs: Jobs | None = None
     """None: the first death would have ended it, and no request was tried again."""
+    server: ServerMeta | None = None
+    """None: it was played through a pipeline."""
     full_queue: str | None = None
     """The queue that could take no more, when that ended the run."""
     is_simulated: bool = False

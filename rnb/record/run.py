@@ -154,3 +154,17 @@ class Run:
         """The length of the measured phase."""
         start_ns, end_ns = self.window_ns
         return (end_ns - start_ns) / _NS_PER_S
+
+
+def class_columns(labels: NDArray[Any], class_names: Sequence[str]) -> Table:
+    """What the classes are called, empty for none; no column where they have no names."""
+    if not class_names:
+        return {}
+    names = np.array([*class_names, ""], dtype=object)
+    return {CLASS_NAME: names[np.where(labels < len(class_names), labels, -1)]}
+
+
+def size_columns(outcomes: NDArray[Any]) -> Table:
+    """Width and height of the requests' pictures, 0 of none; no columns where no step says them."""
+    is_told = bool(outcomes["width"].any())
+    return {name: outcomes[name].copy() for name in ("width", "height")} if is_told else {}

@@ -66,6 +66,16 @@ def create(logs: str | Path, flags: Mapping[str, Any]) -> Path:
         f"{stamp}-mi{flags['mean_interval_ms']}-b{flags['batch_size']}-v{flags['videos']}"
         f"-qs{flags['queue_size']}-p{int(flags['per_gpu_queue'])}"
     )
+    return make_folder(logs, name)
+
+
+def create_served(logs: str | Path, name: str) -> Path:
+    """Make the folder for the parts of what a pipeline of this name serves. Raises RunFolderError."""
+    return make_folder(logs, f"{datetime.now():%y%m%d_%H%M%S}-serve-{name}")
+
+
+def make_folder(logs: str | Path, name: str) -> Path:
+    """Make a new folder, whose name has a number where there is one of that name. Raises RunFolderError."""
     for number in range(1, 1000):
         folder = Path(logs) / (name if number == 1 else f"{name}-{number}")
         try:

@@ -159,6 +159,11 @@ def _to_ns(seconds: str) -> int:
     return int(whole) * _NS_PER_S + int(fraction[:9].ljust(9, "0"))
 
 
+def namespace_text(flags: dict[str, Any]) -> str:
+    """Flags as snuspl/rnb writes them, who prints argparse's namespace."""
+    return f"Namespace({', '.join(f'{name}={value!r}' for name, value in flags.items())})"
+
+
 def parse_args_line(line: str) -> dict[str, Any]:
     """The values of 'Args: Namespace(a=1, b='x')'. Raises ValueError for another line."""
     try:

@@ -16,5 +16,7 @@ MEMORY = "memory"
 """With --memory, what a replica held after each of its calls: at_ns, replica, pid, request_id, …"""
 EVENTS = "events"
 """Who started, died and was replaced, and which requests were tried again, in the order of time."""
+SERVER_STEPS = "server_steps"
+"""Of a run against a server, a row for each of its models: what it counted itself."""
 COUNTERS = ("occupancy_pct", "sm_busy_pct", "sm_throughput_pct", "tensor_pct", "dram_pct")
 """Of all chips; those that a chip cannot count are NaN."""

@@ -6,7 +6,8 @@ import bisect
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -75,7 +76,11 @@ class SampledTimes:
     """Of each request; those of the profile in turn where there are more requests."""
     uniforms: Mapping[int, Sequence[float]]
     """By step: of each request."""
-    _known: dict[tuple[int, bool], list[int]] = field(default_factory=dict)
+    inputs: Sequence[int] = ()
+    """What tells the inputs of requests apart, say their pixels; as `rows`. Empty: nothing does."""
+    of_inputs: Mapping[tuple[int, bool, int], Mapping[int, Samples]] = field(default_factory=dict)
+    """The samples of those alone, by step, whether it was on a GPU, and input."""
+    _known: dict[Any, list[int]] = field(default_factory=dict)
 
     @classmethod
     def drawn(
@@ -85,19 +90,29 @@ class SampledTimes:
         *,
         num_requests: int,
         seed: int,
+        inputs: Sequence[int] = (),
+        of_inputs: Mapping[tuple[int, bool, int], Mapping[int, Samples]] = MappingProxyType({}),
     ) -> SampledTimes:
         """With random numbers from a seed."""
         steps = {step for step, _ in samples}
         return cls(
-            samples=samples, rows=rows, uniforms={step: uniforms(num_requests, seed, step) for step in steps}
+            samples=samples,
+            rows=rows,
+            uniforms={step: uniforms(num_requests, seed, step) for step in steps},
+            inputs=inputs,
+            of_inputs=of_inputs,
         )
 
     def rows_of(self, request: int) -> int:
         return self.rows[request % len(self.rows)]
 
     def call_ns(self, replica: ReplicaPlan, rows: int, request: int) -> int:
-        key = (replica.step, replica.device.is_gpu)
+        key: Any = (replica.step, replica.device.is_gpu)
         of_rows = self.samples[key]
+        if self.of_inputs:
+            narrow = (*key, self.inputs[request % len(self.inputs)])
+            if narrow in self.of_inputs:
+                key, of_rows = narrow, self.of_inputs[narrow]
         uniform = self.uniforms[replica.step][request]
         if rows in of_rows:
             return int(of_rows[rows].draw(uniform))

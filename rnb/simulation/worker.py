@@ -189,33 +189,35 @@ class Worker:
         in_place = at.plan.writes_in_place
         if in_place:
             self._stamp(at.stamps.waits_for_slot, call, calendar.now_ns)
-            assert at.out_slots is not None
-            if not at.out_slots.take(self.resume):
-                yield
+            yield from self._take_slot(first.request)
         if at.turn is not None and not at.turn.take(self.resume):
             yield
-        uniform = at.uniforms[first.request]
         rows = (
             first.rows if len(call) == 1 == len(call[0]) else sum(one.rows for part in call for one in part)
         )
-        prepare_ns, hand_on_ns = int(at.costs.prepare.draw(uniform)), int(at.costs.hand_on.draw(uniform))
-        work_ns = prepare_ns + at.services.call_ns(at.plan, rows, first.request)
+        prepare_ns = int(at.costs.prepare.draw(at.uniforms[first.request]))
         self._stamp(at.stamps.started, call, calendar.now_ns + prepare_ns)
-        if at.turn is None:
-            self._work(work_ns + hand_on_ns)
-            yield
-        else:
-            self._work(work_ns)
-            yield
+        self._work(prepare_ns + at.services.call_ns(at.plan, rows, first.request))
+        yield
+        if at.turn is not None:
             at.turn.release()
-            self._work(hand_on_ns)
-            yield
         outputs = call if self._holding is None else self._holding.outputs(call)
         if self._holding is not None:
             self._held_until_ns = self._flush_time_ns(has_given=bool(outputs))
         for pieces in outputs:
-            self._stamp(at.stamps.finished, [pieces], calendar.now_ns - hand_on_ns)
-            yield from self._deliver(pieces, calendar.now_ns - hand_on_ns, has_slot=in_place)
+            self._stamp(at.stamps.finished, [pieces], calendar.now_ns)
+            yield from self._deliver(pieces, has_slot=in_place)
+
+    def _take_slot(self, request: int) -> Waiting:
+        """Who waits for one wakes up as late as who waits for a message does."""
+        at = self._at
+        assert at.out_slots is not None
+        if at.out_slots.take(self.resume):
+            return
+        yield
+        if wake_ns := int(at.costs.wake.draw(at.uniforms[request])):
+            at.calendar.at(at.calendar.now_ns + wake_ns, self.resume)
+            yield
 
     def _work(self, work_ns: int) -> None:
         """Be resumed when so much work is done."""
@@ -237,25 +239,28 @@ class Worker:
     def _flush(self) -> Waiting:
         assert self._holding is not None
         self._held_until_ns = None
-        now_ns = self._at.calendar.now_ns
         for pieces in self._holding.flush():
-            self._stamp(self._at.stamps.finished, [pieces], now_ns)
-            yield from self._deliver(pieces, now_ns, has_slot=False)
+            self._stamp(self._at.stamps.finished, [pieces], self._at.calendar.now_ns)
+            yield from self._deliver(pieces, has_slot=False)
 
-    def _deliver(self, pieces: Sequence[Piece], finished_ns: int, *, has_slot: bool) -> Waiting:
+    def _deliver(self, pieces: Sequence[Piece], *, has_slot: bool) -> Waiting:
+        """Each message into a slot, which is copied to when there is one, and into the queue."""
         at, calendar = self._at, self._at.calendar
         if not at.out_queues:
             return
         queue = (
             at.out_queues[0] if len(at.out_queues) == 1 else at.out_queues[self._select(_as_batch(pieces))]
         )
+        request = pieces[0].request
+        hand_on_ns = int(at.costs.hand_on.draw(at.uniforms[request]))
         for segment, part in enumerate(_segments(pieces, at.plan.num_segments)):
             if at.out_slots is not None and not has_slot:
-                is_free = at.out_slots.take(self.resume)
-                if not is_free:
-                    yield
+                yield from self._take_slot(request)
                 if segment == 0:
-                    self._stamp(at.stamps.has_slot, [pieces], finished_ns if is_free else calendar.now_ns)
+                    self._stamp(at.stamps.has_slot, [pieces], calendar.now_ns)
+            if hand_on_ns:
+                self._work(hand_on_ns)
+                yield
             yield from self._get_lock(queue.writers)
             if segment == 0:
                 self._stamp(at.stamps.handed_on, [pieces], calendar.now_ns)

@@ -65,14 +65,24 @@ class ReadingEnd(Protocol):
         dies has claimed what it took."""
 
 
-class Queue(Protocol):
-    """A bounded queue with many writers and many readers."""
+class WritingEnd(Protocol):
+    """A queue as a writer has it."""
 
     @property
     def name(self) -> str: ...
 
     def put(self, message: Message) -> None:
         """Append a message, or raise QueueFull at once. A writer never waits."""
+
+    def depth(self) -> int:
+        """How many messages wait now."""
+
+    def close(self) -> None:
+        """Say that this writer will put nothing more."""
+
+
+class Queue(WritingEnd, Protocol):
+    """A bounded queue with many writers and many readers."""
 
     def put_back(self, message: Message) -> None:
         """Append a message that was there before, whatever the capacity is."""
@@ -86,14 +96,8 @@ class Queue(Protocol):
     def of_reader(self, number: int) -> ReadingEnd:
         """What its n-th reader takes from: the same for all, or a share of its own."""
 
-    def depth(self) -> int:
-        """How many messages wait now."""
-
     def open(self) -> None:
         """Say that one more writer will put messages, before the last of the others has closed."""
-
-    def close(self) -> None:
-        """Say that this writer will put nothing more."""
 
 
 class Pool(Protocol):
@@ -159,6 +163,9 @@ class Sink(Protocol):
     def fail(self, request_id: int, reason: str) -> None:
         """A request cannot be served."""
 
+    def lose(self, request_id: int, reason: str) -> None:
+        """A request has failed through no fault of its own."""
+
 
 NOBODY = -1
 UNFINISHED, FINISHED, FAILED, REFUSED, DROPPED = range(5)
@@ -185,6 +192,15 @@ class Table(Sink, Protocol):
     def record_taken(self, step: int, request: Request, *, replica: int, worker: int) -> None:
         """Note who took a request from the queue before a step."""
 
+    def claim(self, request: Request, replica: int) -> None:
+        """Note which replica, by its place in the plan, has a request or a segment of it now."""
+
+    def is_held(self, request: Request, replica: int) -> bool:
+        """Whether a replica was the last to claim a request, or any of its segments."""
+
+    def is_wanted(self, request: Request) -> bool:
+        """Whether a request is still to be served, when a worker has taken it."""
+
     def note_due(self, request_ids: range, due_ns: NDArray[np.int64]) -> None:
         """When requests are due."""
 
@@ -205,6 +221,9 @@ class Table(Sink, Protocol):
 
     def note(self, request_id: int, text: str) -> None:
         """Keep what is odd about a request that is served; it is lost where the request fails after all."""
+
+    def has_failed(self, request_id: int) -> bool:
+        """Whether a request is known to get no result."""
 
     def count(self, status: int) -> int:
         """How many requests have a status."""
@@ -288,6 +307,9 @@ class Fabric(Protocol):
 
     def line(self) -> tuple[Any, ControlLine]:
         """The driver's end, and the child's."""
+
+    def pipe(self) -> tuple[Any, Any]:
+        """Two ends of a line of any messages, as multiprocessing has it."""
 
     def texts(self, texts: Sequence[str]) -> Sequence[str]:
         """The same texts, in memory that all processes share."""

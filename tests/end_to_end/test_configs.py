@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.detection.torchvision_networks import import_detection
 from models.images import backends
 from models.r2p1d.presets import KINETICS_CLASSES
 from rnb.pipeline.config import ConfigError, read_config
@@ -26,6 +27,7 @@ IN_BATCHES = [f"r2p1d-{name}.json" for name in ("whole", "segment", "nopipeline"
 RUNS = [*((name, "1") for name in DECODING), *((name, "4") for name in IN_BATCHES)]
 """Which config runs with which batch size."""
 WITH_EXTRAS = tuple(f"images-{name}.json" for name in ("torchcodec", "nvimgcodec", "dali"))
+DETECTORS = ("detection.json", "detection-cpu.json")
 QUICK = (("r2p1d-cpu.json", "1"), ("r2p1d-rnb.json", "4"))
 FLAGS = {"r2p1d-per-gpu.json": ["-p"]}
 TINY_LOADER = {"width": 32, "height": 32, "num_clips_population": [1, 15], "num_clips_weights": [10, 1]}
@@ -52,10 +54,13 @@ def test_a_config_loads_and_resolves(name: str) -> None:
 
 
 def missing_extra(name: str) -> str:
-    """What is said of a config of images whose backend this machine lacks."""
-    if name not in WITH_EXTRAS:
+    """What is said of a config whose decoder of images, or whose detector, this machine lacks."""
+    if name not in WITH_EXTRAS + DETECTORS:
         return ""
     try:
+        if name in DETECTORS:
+            import_detection()
+            return ""
         backends.check(json.loads((ROOT / "config" / name).read_text())["pipeline"][0]["backend"])
     except ValueError as error:
         return str(error)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from models.r2p1d.class_names import read_class_names
+from models.class_names import read_class_names
 from models.r2p1d.presets import KINETICS_CLASSES
+from tests.support.torchvision_module import torchvision_module
 
 
 def test_the_names_of_kinetics() -> None:
@@ -42,5 +43,5 @@ def test_files_that_do_not_fit(tmp_path: Path, content: bytes | None, reason: st
 
 
 def test_the_names_are_torchvisions() -> None:
-    meta = pytest.importorskip("torchvision.models._meta")
+    meta = torchvision_module("torchvision.models._meta")
     assert list(read_class_names(KINETICS_CLASSES)) == meta._KINETICS400_CATEGORIES

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
 from nvvl import RnBLoader, Sampler
@@ -16,6 +15,7 @@ from nvvl.window import Window
 from tests.nvvl.test_convert import nv12, smooth
 from tests.support import odd_videos
 from tests.support.torchvision_inputs import CROP, RESIZE, as_rgb, cropped, mean_difference
+from tests.support.torchvision_module import torchvision_module
 
 MOST_LEVELS = 2.0
 LIKE_KINETICS = odd_videos.Recipe(width=340, height=256, options=odd_videos.B_FRAMES)
@@ -51,8 +51,8 @@ def test_each_pixel_of_grey_surfaces() -> None:
 
 
 def test_the_arithmetic_is_torchvisions() -> None:
-    presets = pytest.importorskip("torchvision.transforms._presets")
-    weights = pytest.importorskip("torchvision.models.video").R2Plus1D_18_Weights.KINETICS400_V1
+    presets = torchvision_module("torchvision.transforms._presets")
+    weights = torchvision_module("torchvision.models.video").R2Plus1D_18_Weights.KINETICS400_V1
     plain = presets.VideoClassification(
         crop_size=CROP, resize_size=RESIZE[::-1], mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnb.play import CHILD_MODULES
+from rnb.processes.replicas import IMPORTED
 from rnb.transport.local.fabric import LocalFabric
 from rnb.transport.local.queues import MessageQueue
 from rnb.transport.local.slots import SlotPool
@@ -17,7 +17,7 @@ class QuickFabric(LocalFabric):
     """The fabric of all runs but for how a process comes into being; it keeps what a run leaves in it."""
 
     def __init__(self, pool_class: type[SlotPool] = SlotPool) -> None:
-        super().__init__((*CHILD_MODULES, "tests.robustness.arithmetic_steps"))
+        super().__init__((*IMPORTED, "tests.robustness.arithmetic_steps"))
         self.pool_class = pool_class
         self.queues: list[MessageQueue] = []
         self.pools: list[SlotPool] = []

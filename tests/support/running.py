@@ -131,20 +131,22 @@ class Bench:
     def start(self, config: Any, *flags: str, **environment: str) -> Running:
         path = self.folder / "pipeline.json"
         path.write_text(json.dumps(config))
+        return self.start_with("-c", str(path), "--device", "cpu", *flags, **environment)
+
+    def start_with(self, *flags: str, **environment: str) -> Running:
+        """Whatever it is that the flags play to."""
         self._num_runs += 1
         mark = f"{self._mark}{self._num_runs}."
         command = [
             sys.executable,
             "benchmark.py",
-            "-c",
-            str(path),
             "--data",
             str(self.videos),
             "--logs",
             str(self.logs),
         ]
         process = subprocess.Popen(
-            [*command, "--device", "cpu", *flags],
+            [*command, *flags],
             cwd=ROOT,
             env={**self.environment(mark), **environment},
             stdout=subprocess.PIPE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,12 +112,20 @@ def added_ns(run: Run) -> dict[int, dict[int, float]]:
     return found
 
 
-def surroundings_of(run: Run, num_steps: int) -> Surroundings:
-    """What the harness cost in a run, all steps together, for a pipeline of so many."""
+def surroundings_of(run: Run, steps: Sequence[int]) -> Surroundings:
+    """What the harness cost in a run. `steps`: of each step of a pipeline, which of the run's is like it;
+    what was not seen of that one is taken from all together."""
     seen = observe(run)
-    values: dict[str, list[Any]] = {}
+    values: dict[tuple[str, int | None], list[Any]] = {}
     for one in seen.durations:
         if one.kind != "call":
-            values.setdefault(one.kind, []).append(one.values_ns)
-    costs = Costs(**{kind: Samples(np.concatenate(parts)) for kind, parts in values.items()})
-    return Surroundings(costs=dict.fromkeys(range(num_steps), costs), lateness_ns=seen.lateness_ns)
+            values.setdefault((one.kind, one.step), []).append(one.values_ns)
+            values.setdefault((one.kind, None), []).append(one.values_ns)
+    samples = {key: Samples(np.concatenate(parts)) for key, parts in values.items()}
+
+    def costs_like(step: int) -> Costs:
+        kinds = {kind for kind, _ in samples}
+        return Costs(**{kind: samples.get((kind, step), samples[kind, None]) for kind in kinds})
+
+    costs = {number: costs_like(step) for number, step in enumerate(steps)}
+    return Surroundings(costs=costs, lateness_ns=seen.lateness_ns)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from models.queueing.model import wait_until
-from rnb.contract import Batch, Context, Layout, Step, TensorSpec
+from rnb.contract import Batch, Context, Count, Device, Layout, Part, Step, TensorSpec
 from rnb.contract import Options as AnyOptions
 
 MOST_ROWS = 6
@@ -102,6 +102,58 @@ class Join(_Timed):
             return None
         del self._rows[request.id]
         return Batch((request.whole.with_payload(sum(rows)),))
+
+
+class JoinSome(Join):
+    """Is told how many segments there are."""
+
+    class Options(_Timed.Options):
+        aggregate: Count = 1
+
+    @classmethod
+    def num_segments_joined(cls, options: Any) -> int:
+        return int(options.aggregate)
+
+
+class NeedsGpu(Source):
+    """Has no way to run on the CPU."""
+
+    @classmethod
+    def check_machine(cls, options: Any, device: Device) -> None:
+        if not device.is_gpu:
+            raise ValueError("it needs a GPU")
+
+
+class Both(Source):
+    """Does the work of a Source and of a ChangeOne."""
+
+    class Options(_Timed.Options):
+        change_ms: float = 0
+
+    @classmethod
+    def divided(cls, options: Any) -> list[tuple[Part, Part]]:
+        fixed_ms = {"fixed_ms": options.get("fixed_ms", 0)}
+        return [((Source, fixed_ms), (ChangeOne, {"fixed_ms": options.get("change_ms", 0)}))]
+
+    def take_time(self, started_ns: int, num_rows: int) -> None:
+        wait_until(started_ns + round(1e6 * (self.options.fixed_ms + self.options.change_ms)))
+
+
+class Wrong(ChangeOne):
+    """Gives other results with some of its options, and fails with others."""
+
+    class Options(_Timed.Options):
+        share: float = 1
+        """Of the results, those that are right."""
+        fails: bool = False
+
+    def __call__(self, batch: Batch) -> Batch:
+        if self.options.fails:
+            raise RuntimeError("it does not work")
+        return super().__call__(batch)
+
+    def results(self, output: Batch) -> list[int]:
+        return [0 if request.id % 10 < 10 * self.options.share else 1 for request in output.requests]
 
 
 class HoldsOn(Change):

@@ -7,6 +7,7 @@ import numpy as np
 from rnb.analysis.checks.facts import Facts
 from rnb.analysis.checks.other_load import is_loaded
 from rnb.analysis.machine_use import CpuUse, mean_use
+from rnb.analysis.population import Population
 from rnb.analysis.reasons import Finding, Reason
 from rnb.contract.events import SENT
 
@@ -36,6 +37,9 @@ def client_late(facts: Facts) -> Finding | None:
 
 
 def _advice(facts: Facts) -> str:
+    most = facts.flag("in_flight", 0) * facts.flag("clients", 1)
+    if most and _most_in_flight(facts) >= most:
+        return f"{facts.slower()}, as the server left {most} requests without an answer, or more --in-flight"
     use, more_clients = facts.cpu_use, f"--clients {2 * facts.flag('clients', 1)}"
     if use is None:
         return f"{more_clients}, or fewer processes on the client's CPUs"
@@ -46,6 +50,13 @@ def _advice(facts: Facts) -> str:
     if mean_use(facts.run, use.times_ns, use.total) > BUSY_CPUS:
         return f"{facts.slower()}, or more CPUs: the run's own processes use all that there are"
     return "a machine that wakes a process within 1 ms: see its CPUs' power saving and virtualization"
+
+
+def _most_in_flight(facts: Facts) -> int:
+    """The most requests that were sent and had no answer yet."""
+    run = facts.run
+    times_s = ((times - run.start_ns) / 1e9 for times in (run.times[SENT], run.ends_ns))
+    return Population(*times_s).max(0.0, (run.end_ns - run.start_ns) / 1e9)
 
 
 def _of_clients(facts: Facts, use: CpuUse) -> float:

@@ -11,7 +11,8 @@ from rnb.contract.termination import Termination
 
 def queue_full(facts: Facts) -> Finding | None:
     full = (Termination.FILENAME_QUEUE_FULL, Termination.FRAME_QUEUE_FULL)
-    if not facts.count("refused") and facts.run.meta.termination_flag not in full:
+    is_by_queue = facts.run.meta.server is None and facts.count("refused") > 0
+    if not is_by_queue and facts.run.meta.termination_flag not in full:
         return None
     load = "see to what else the machine does first; else " if is_loaded(facts) else ""
     return Finding(

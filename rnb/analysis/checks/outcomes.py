@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from rnb.analysis.checks.facts import Facts
 from rnb.analysis.reasons import Finding, Reason
 
+MOST_REASONS = 3
+
 
 def requests_failed(facts: Facts) -> Finding | None:
-    num_failed, accepted = facts.count("failed"), facts.flag("max_failures", 0)
+    num_failed, accepted = facts.count("failed") + facts.count("refused"), facts.flag("max_failures", 0)
     if num_failed <= accepted:
         return None
     return Finding(
         reason=Reason.REQUESTS_FAILED,
-        seen=f"{num_failed} of {facts.num_requests} requests failed, at most {accepted} may",
+        seen=f"{num_failed} of {facts.num_requests} requests failed, at most {accepted} may{_why(facts)}",
         advice=f"see 'reason' in requests.parquet; --max-failures {num_failed} accepts them",
     )
+
+
+def _why(facts: Facts) -> str:
+    """The reasons of a server, each with how many have it; those of steps name their requests."""
+    if facts.run.meta.server is None:
+        return ""
+    reasons = Counter(facts.run.requests["reason"][facts.run.ended_as("failed", "refused")])
+    shown = [f"{count} x {reason}" for reason, count in reasons.most_common(MOST_REASONS)]
+    more = len(reasons) - len(shown)
+    return f": {'; '.join(shown)}{f'; and {more} other reasons' if more else ''}"
 
 
 def odd_requests(facts: Facts) -> str | None:

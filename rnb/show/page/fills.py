@@ -11,6 +11,7 @@ PATTERNS = {
     StageKind.GATHER: "gather",
     StageKind.SLOT: "slot",
     StageKind.HAND_OFF: "hand-off",
+    StageKind.RECEIVE: "receive",
 }
 """Of the stages around a call, which itself is full."""
 _SIZE = 6
@@ -52,5 +53,5 @@ def _pattern(kind: str, step: int) -> Markup:
 def _strokes(kind: str, colour: str) -> Content:
     if kind == "slot":
         return tag("circle", cx=3, cy=3, r=1.4, fill=colour)
-    paths = {"gather": "M-1 1L1 -1M0 6L6 0M5 7L7 5", "hand-off": "M3 0V6"}
+    paths = {"gather": "M-1 1L1 -1M0 6L6 0M5 7L7 5", "hand-off": "M3 0V6", "receive": "M0 3H6"}
     return tag("path", d=paths[kind], stroke=colour, stroke_width=1.6) if kind in paths else None

@@ -56,8 +56,12 @@ class LocalFabric:
 
     def line(self) -> tuple[Connection, PipeLine]:
         """The driver's end, and the child's."""
-        ours, theirs = self._context.Pipe()
+        ours, theirs = self.pipe()
         return ours, PipeLine(connection=theirs, stop=self.stop)
+
+    def pipe(self) -> tuple[Connection, Connection]:
+        ours, theirs = self._context.Pipe()
+        return ours, theirs
 
     def texts(self, texts: Sequence[str]) -> SharedTexts:
         return SharedTexts(texts)

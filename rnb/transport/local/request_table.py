@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnb.contract.events import DUE, Event, EventKind
 from rnb.contract.request import Request
 from rnb.contract.result import ClassAndScore, decode, encode
-from rnb.transport.fabric import DROPPED, FAILED, FINISHED, NOBODY, REFUSED
+from rnb.transport.fabric import DROPPED, FAILED, FINISHED, NOBODY, REFUSED, Stamp
 from rnb.transport.local.shared_memory import SharedLog, SharedMemory
 
 REASON_BYTES = 240
@@ -62,24 +62,31 @@ class RequestTable:
         self.__dict__.update(state)
         self._map()
 
-    def stamp(self, event: Event) -> TableStamp | None:
+    def stamp(self, event: Event) -> Stamp | None:
         """What records the event, of whole requests and of segments; None where the run does not have it."""
-        columns = [column for one, column in self._columns.items() if one.whole == event]
-        return TableStamp(self.times, columns[0]) if columns else None
+        first = self.first_column(event)
+        return None if first is None else TableStamp(self.times, first)
+
+    def first_column(self, event: Event) -> int | None:
+        """That of the event of whole requests, or of the first segment."""
+        return next((column for one, column in self._columns.items() if one.whole == event), None)
 
     def record_taken(self, step: int, request: Request, *, replica: int, worker: int) -> None:
         """Note who took a request from the queue before a step."""
         self.served_by[request.id, self._first_taking[step] + request.segment] = replica, worker
 
+    def claim(self, request: Request, replica: int) -> None:
+        self.holders[request.id] = replica
+
+    def is_held(self, request: Request, replica: int) -> bool:
+        return bool(self.holders[request.id] == replica)
+
+    def is_wanted(self, request: Request) -> bool:
+        return True
+
     def served_by_columns(self) -> dict[str, NDArray[np.int32]]:
         """Who took each request: replica<i> and worker<i>, with -<segment> where it came in segments."""
-        return {
-            f"{who}{event.step}{'' if event.segment is None else f'-{event.segment}'}": self.served_by[
-                :, column, index
-            ]
-            for event, column in self._takings.items()
-            for index, who in enumerate(("replica", "worker"))
-        }
+        return served_by_columns(self.events, self.served_by)
 
     def column(self, event: Event) -> NDArray[np.int64]:
         return self.times[:, self._columns[event]]
@@ -130,8 +137,24 @@ class RequestTable:
         self.note(request_id, reason)
         self.outcomes["status"][request_id] = FAILED
 
+    lose = fail
+
+    def has_failed(self, request_id: int) -> bool:
+        return bool(self.outcomes["status"][request_id] == FAILED)
+
     def count(self, status: int) -> int:
         return int(np.count_nonzero(self.outcomes["status"] == status))
+
+
+def served_by_columns(events: Sequence[Event], served_by: NDArray[np.int32]) -> dict[str, NDArray[np.int32]]:
+    """The columns of `served_by` by name: replica<i> and worker<i>, with -<segment> where there are any."""
+    return {
+        f"{who}{event.step}{'' if event.segment is None else f'-{event.segment}'}": served_by[
+            :, column, index
+        ]
+        for column, event in enumerate(filter(_is_taking, events))
+        for index, who in enumerate(("replica", "worker"))
+    }
 
 
 class TableStamp:

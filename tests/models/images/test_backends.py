@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -210,3 +210,22 @@ def test_on_a_gpu_rows_are_near_those_of_the_cpu(backend: Backend, images: list[
     rows, expected = load(options, images, "cuda:0")
     for one, other in zip(levels(rows), expected, strict=True):
         assert np.abs(one - other).mean() <= 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_without_antialias_a_pixel_is_blended_of_the_nearest_four(dtype: Literal["float32", "uint8"]) -> None:
+    options = LoaderOptions(
+        resize=(30, 20), crop=(30, 20), antialias=False, dtype=dtype, mean=(0, 0, 0), std=(1 / 255,) * 3
+    )
+    data = encode(picture(100, 70), ".png")
+    image = Encoded("a", data)
+    loading = backends.choose(options, torch.device("cpu"), 1)
+    row = loading.load([image], [cut_of("a", read_header("a", data), options, 0)])[0].numpy()
+    pixels = decoded(data).astype(float)
+    down, across = (np.arange(20) + 0.5) * 3.5 - 0.5, (np.arange(30) + 0.5) * 100 / 30 - 0.5
+    top, left = np.floor(down).astype(int), np.floor(across).astype(int)
+    lower, right = (down - top)[:, None, None], (across - left)[None, :, None]
+    upper_row = pixels[top][:, left] * (1 - right) + pixels[top][:, left + 1] * right
+    lower_row = pixels[top + 1][:, left] * (1 - right) + pixels[top + 1][:, left + 1] * right
+    expected = (upper_row * (1 - lower) + lower_row * lower).transpose(2, 0, 1)
+    np.testing.assert_allclose(row, expected, atol=0.501 if dtype == "uint8" else 1e-3)

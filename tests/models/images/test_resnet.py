@@ -10,6 +10,7 @@ import torch
 
 from models.checkpoint_file import CheckpointError
 from models.images.resnet import build_resnet50
+from tests.support.torchvision_module import torchvision_module
 
 
 def test_it_has_the_size_of_the_papers() -> None:
@@ -56,7 +57,7 @@ def test_random_weights_tell_pictures_apart() -> None:
 
 
 def test_it_is_torchvisions_network() -> None:
-    torchvision = pytest.importorskip("torchvision")
+    torchvision = torchvision_module("torchvision")
     network, other = build_resnet50(1000, None, 0), torchvision.models.resnet50().eval()
     other.load_state_dict(network.state_dict())
     pictures = torch.randn(1, 3, 64, 64)

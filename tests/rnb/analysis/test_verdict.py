@@ -14,7 +14,7 @@ from rnb.analysis.reasons import Reason
 from rnb.analysis.verdict import Judgement, Verdict, judge
 from rnb.contract.events import DUE, Event, EventKind
 from rnb.contract.termination import Termination
-from rnb.record.meta import Jobs
+from rnb.record.meta import Jobs, ServerMeta
 from rnb.record.run import Run
 from tests.support.single_server import single_server_run
 from tests.support.timed_runs import NUM_CPUS, quiet_cpus, timed_run
@@ -219,6 +219,32 @@ def test_failed_requests(max_failures: int, is_valid: bool) -> None:
             "4 of 1000 requests failed, at most 3 may",
             "see 'reason' in requests.parquet; --max-failures 4 accepts them",
         )
+
+
+SERVER = ServerMeta(
+    url="http://box:8000", model="net", model_version="1", name="triton", version="2", extensions=[]
+)
+
+
+def test_a_server_that_is_too_busy_makes_its_requests_fail_and_cuts_nothing_short() -> None:
+    status = np.full(NUM_REQUESTS, "finished", dtype=object)
+    reason = np.full(NUM_REQUESTS, "", dtype=object)
+    status[:3], reason[:3] = "refused", "refused by the server: 503: busy"
+    status[3:5], reason[3], reason[4] = "failed", "500: a", "500: b"
+    run = run_of(columns={"status": status, "reason": reason}, server=SERVER)
+    seen, _ = only_finding(run, Reason.REQUESTS_FAILED)
+    assert seen == (
+        "5 of 1000 requests failed, at most 0 may: 3 x refused by the server: 503: busy; 1 x 500: a;"
+        " 1 x 500: b"
+    )
+
+
+@pytest.mark.parametrize(("in_flight", "is_full"), [(3, True), (500, False)])
+def test_a_client_that_waits_for_a_server_needs_no_other_client(in_flight: int, is_full: bool) -> None:
+    run = late_run(client=80.0)
+    run.args["in_flight"], run.args["clients"] = in_flight, 1
+    _, advice = only_finding(run, Reason.CLIENT_LATE)
+    assert advice.endswith("as the server left 3 requests without an answer, or more --in-flight") == is_full
 
 
 def test_lost_requests() -> None:

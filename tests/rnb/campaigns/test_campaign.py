@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from rnb.analysis.summary import summarize
+from rnb.analysis.verdict import judge
 from rnb.campaigns.campaign import Campaign, RunFailed
+from rnb.campaigns.early_end import EarlyEnd
+from rnb.campaigns.outcome import Outcome
 from rnb.command_line import benchmark
 from rnb.command_line.flags import parse_args, spec_of
 from rnb.contract.termination import UsageError
+from rnb.record.meta import ServerMeta
 from rnb.record.run_folder import read
+from rnb.spec import RunSpec
 from tests.support.played import NOTHING, spec_for
 from tests.support.running import ROOT, tiny
 from tests.support.simulated_campaigns import SimulatedPlayer
@@ -58,6 +66,30 @@ def test_campaigns_of_the_same_second_have_folders_of_their_own(tmp_path: Path) 
     folders = {Campaign(spec, tmp_path / "logs", "peak", SimulatedPlayer()).folder for _ in range(3)}
     assert len(folders) == 3
     assert all(folder.is_dir() and "-peak" in folder.name for folder in folders)
+
+
+@pytest.mark.parametrize(("answered", "has_failed"), [(0.9, False), (0.0, True)])
+def test_a_server_that_answers_some_requests_is_only_overloaded(
+    tmp_path: Path, answered: float, has_failed: bool
+) -> None:
+    """Its probe has missed its bound; one that answers nothing is broken."""
+
+    def play(spec: RunSpec, logs: Path, ending: EarlyEnd | None = None) -> Outcome:
+        run = SimulatedPlayer()(spec, logs).run
+        num_answered = int(answered * run.num_requests)
+        run.requests["status"] = np.array(["finished"] * run.num_requests, dtype=object)
+        run.requests["status"][num_answered:] = "refused"
+        run.requests["reason"] = run.requests["status"]
+        run.meta.server = ServerMeta(
+            url="http://box", model="m", model_version="", name="", version="", extensions=[]
+        )
+        summary = summarize(run)
+        return Outcome(run=run, summary=summary, verdict=judge(run), problem="requests failed")
+
+    spec = spec_of(parse_args([*flags(tmp_path, tiny("Load"), tiny("Classify")), "-v", "200", "-mi", "10"]))
+    campaign = Campaign(spec, tmp_path / "logs", "peak", play)
+    with pytest.raises(RunFailed) if has_failed else contextlib.nullcontext():
+        campaign.run()
 
 
 def test_where_no_folder_can_be_made(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from rnb.command_line.flags import parse_args, spec_of
 from rnb.contract.termination import UsageError
 from rnb.load.load import Load
-from rnb.play import namespace_text
+from rnb.record.seed_format import namespace_text
 from rnb.spec import Limits, Placement
 from tests.support.played import NOTHING
 

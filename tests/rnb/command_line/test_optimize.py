@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rnb.campaigns.outcome import Outcome, play_and_judge
@@ -14,7 +17,11 @@ from rnb.command_line import optimize, quiet_run
 from rnb.command_line.exit_status import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from rnb.pipeline.config import read_config
 from rnb.planner.memory import BEST, PLAYED, SCREENED, Memory
-from rnb.spec import RunSpec
+from rnb.planner.origin import origin_now
+from rnb.record.run_folder import write
+from rnb.simulation.simulate import Surroundings, simulate
+from rnb.spec import RunSpec, schedule_of
+from tests.support.known_times import KnownTimes
 
 STEPS = [
     {"model": "tests.support.timed_steps.Source", "gpus": [-1], "fixed_ms": 2},
@@ -40,6 +47,52 @@ def search(config: Path, tmp_path: Path) -> Callable[..., int]:
         return optimize.main(["-c", str(config), "--cores", "2", "--logs", str(tmp_path / "logs"), *flags])
 
     return run
+
+
+class Harness:
+    """Stands for the real one: plays what is known of each step at once, and keeps the runs as it does."""
+
+    def __init__(self, call_ms: Callable[[RunSpec, int], float], cores: float = 64) -> None:
+        """`call_ms`: of a run's step."""
+        self._call_ms, self._cores = call_ms, cores
+        self.specs: list[RunSpec] = []
+
+    def __call__(self, spec: RunSpec, logs: Path, **more: Any) -> Any:
+        self.specs.append(spec)
+        settled, schedule = schedule_of(replace(spec, observe=(), memory=False))
+        times = KnownTimes(lambda step, rows, request: self._call_ms(spec, step), lambda request: 2)
+        run = simulate(settled, schedule, times, around=Surroundings(capacity={"cpu": self._cores}))
+        options = spec.config.data["pipeline"][-1]
+        right = run.requests["request_id"] % 10 < 10 * options.get("share", 1)
+        run.requests["label"] = np.where(right, 1, 2).astype(np.int32)
+        run.meta.is_success = not options.get("fails", False)
+        run.meta.provenance = origin_now(spec, {})
+        run.meta.provenance["gpus"], run.meta.provenance["inputs"] = [], None
+        run.folder = logs / f"run {len(self.specs)}"
+        run.folder.mkdir()
+        write(run, run.folder)
+        problem = "" if run.meta.is_success else "it does not work"
+        return type("Played", (), {"run": run, "is_success": not problem, "problem": problem})
+
+
+WRONG = [STEPS[0], {"model": "tests.support.timed_steps.Wrong", "gpus": [-1], "fixed_ms": 6}]
+
+
+@pytest.fixture
+def wrong(config: Path) -> Callable[..., None]:
+    """A pipeline whose second step has these choices."""
+
+    def change(**choices: Any) -> None:
+        data = json.loads(config.read_text())
+        data["pipeline"] = [WRONG[0], {**WRONG[1], "choices": choices}]
+        config.write_text(json.dumps(data))
+
+    return change
+
+
+def steady_ms(spec: RunSpec, step: int) -> float:
+    """Twice as fast with wrong results."""
+    return [2.0, 3.0 if "share" in spec.config.data["pipeline"][-1] else 6.0][step]
 
 
 def folder_in(tmp_path: Path) -> Path:
@@ -111,3 +164,140 @@ def test_bad_input_is_one_line(
     assert search(*flags) == EXIT_USAGE
     (line,) = capfd.readouterr().err.splitlines()
     assert problem in line
+
+
+def test_a_candidate_with_other_results_is_ruled_out_by_name_and_figure(
+    search: Callable[..., int],
+    wrong: Callable[..., None],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wrong(share=[0.7])
+    monkeypatch.setattr(quiet_run, "play_and_judge", Harness(steady_ms))
+    assert search("--cores", "1", "--budget", "1") == EXIT_OK
+    out = capfd.readouterr().out
+    assert "share 0.7" in out
+    assert re.search(r"(69|70)\.\d% of its results are those of A, and --min-agreement is 0.95", out)
+    assert "share" not in out.partition("\nbest: ")[2]
+    assert search("--cores", "1", "--budget", "1", "--min-agreement", "0.6") == EXIT_OK
+    assert "share 0.7" in capfd.readouterr().out.partition("\nbest: ")[2]
+
+
+def test_predictions_that_are_off_are_refined_with_the_runs_that_show_it(
+    search: Callable[..., int], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two replicas of the second step hold each other up, which no run of one replica could tell."""
+
+    def crowded_ms(spec: RunSpec, step: int) -> float:
+        num_replicas = len(spec.config.data["pipeline"][1]["queue_groups"][0]["gpus"])
+        return [2.0, 6.0 * num_replicas][step]
+
+    harness = Harness(crowded_ms)
+    monkeypatch.setattr(quiet_run, "play_and_judge", harness)
+    monkeypatch.setattr(optimize, "PROFILE_SHARE", -1.0)  # time for a single run of the profile
+    assert search("--budget", "1") == EXIT_OK
+    out = capfd.readouterr().out
+    before, _, after = out.partition("the prediction is off for: ")
+    assert "step 1 replicas 2 on the CPU" in after.splitlines()[0]
+    assert "These runs go into the profile" in after
+    errors = [
+        [abs(float(error)) for error in re.findall(r"predicted .* \(([+-][\d.]+)%\)", part)]
+        for part in (before, after)
+    ]
+    assert max(errors[0]) > 40
+    assert max(errors[1]) < 20
+
+
+def test_an_option_that_fails_is_told_and_the_others_are_found(
+    search: Callable[..., int],
+    wrong: Callable[..., None],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wrong(fails=[True])
+    monkeypatch.setattr(quiet_run, "play_and_judge", Harness(steady_ms))
+    assert search("--budget", "1") == EXIT_OK
+    out = capfd.readouterr().out
+    assert "profile: step 1 fails True: the run in " in out
+    assert "failed: it does not work" in out
+    assert "\nbest: " in out
+    data = json.loads((tmp_path / "pipeline.json").read_text())
+    data["pipeline"][1]["fails"] = True
+    (tmp_path / "pipeline.json").write_text(json.dumps(data))
+    assert search("--budget", "1") == EXIT_FAILED
+    assert capfd.readouterr().err.splitlines()[-1].endswith("failed: it does not work")
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        (
+            ("--goal", "cost", "--rate", "150", "--slo", "7"),
+            "no candidate keeps a p99 of 7 ms; the nearest, ",
+        ),
+        (("--goal", "rate", "--slo", "1"), "no candidate keeps a p99 of 1 ms; the nearest, "),
+        (("--goal", "latency", "--rate", "9000"), "no candidate is left for --goal latency"),
+    ],
+)
+def test_a_goal_that_cannot_be_met_is_one_line_and_what_was_found_is_kept(
+    search: Callable[..., int],
+    tmp_path: Path,
+    flags: tuple[str, ...],
+    problem: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(quiet_run, "play_and_judge", Harness(steady_ms))
+    assert search("--budget", "1", *flags) == EXIT_USAGE
+    out, err = capfd.readouterr()
+    (line,) = err.splitlines()
+    assert problem in line
+    assert f"to go on: python optimize.py --resume {folder_in(tmp_path)}" in out
+    assert Memory(folder_in(tmp_path)).profile().runs
+
+
+def test_a_search_is_not_resumed_on_another_machine(
+    search: Callable[..., int],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(quiet_run, "play_and_judge", Harness(steady_ms))
+    assert search("--budget", "1") == EXIT_OK
+    folder = folder_in(tmp_path)
+    assert optimize.main(["--resume", str(folder), "--budget", "1"]) == EXIT_OK
+    capfd.readouterr()
+    facts = folder / "profile" / "profile.json"
+    kept = json.loads(facts.read_text())
+    kept["origin"]["num_cpus"] = 4096
+    facts.write_text(json.dumps(kept))
+    assert optimize.main(["--resume", str(folder), "--budget", "1"]) == EXIT_USAGE
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "this machine: num_cpus is " in line
+    assert "in the profile 4096" in line
+
+
+@pytest.mark.parametrize(
+    ("config_file", "flags", "told"),
+    [
+        ("config/queueing-mm2.json", ("--goal", "latency", "--rate", "60"), "predicted p99 ms"),
+        ("config/queueing-md1.json", ("--goal", "rate", "--slo", "20000"), "predicted p99 ms"),
+        ("config/queueing-mm2.json", ("--goal", "cost", "--rate", "60", "--slo", "20000"), "1 on the CPU"),
+    ],
+)
+def test_real_runs_for_each_goal(
+    search: Callable[..., int],
+    config_file: str,
+    flags: tuple[str, ...],
+    told: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    status = search("-c", config_file, "--cores", "3", "--budget", "0.2", *flags)
+    out, err = capfd.readouterr()
+    assert status == EXIT_OK, err
+    assert told in out
+    assert "\nbest: " in out
+    assert (folder_in(tmp_path) / BEST).exists()
+    assert "predicted" in out.partition("played: ")[2].partition("\n")[0]

@@ -42,7 +42,22 @@ def test_latency_at_a_rate() -> None:
 def test_the_highest_rate_within_a_bound() -> None:
     goal = Goal(name="rate", slo=40)
     assert goal.predict(play, PLAN, 300).per_s == pytest.approx(205, rel=0.05)
-    assert Goal(name="rate", slo=9).predict(play, PLAN, 300).per_s == 0
+    missed = Goal(name="rate", slo=9).predict(play, PLAN, 300)
+    assert missed.per_s == 0
+    assert missed.p99_ms == pytest.approx(10, rel=0.01)  # at the lowest rate that was tried
+
+
+def test_a_candidate_that_does_not_reach_the_best_rate_is_not_looked_at_further() -> None:
+    rates = []
+
+    def play_and_note(mean_interval_ms: float) -> Run:
+        rates.append(mean_interval_ms)
+        return play(mean_interval_ms)
+
+    goal, best = Goal(name="rate", slo=40), prediction(per_s=250)
+    assert goal.predict(play_and_note, PLAN, 300, best).per_s == 0
+    assert rates == [4]
+    assert goal.predict(play_and_note, PLAN, 300, prediction(per_s=100)).per_s > 150
 
 
 def test_the_cheapest_within_a_bound() -> None:

@@ -25,8 +25,8 @@ def run_of(*steps: Any, interval_ms: float = 20, **changes: Any) -> Run:
 
 def values(run: Run, step: int, kind: str, rows: int = 0) -> list[int]:
     found = [one for one in observe(run).durations if (one.step, one.kind, one.rows) == (step, kind, rows)]
-    assert len(found) == 1
-    return sorted(set(found[0].values_ns.tolist()))
+    assert found
+    return sorted({value for one in found for value in one.values_ns.tolist()})
 
 
 @pytest.mark.parametrize("step_number", [0, 1])
@@ -57,6 +57,15 @@ def test_the_wait_for_a_slot_is_no_cost_of_the_harness() -> None:
         step("Source", num_segments=4, num_shared_tensors=4), step("ChangeOne"), step("Join"), interval_ms=0
     )
     assert not [one for one in observe(run).durations if one.step == 0 and one.kind == "rest"]
+
+
+def test_a_full_batch_is_prepared_when_the_last_of_it_has_come() -> None:
+    run = run_of(step("Source"), step("Change"), interval_ms=0, placement={"batch_size": 2})
+    assert values(run, 1, "prepare") == [200_000]
+    alone = run_of(
+        step("Source"), step("Change"), interval_ms=60, arrivals="constant", placement={"batch_size": 2}
+    )
+    assert not [one for one in observe(alone).durations if one.step == 1 and one.kind == "prepare"]
 
 
 def test_cores_that_a_call_takes_follow_from_what_its_process_used() -> None:

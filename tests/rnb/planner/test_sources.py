@@ -31,9 +31,27 @@ def test_profiles_are_joined_once_each(tmp_path: Path) -> None:
         add_sources(profile, [str(tmp_path / "a"), str(tmp_path / "search")])
     (values,) = profile.durations.values()
     assert (values / 1e6).tolist() == [1, 2, 3]
-    assert (profile.lateness_ns, profile.rows, profile.origin) == (7, [1], {"cpu": "one"})
+    assert (profile.lateness_ns, profile.rows, profile.origin["cpu"]) == (7, [1], "one")
     assert list(profile.demand.values()) == [0.5]
     assert len(profile.runs) == 2
+
+
+def test_what_is_known_of_memory_pictures_and_inputs_is_joined(tmp_path: Path) -> None:
+    few, more = kept(tmp_path / "few", 1.0), kept(tmp_path / "more", 1.0)
+    few.peaks, more.peaks = {("a", True, 1): 50}, {("a", True, 1): 70, ("b", True, 1): 5}
+    few.crowds, more.crowds = {("a", True): 4}, {("a", True): 2}
+    few.gpu_bytes, more.gpu_bytes = 100, 80
+    few.origin["inputs"], more.origin["inputs"] = {"3": {"num_files": 3}}, {"9": {"num_files": 9}}
+    more.rows, more.pixels = [1, 2], [640, 1920]
+    for profile, name in ((few, "few"), (more, "more")):
+        write(profile, tmp_path / name)
+    joined = Profile()
+    add_sources(joined, [str(tmp_path / "few"), str(tmp_path / "more")])
+    assert joined.peaks == {("a", True, 1): 70, ("b", True, 1): 5}
+    assert joined.crowds == {("a", True): 4}
+    assert joined.gpu_bytes == 80
+    assert (joined.rows, joined.pixels) == ([1, 2], [640, 1920])
+    assert set(joined.origin["inputs"]) == {"3", "9"}
 
 
 def test_those_of_another_machine_are_not(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from rnb.contract.termination import UsageError
 from rnb.planner.curve import draw
-from rnb.planner.profile import profile_of
+from rnb.planner.observations import Numbers
+from rnb.planner.profile import Key, profile_of
 from rnb.planner.screening import Simulator
 from rnb.planner.system import System
-from rnb.planner.video_size import Decoded, growth_of, pixels_named
+from rnb.planner.video_size import growth_of, pixels_named
 from rnb.planner.what_if import parse_what_if
 from rnb.record.run import Run
 from rnb.record.run_folder import read, write
@@ -56,38 +57,43 @@ def test_decoding_grows_along_the_line_through_the_sizes_that_were_seen(tmp_path
     assert twice.predicted.per_s == pytest.approx(100, rel=0.01)
 
 
+def calls(*times: tuple[int, int, int]) -> dict[Key, Numbers]:
+    """Of rows, pixels and ns."""
+    return {
+        Key("Decoder", False, "call", rows, pixels=pixels): np.array([time_ns])
+        for rows, pixels, time_ns in times
+    }
+
+
 def test_one_size_tells_nothing() -> None:
     with pytest.raises(UsageError, match="of one size only, 1,000 pixels"):
-        growth_of([Decoded(False, 1, 1000, 5), Decoded(False, 2, 1000, 9)], "1080p")
+        growth_of(calls((1, 1000, 5), (2, 1000, 9)), "1080p")
 
 
 def test_larger_pictures_that_take_no_longer_tell_nothing() -> None:
     with pytest.raises(UsageError, match="larger pictures take no longer"):
-        growth_of([Decoded(False, 1, 1000, 9), Decoded(False, 1, 2000, 5)], "1080p")
+        growth_of(calls((1, 1000, 9), (1, 2000, 5)), "1080p")
 
 
 def test_a_line_that_would_fall_below_nothing_starts_there() -> None:
-    growth = growth_of([Decoded(False, 1, 1000, 500), Decoded(False, 1, 2000, 2000)], "1080p")
+    growth = growth_of(calls((1, 1000, 500), (1, 2000, 2000)), "1080p")
     assert growth.fixed_ns == 0
     assert growth.row_ns(1000) == pytest.approx((1000 * 500 + 2000 * 2000) / (1000**2 + 2000**2) * 1000)
 
 
-def test_it_takes_the_runs_and_a_step_that_decodes(tmp_path: Path) -> None:
-    now = system(played(tmp_path / "run"))
-    now.simulator.profile.runs[:] = ["nowhere"]
-    with pytest.raises(UsageError, match="it takes the runs of the profile: nowhere"):
-        draw(now, parse_what_if(["videos=1080p"]))
+def test_it_takes_a_profile_alone_and_a_step_that_decodes(tmp_path: Path) -> None:
+    run = played(tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "elsewhere")
+    assert len(draw(system(run), parse_what_if(["videos=1080p"])).points) == 2
     other = system(played(tmp_path / "other", "Source"), "Source")
     with pytest.raises(UsageError, match="no step of this pipeline is known to decode only"):
         draw(other, parse_what_if(["videos=1080p"]))
 
 
-def test_a_run_that_knows_no_sizes_tells_nothing(tmp_path: Path) -> None:
+def test_a_profile_that_knows_no_sizes_tells_nothing() -> None:
     run = simulate(*schedule_of(spec()), KnownTimes(lambda *_: 2.0))
-    (tmp_path / "other").mkdir()
-    write(run, tmp_path / "other")
-    with pytest.raises(UsageError, match="other does not tell how large the pictures were"):
-        draw(system(read(tmp_path / "other")), parse_what_if(["videos=1080p"]))
+    with pytest.raises(UsageError, match="the profile does not tell how large the pictures were"):
+        draw(system(run), parse_what_if(["videos=1080p"]))
 
 
 def test_names_of_sizes() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -31,6 +33,18 @@ def test_all_of_each_group_is_ended() -> None:
         assert one.communicate(timeout=10)[0] == b""
         assert one.returncode == -9
     guard.end()
+
+
+def test_a_group_that_was_dropped_is_left_alone() -> None:
+    guard, dropped, kept = Guard(), leader(), leader()
+    guard.add(dropped.pid)
+    guard.add(kept.pid)
+    guard.drop(dropped.pid)
+    guard.end()
+    assert kept.communicate(timeout=10)[0] == b""
+    assert dropped.poll() is None
+    os.killpg(dropped.pid, signal.SIGKILL)
+    dropped.communicate(timeout=10)
 
 
 def test_a_guard_of_nothing_ends_nothing() -> None:

@@ -105,8 +105,10 @@ def test_it_passes_on_the_end() -> None:
 
 def test_the_driver_is_told_what_failed_and_what_was_lost() -> None:
     replica = Replica()
-    replica.rules.fail(3, "é")
-    replica.rules.lose([4, 5])
+    sink = replica.rules.sink(replica.table)
+    sink.fail(3, "é")
+    sink.lose(4, "gone")
+    sink.lose(5, "gone")
     found = list(follow_incidents(replica.incidents))
     assert found[0] == Incident(3, 1, False, "é")
     assert [one[:3] for one in found[1:]] == [(4, 1, True), (5, 1, True)]

@@ -28,7 +28,7 @@ def errors_of(spec: RunSpec) -> dict[str, float]:
     spec, schedule = schedule_of(replace(spec, observe=()))
     run = play(spec, schedule)
     steps = steps_of(spec)
-    around = surroundings_of(run, len(steps))
+    around = surroundings_of(run, range(len(steps)))
     other = simulate(spec, schedule, Timed(steps=steps, added_ns=added_ns(run)), around=around)
     return {
         "throughput": other.finished.sum() / other.seconds * run.seconds / run.finished.sum() - 1,
@@ -40,7 +40,7 @@ def _median_ms(run: Run) -> float:
     return float(np.median(run.latency_ms[run.finished]))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 9, 14])
+@pytest.mark.parametrize("seed", [0, 1, 2, 7, 9, 14])
 def test_it_foresees_throughput_and_latency(seed: int) -> None:
     seen = []
     for _ in range(ATTEMPTS):

@@ -232,6 +232,17 @@ def test_the_costs_of_the_harness() -> None:
     assert at(run, EventKind.HANDED_ON) == [22.65, 35.55]
 
 
+def test_who_waited_for_a_slot_wakes_up_late_and_copies_into_it_then() -> None:
+    times = KnownTimes(lambda step, rows, request: [1.0, 5.0][step])
+    costs = Costs(wake=Samples([1e5]), hand_on=Samples([3e5]))
+    around = Surroundings(costs={0: costs})
+    steps = step("Source", num_shared_tensors=1), step("Change")
+    run = run_of(*steps, times=times, around=around, mean_interval_ms=0, videos=2)
+    assert at(run, EventKind.FINISHED, 1) == [6.4, 11.8]
+    assert at(run, EventKind.HAS_SLOT) == [1.1, 6.5]  # it is free at 6.4
+    assert at(run, EventKind.HANDED_ON) == [1.4, 6.8]
+
+
 def test_calls_that_share_a_resource_slow_each_other_down() -> None:
     around = Surroundings(capacity={"cpu": 2.0}, demand={(0, False): 1.5})
     run = run_of(step(replicas=2), times=KnownTimes(lambda *_: 15.0), around=around, videos=2)

@@ -32,7 +32,7 @@ def searched(*, is_played: bool, num_requests: int = 1_000) -> SearchFinding:
     space, goal = Space(SPEC, Limits(num_gpus=0, cores=3)), Goal(name="throughput")
     profile = known_profile(SPEC, {1: [4.0]}, {1: [10.0]})
     simulator, slower = Simulator(profile=profile, cores=100), {0: 1 / 1.05, 1: 1 / 1.05}
-    found = candidates_of(space, profile, goal, simulator)
+    found = candidates_of(space, goal, simulator, space.candidates())
     known = {one.values: simulator.predict(goal, one) for one in found.left}
     for _ in screen(found, goal, simulator, known=known, until_s=0):
         pass

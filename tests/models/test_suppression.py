@@ -7,25 +7,8 @@ from typing import Literal
 import pytest
 import torch
 
-from models.faces.suppression import MOST_BOXES, suppress
-
-
-def one_by_one(
-    boxes: list[list[float]], scores: list[float], owner: list[int], threshold: float, share_of: str
-) -> list[int]:
-    kept: list[int] = []
-    for box in sorted(range(len(boxes)), key=lambda number: (owner[number], -scores[number])):
-        rivals = [other for other in kept if owner[other] == owner[box]]
-        if all(overlap(boxes[box], boxes[other], share_of) <= threshold for other in rivals):
-            kept.append(box)
-    return kept
-
-
-def overlap(one: list[float], other: list[float], share_of: str) -> float:
-    sides = [max(0.0, min(one[2 + axis], other[2 + axis]) - max(one[axis], other[axis])) for axis in (0, 1)]
-    common = sides[0] * sides[1]
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
-    return common / (sum(areas) - common if share_of == "union" else min(areas))
+from models.suppression import MOST_BOXES, suppress
+from tests.support.plain_suppression import one_by_one
 
 
 @pytest.mark.parametrize("share_of", ["union", "smaller"])
@@ -53,3 +36,10 @@ def test_of_very_many_boxes_the_best_are_looked_at() -> None:
     scores = torch.linspace(0, 1, count)
     kept = suppress(torch.cat([corners, corners + 1], 1), scores, torch.zeros(count).long(), 0.5, "union")
     assert kept.tolist() == list(range(count - 1, 9, -1))
+
+
+def test_fewer_can_be_looked_at() -> None:
+    corners = torch.arange(5)[:, None] * 2.0 + torch.zeros(2)
+    boxes, owner = torch.cat([corners, corners + 1], 1), torch.tensor([0, 0, 0, 1, 1])
+    kept = suppress(boxes, torch.tensor([0.1, 0.3, 0.2, 0.4, 0.5]), owner, 0.5, "union", most_boxes=2)
+    assert kept.tolist() == [1, 2, 4, 3]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnb.pipeline.config import parse_config
 from rnb.pipeline.plan import PlanOptions, make_plan
-from rnb.play import POLLING_S, polling_s
+from rnb.processes.replicas import POLLING_S, polling_s
 
 
 def test_workers_look_often_for_messages_only_where_each_has_a_core() -> None:

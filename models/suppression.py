@@ -12,7 +12,12 @@ MOST_BOXES = 1024
 
 
 def suppress(
-    boxes: Tensor, scores: Tensor, owner: Tensor, threshold: float, share_of: Literal["union", "smaller"]
+    boxes: Tensor,
+    scores: Tensor,
+    owner: Tensor,
+    threshold: float,
+    share_of: Literal["union", "smaller"],
+    most_boxes: int = MOST_BOXES,
 ) -> Tensor:
     """Keep each box that overlaps no better one that is kept; only boxes of one picture meet.
 
@@ -24,6 +29,7 @@ def suppress(
         scores: (boxes,)
         owner: (boxes,) the number of each box's picture.
         threshold: the overlap that is too much, as a share of the union, or of the smaller box.
+        most_boxes: of a picture that are looked at, the best.
 
     Returns:
         The numbers of the boxes that are kept, by picture, then by score.
@@ -34,7 +40,7 @@ def suppress(
     order = order[owner[order].argsort(stable=True)]
     counts = owner.bincount()
     rank = torch.arange(len(order), device=order.device) - (counts.cumsum(0) - counts)[owner[order]]
-    order, rank = order[rank < MOST_BOXES], rank[rank < MOST_BOXES]
+    order, rank = order[rank < most_boxes], rank[rank < most_boxes]
     place = (owner[order], rank)
     is_there = torch.zeros((len(counts), int(rank.max()) + 1), dtype=torch.bool, device=boxes.device)
     is_there[place] = True

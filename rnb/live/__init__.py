@@ -1,0 +1,1 @@
+"""A pipeline that goes on serving: requests come one by one, and each gets its answer."""

@@ -1,0 +1,188 @@
+"""The replicas of a plan, with the queues and slots that join them: how their processes start, and what they
+are told."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from rnb.contract.probe import Probe
+from rnb.contract.step import Context
+from rnb.contract.termination import UsageError
+from rnb.pipeline.plan import Plan, QueuePlan, ReplicaPlan
+from rnb.processes.jobs import JobRules
+from rnb.processes.runner import RunnerTask, run_replica
+from rnb.processes.slowness import Slowdown
+from rnb.processes.supervisor import Child, Supervisor
+from rnb.processes.worker import Surroundings
+from rnb.transport.fabric import ControlLine, Fabric, Handles, Log, Queue, Table, WritingEnd
+from rnb.transport.patient_queue import PatientQueue
+
+IMPORTED = ("rnb.processes.runner", "rnb.processes.sender", "rnb.pipeline.step_type")
+
+START_LEAD_NS = 20_000_000
+"""The start lies this far ahead when it is announced, so that every process is awake by then."""
+
+NUM_SAMPLES = 8
+"""How many of the run's payloads a step gets to warm up with."""
+
+POLLING_S = 0.02
+"""How long a worker without a message looks often for one before it sleeps, where every worker and client has
+a core to itself: an idle core takes 50 to 300 us to wake up, one that looks often 30."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What all replicas are told alike."""
+
+    batch_timeout_ms: float
+    seed: int
+    checkpoint: str | None
+    samples: Sequence[Any]
+    """The first few payloads, to warm up with."""
+    num_clients: int
+    """How many processes send requests."""
+    environment: Mapping[str, str]
+    max_lateness_ns: int | None = None
+    """A request that comes later than that after it was due is dropped; None: none is."""
+    probes: tuple[Probe, ...] = ()
+    memory: Log | None = None
+    is_replaceable: bool = False
+    """Whether it goes on when one of them dies."""
+    is_patient: bool = False
+    """Whether they wait where a queue is full, instead of ending the run."""
+
+
+class Replicas:
+    """Of one plan; made before their processes."""
+
+    def __init__(self, *, plan: Plan, fabric: Fabric, supervisor: Supervisor, setting: Setting) -> None:
+        self._plan, self._fabric, self._supervisor, self._setting = plan, fabric, supervisor, setting
+        self.queues = [self._queue(one) for one in plan.queues]
+        self.pools = [
+            fabric.pool(layout=one.layout, num_slots=one.num_slots, device=one.device) for one in plan.pools
+        ]
+        self._poll_s = polling_s(plan, num_clients=setting.num_clients, num_cpus=len(os.sched_getaffinity(0)))
+        self.rules_of: Callable[[ReplicaPlan], JobRules | None] = lambda replica: None
+        """What a replica does more where it may be replaced."""
+        self.slowdowns_of: Callable[[ReplicaPlan], tuple[Slowdown, ...]] = lambda replica: ()
+
+    def _queue(self, plan: QueuePlan) -> Queue:
+        sizes = {"capacity": plan.capacity, "num_writers": plan.num_writers}
+        if plan.keeps_sequences:
+            return self._fabric.sequence_queue(plan.name, num_readers=plan.num_readers, **sizes)
+        return self._fabric.queue(plan.name, **sizes)
+
+    def spawn(self, replica: ReplicaPlan, table: Table) -> Child:
+        """Start a process of a replica, which writes into this table."""
+        return self._supervisor.spawn(
+            replica.name,
+            run_replica,
+            partial(self._task, replica, table),
+            rank=replica.step + 1,
+            is_replaceable=self._setting.is_replaceable,
+        )
+
+    def get_ready(self) -> bool:
+        """Wait until all that the supervisor started have passed the start barrier; False: the run was
+        stopped first."""
+        if not self._supervisor.wait_for("prepared"):
+            return False
+        self._supervisor.send_all("handles", self.handles())
+        return self._supervisor.wait_for("ready")
+
+    def start(self) -> int:
+        """Tell all of them when the timed part begins; returns that."""
+        start_ns = self._fabric.clock.now_ns() + START_LEAD_NS
+        self._supervisor.send_all("start", start_ns)
+        return start_ns
+
+    def handles(self) -> Handles:
+        """What each replica told about its slots, by pool."""
+        told = self._supervisor.told("prepared")
+        return {
+            replica.out_pool: told[replica.name][0]
+            for replica in self._plan.replicas
+            if replica.out_pool is not None
+        }
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """What the step of each replica told of itself, by the name of its process."""
+        return {name: told[0] or {} for name, told in self._supervisor.told("ready").items()}
+
+    def described(self) -> list[dict[str, Any]]:
+        """As run.json has them."""
+        pids, facts = self._supervisor.pids(), self.facts()
+        return [
+            replica.described(pid=pids.get(replica.name), facts=facts.get(replica.name, {}))
+            for replica in self._plan.replicas
+        ]
+
+    def _task(self, replica: ReplicaPlan, table: Table, line: ControlLine) -> RunnerTask:
+        setting = self._setting
+        around = Surroundings(
+            plan=replica,
+            stop=self._fabric.stop,
+            table=table,
+            in_queue=self.queues[replica.in_queue].of_reader(replica.reader),
+            out_queues=tuple(self._writing_end(queue) for queue in replica.out_queues),
+            in_pools={pool: self.pools[pool] for pool in replica.in_pools},
+            out_pool=None if replica.out_pool is None else self.pools[replica.out_pool],
+            batch_timeout_ms=setting.batch_timeout_ms,
+            max_lateness_ns=setting.max_lateness_ns,
+            poll_s=self._poll_s,
+            num_threads=_threads_per_worker(self._plan),
+            context=self._context(replica),
+            slowdowns=self.slowdowns_of(replica),
+            number=self._plan.replicas.index(replica),
+            memory=setting.memory,
+            jobs=self.rules_of(replica),
+        )
+        return RunnerTask(line=line, around=around, probes=setting.probes, environment=setting.environment)
+
+    def _writing_end(self, queue: int) -> WritingEnd:
+        end = self.queues[queue]
+        return PatientQueue(end, self._fabric.stop) if self._setting.is_patient else end
+
+    def _context(self, replica: ReplicaPlan) -> Context:
+        return Context(
+            where=replica.device,
+            inputs=replica.inputs,
+            batch_size=replica.batch_size,
+            seed=self._setting.seed,
+            checkpoint=self._setting.checkpoint,
+            samples=tuple(self._setting.samples),
+        )
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """What the machine refuses to a run is one line: memory, files, processes, semaphores."""
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not enough memory"
+        raise UsageError(f"this machine cannot start the run: {reason or error}") from error
+
+
+def polling_s(plan: Plan, *, num_clients: int, num_cpus: int) -> float:
+    """For how long a worker of the plan looks often for a message."""
+    num_busy = sum(replica.workers for replica in plan.replicas) + num_clients + 1
+    return POLLING_S if num_busy <= num_cpus else 0.0
+
+
+def imported(plan: Plan) -> tuple[str, ...]:
+    """What the processes of a run without a GPU need; those that use one must be spawned."""
+    if plan.gpus:
+        return ()
+    return (*IMPORTED, "torch") if plan.pools else IMPORTED
+
+
+def _threads_per_worker(plan: Plan) -> int:
+    """Share the cores among the workers that compute on the CPU."""
+    num_workers = sum(replica.workers for replica in plan.replicas if not replica.device.is_gpu)
+    return max(1, len(os.sched_getaffinity(0)) // max(1, num_workers))

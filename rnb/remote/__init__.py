@@ -1,0 +1,1 @@
+"""Requests to a server that somebody else runs, played as a schedule says."""

@@ -1,0 +1,1 @@
+"""Front ends: protocols that clients speak to a live pipeline."""

@@ -1,0 +1,1 @@
+"""HTTP: the Open Inference Protocol's REST side, POST /predict, and metrics."""

@@ -1,0 +1,73 @@
+"""A gallery whose pictures change while a pipeline serves."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from models.faces.watched_gallery import WatchedGallery
+from tests.support import face_data
+
+
+@dataclass
+class Clock:
+    now_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A gallery of one person."""
+    (tmp_path / "gallery/hopper").mkdir(parents=True)
+    shutil.copy(face_data.pictures() / "views/hopper/half.png", tmp_path / "gallery/hopper")
+    return tmp_path / "gallery"
+
+
+def put(folder: Path, name: str, view: str) -> Path:
+    (folder / name).mkdir(exist_ok=True)
+    return Path(shutil.copy(face_data.pictures() / "views" / view, folder / name))
+
+
+def test_who_is_put_in_is_known_from_the_next_look_on(folder: Path) -> None:
+    clock = Clock()
+    gallery = WatchedGallery(str(folder), face_data.weights(), 2.0, clock)
+    first = gallery.current()
+    put(folder, "ann", "astronaut/half.png")
+    clock.now_s = 1.9
+    assert gallery.current() is first
+    clock.now_s = 2.1
+    assert gallery.current().names == ("ann", "hopper")
+    shutil.rmtree(folder / "ann")
+    clock.now_s = 5.0
+    assert gallery.current().names == ("hopper",)
+    clock.now_s = 8.0
+    assert gallery.current() is gallery.current()
+
+
+def test_a_picture_without_a_face_leaves_it_as_it_was(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    gallery = WatchedGallery(str(folder), face_data.weights(), 1.0, clock)
+    first, wrong = gallery.current(), put(folder, "cup", "nobody/coffee.png")
+    clock.now_s = 2.0
+    with caplog.at_level(logging.WARNING):
+        assert gallery.current() is first
+    assert "the gallery stays as it was" in caplog.text
+    assert "coffee.png: no face found in it" in caplog.text
+    wrong.unlink()
+    put(folder, "ann", "astronaut/half.png")
+    clock.now_s = 4.0
+    assert gallery.current().names == ("ann", "hopper")
+
+
+def test_without_a_time_it_stays(folder: Path) -> None:
+    clock = Clock()
+    gallery = WatchedGallery(str(folder), face_data.weights(), None, clock)
+    put(folder, "ann", "astronaut/half.png")
+    clock.now_s = 1e9
+    assert gallery.current().names == ("hopper",)
