@@ -74,7 +74,6 @@ COVERED_BY = {
     "rnb/pipeline/compat/upstream/*.py": "tests/rnb/pipeline/compat/test_adapter.py",
     "rnb/command_line/quiet_run.py": "tests/rnb/command_line/test_optimize.py",
     "rnb/planner/bottleneck.py": "tests/rnb/planner/test_screening.py",
-    "rnb/planner/ceilings.py": "tests/rnb/planner/test_screening.py",
     "rnb/planner/curve_text.py": "tests/rnb/command_line/test_explain_command.py",
     "rnb/planner/explanation_text.py": "tests/rnb/command_line/test_explain_command.py",
     "rnb/planner/finding.py": "tests/rnb/planner/page/test_pages.py",
