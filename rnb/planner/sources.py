@@ -10,7 +10,8 @@ import numpy as np
 
 from rnb.planner.memory import PROFILE
 from rnb.planner.origin import merged
-from rnb.planner.profile import FACTS, Profile, read
+from rnb.planner.profile import Profile
+from rnb.planner.profile_folder import FACTS, read
 from rnb.record.run_folder import read as read_run
 
 K = TypeVar("K")

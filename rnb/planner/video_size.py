@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnb.contract.termination import UsageError
+from rnb.planner.key import Key, variants
 from rnb.planner.observations import Numbers
-from rnb.planner.profile import Key, variants
 from rnb.planner.system import System
 
 NAMES = {

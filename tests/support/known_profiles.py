@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rnb.planner.harness import FREE, HarnessCosts
-from rnb.planner.profile import Key, Profile, variants
+from rnb.planner.key import Key, variants
+from rnb.planner.profile import Profile
 from rnb.planner.screening import Simulator
 from rnb.planner.system import System
 from rnb.spec import RunSpec

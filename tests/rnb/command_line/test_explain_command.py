@@ -13,7 +13,7 @@ from rnb.command_line import explain_command, optimize, quiet_run
 from rnb.command_line.exit_status import EXIT_OK, EXIT_USAGE
 from rnb.planner.harness import HarnessCosts
 from rnb.planner.memory import PROFILE
-from rnb.planner.profile import write
+from rnb.planner.profile_folder import write
 from rnb.spec import RunSpec
 from tests.support.known_profiles import known_profile
 from tests.support.known_times import TIMED, spec_of, step

@@ -12,8 +12,10 @@ import pytest
 
 from rnb.contract.termination import UsageError
 from rnb.pipeline.config import parse_config
+from rnb.planner.key import variants
 from rnb.planner.origin import check, origin_now
-from rnb.planner.profile import FACTS, Profile, profile_of, read, variants, write
+from rnb.planner.profile import Profile, profile_of
+from rnb.planner.profile_folder import FACTS, read, write
 from rnb.record.run import Run
 from rnb.simulation.simulate import Surroundings, simulate
 from rnb.spec import plan_of, schedule_of

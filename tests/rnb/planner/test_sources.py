@@ -8,7 +8,8 @@ import pytest
 
 from rnb.contract.termination import UsageError
 from rnb.planner.memory import PROFILE
-from rnb.planner.profile import Profile, write
+from rnb.planner.profile import Profile
+from rnb.planner.profile_folder import write
 from rnb.planner.sources import add_sources
 from tests.support.known_profiles import known_profile
 from tests.support.known_times import spec_of, step

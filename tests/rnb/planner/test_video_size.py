@@ -9,8 +9,9 @@ import pytest
 
 from rnb.contract.termination import UsageError
 from rnb.planner.curve import draw
+from rnb.planner.key import Key
 from rnb.planner.observations import Numbers
-from rnb.planner.profile import Key, profile_of
+from rnb.planner.profile import profile_of
 from rnb.planner.screening import Simulator
 from rnb.planner.system import System
 from rnb.planner.video_size import growth_of, pixels_named
