@@ -73,6 +73,8 @@ COVERED_BY = {
     "rnb/pipeline/compat/*.py": "tests/end_to_end/test_pipelines.py",
     "rnb/pipeline/compat/upstream/*.py": "tests/rnb/pipeline/compat/test_adapter.py",
     "rnb/command_line/quiet_run.py": "tests/rnb/command_line/test_optimize.py",
+    "rnb/command_line/search_command.py": "tests/rnb/command_line/test_optimize.py",
+    "rnb/command_line/search_result.py": "tests/rnb/command_line/test_optimize.py",
     "rnb/planner/bottleneck.py": "tests/rnb/planner/test_screening.py",
     "rnb/planner/curve_text.py": "tests/rnb/command_line/test_explain_command.py",
     "rnb/planner/explanation_text.py": "tests/rnb/command_line/test_explain_command.py",

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rnb.campaigns.outcome import Outcome, play_and_judge
-from rnb.command_line import optimize, quiet_run
+from rnb.command_line import optimize, quiet_run, search_command
 from rnb.command_line.exit_status import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from rnb.pipeline.config import read_config
 from rnb.planner.memory import BEST, PLAYED, SCREENED, Memory
@@ -194,7 +194,7 @@ def test_predictions_that_are_off_are_refined_with_the_runs_that_show_it(
 
     harness = Harness(crowded_ms)
     monkeypatch.setattr(quiet_run, "play_and_judge", harness)
-    monkeypatch.setattr(optimize, "PROFILE_SHARE", -1.0)  # time for a single run of the profile
+    monkeypatch.setattr(search_command, "PROFILE_SHARE", -1.0)  # time for a single run of the profile
     assert search("--budget", "1") == EXIT_OK
     out = capfd.readouterr().out
     before, _, after = out.partition("the prediction is off for: ")

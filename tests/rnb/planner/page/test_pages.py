@@ -17,7 +17,6 @@ from rnb.planner.page.explanation_page import write_explanation_page
 from rnb.planner.page.search_page import write_search_page
 from rnb.planner.screening import Simulator, candidates_of, screen
 from rnb.planner.space import Limits, Space
-from rnb.planner.system import System
 from rnb.planner.verification import Verified
 from rnb.planner.what_if import parse_what_if
 from rnb.show.page.page import PageError
@@ -52,7 +51,6 @@ def searched(*, is_played: bool, num_requests: int = 1_000) -> SearchFinding:
         worked_out=known,
         chosen=chosen,
         best=chosen[1] if is_played else None,
-        explanation=explain(System.of(left[best].spec, simulator)),
     )
 
 
