@@ -26,12 +26,15 @@ from rnb.faults.plan import plan_faults
 from rnb.faults.player import FaultPlayer
 from rnb.load.schedule import Schedule
 from rnb.load.source import ScheduleSource
+from rnb.observe.environment import environment
 from rnb.observe.machine import MachineObserver
 from rnb.observe.observer import End, Observer, Seen, Start, Watched
+from rnb.pipeline.parts import Part, part_of
 from rnb.pipeline.plan import Plan, ReplicaPlan
 from rnb.processes.client_task import Clients, ClientTask
 from rnb.processes.memory import Sample, samples_of
 from rnb.processes.mps import Sharing, shared_gpus
+from rnb.processes.other_nodes import Launcher, OtherNodes, Work
 from rnb.processes.recovery import Allowed, Recovery, is_complete
 from rnb.processes.replicas import NUM_SAMPLES, Replicas, Setting, imported, starting
 from rnb.processes.sender import SenderTask, run_sender
@@ -70,6 +73,7 @@ def play(
     warn: Callable[[str], None] = lambda line: None,
     fabric: Fabric | None = None,
     clients: Clients | None = None,
+    cluster: Launcher | None = None,
 ) -> Run:
     """Play a schedule through a pipeline, or to a server.
 
@@ -79,8 +83,9 @@ def play(
         observers: more of them than those that `spec` names.
         interruption: ends the run when it is set.
         warn: is called with lines that its user should see at once.
-        fabric: what joins its processes; None: a DEFAULT_FABRIC.
+        fabric: what joins its processes on this machine; None: a DEFAULT_FABRIC.
         clients: what plays the schedule to a server; None: it goes through the pipeline.
+        cluster: starts what the plan has on other machines.
 
     Returns:
         The run, whatever its end was: `run.meta.is_success` says whether it went well, `run.meta.message`
@@ -92,14 +97,17 @@ def play(
     plan = plan or plan_of(spec, num_requests=len(schedule))
     faults = FaultPlayer(plan_faults(spec.faults, plan, schedule))
     watching = [MachineObserver(), *spec.observers(), *observers, faults]
-    with shared_gpus(plan, spec.placement.mps) as sharing, _ending(watching):
+    part = part_of(plan, 0)
+    with shared_gpus(part.plan, spec.placement.mps) as sharing, _ending(watching):
         with starting():
             playing = _Playing(
                 spec=spec,
                 schedule=schedule,
                 plan=plan,
+                part=part,
+                cluster=cluster,
                 sharing=sharing,
-                fabric=fabric or DEFAULT_FABRIC(clients.modules if clients else imported(plan)),
+                fabric=fabric or DEFAULT_FABRIC(clients.modules if clients else imported(part.plan)),
                 clients=clients,
                 observers=watching,
                 faults=faults,
@@ -140,6 +148,9 @@ class _Playing:
     spec: RunSpec
     schedule: Schedule
     plan: Plan
+    part: Part
+    """What this machine has of the plan: all of it, where it is the only one."""
+    cluster: Launcher | None
     sharing: Sharing
     fabric: Fabric
     clients: Clients | None
@@ -159,16 +170,31 @@ class _Playing:
         self._table = self.fabric.table(num_requests=len(self.schedule), events=self.plan.events)
         self._supervisor = Supervisor(self.fabric, lambda: self.interruption.is_set)
         self._memory = self.fabric.log() if self.spec.memory else None
+        self._others = self._make_others()
         self._replicas = Replicas(
-            plan=self.plan, fabric=self.fabric, supervisor=self._supervisor, setting=self._setting()
+            plan=self.part.plan, fabric=self.fabric, supervisor=self._supervisor, setting=self._setting()
         )
         self._replicas.slowdowns_of = self.faults.slowdowns_of
         self._recovery = self._make_recovery() if keeps_jobs(self.spec, self.plan) else None
         if self._recovery is not None:
             self._replicas.rules_of = self._recovery.replacement.rules
 
+    def _make_others(self) -> OtherNodes | None:
+        if self.plan.num_nodes == 1:
+            return None
+        assert self.cluster is not None  # as the plan was checked
+        return OtherNodes(
+            launcher=self.cluster,
+            plan=self.plan,
+            part=self.part,
+            fabric=self.fabric,
+            supervisor=self._supervisor,
+            table=self._table,
+            environment=environment(with_gpus=bool(self.part.plan.gpus)),
+        )
+
     def _setting(self) -> Setting:
-        probes = [observer.probe(self.plan) for observer in self.observers]
+        probes = [observer.probe(self.part.plan) for observer in self.observers]
         max_lateness = self.spec.limits.max_lateness
         return Setting(
             batch_timeout_ms=self.spec.placement.batch_timeout_ms,
@@ -176,6 +202,7 @@ class _Playing:
             checkpoint=self.spec.placement.checkpoint,
             samples=self.schedule.payloads[:NUM_SAMPLES],
             num_clients=self.spec.load.clients,
+            num_bridge_threads=sum(bridge.num_threads for bridge in self.part.bridges),
             environment=self.sharing.environment,
             max_lateness_ns=None if max_lateness is None else int(max_lateness * 1e6),
             probes=tuple(probe for probe in probes if probe is not None),
@@ -209,23 +236,29 @@ class _Playing:
             self._wait()
         finally:
             self._supervisor.end()
+            if self._others is not None:
+                self._others.end()
         return self._run()
 
     def _start(self) -> int | None:
         """Start all processes and pass the start barrier; the start time, or None when that failed."""
+        if self._others is not None:
+            self._others.launch(self._replicas, self.sharing.environment)
         for number in range(self.spec.load.clients):
             name = "client" if self.spec.load.clients == 1 else f"client {number}"
             target = self.clients.run if self.clients else run_sender
             self._supervisor.spawn(name, target, partial(self._client_task, number))
-        for replica in self.plan.replicas:
+        for replica in self.part.plan.replicas:
             self._spawn(replica)
         for observer in self.observers:
             observer.prepare(self._watched())
-        if not self._replicas.get_ready():
+        if self._others is not None:
+            self._others.welcome(self._work)
+        if not self._replicas.get_ready(self._others.join if self._others else lambda: True):
             return None
         for observer in self.observers:
             observer.start(self._start_of(observer))
-        start_ns = self._replicas.start()
+        start_ns = self._replicas.start(self._others.start() if self._others else None)
         for observer in self.observers:
             observer.begin(start_ns)
         if self._recovery is not None:
@@ -238,6 +271,19 @@ class _Playing:
             )
         return start_ns
 
+    def _work(self, part: Part) -> Work:
+        assert self._others is not None
+        return Work(
+            part=part,
+            meeting=self._others.meeting,
+            num_requests=len(self.schedule),
+            mps=self.spec.placement.mps,
+            batch_timeout_ms=self.spec.placement.batch_timeout_ms,
+            seed=self.spec.load.seed,
+            checkpoint=self.spec.placement.checkpoint,
+            samples=self.schedule.payloads[:NUM_SAMPLES],
+        )
+
     def _spawn(self, replica: ReplicaPlan) -> Child:
         return self._replicas.spawn(replica, self._table)
 
@@ -247,7 +293,7 @@ class _Playing:
 
     def _watched(self) -> Watched:
         return Watched(
-            plan=self.plan,
+            plan=self.part.plan,
             table=self._table,
             queues=self._replicas.queues,
             payloads=self.schedule.payloads,
@@ -289,16 +335,18 @@ class _Playing:
         return (
             self.clients.task(**common)
             if self.clients
-            else SenderTask(queue=self._replicas.queues[0], **common)
+            else SenderTask(queue=self._replicas.writing_end(0), **common)
         )
 
     def _wait(self) -> None:
         """Wait for the end of the stream, or of the run."""
         if self.start_ns is None:
-            self._supervisor.wait_until_over(lambda: None)
+            self._supervisor.wait_until_over(self._look_at_others)
             self.end_ns = self.fabric.clock.now_ns()
             return
         self._supervisor.wait_until_over(self._look, self._is_complete)
+        if self._others is not None:
+            self._others.gather()
         is_done = self._is_complete()
         if is_done:
             self.fabric.stop.raise_flag(Termination.TARGET_NUM_VIDEOS_REACHED)
@@ -308,7 +356,12 @@ class _Playing:
     def _is_complete(self) -> bool:
         return is_complete(self._table)
 
+    def _look_at_others(self) -> None:
+        if self._others is not None:
+            self._others.look()
+
     def _look(self) -> None:
+        self._look_at_others()
         for observer in self.observers:
             observer.look()
         if self._recovery is not None:
@@ -370,7 +423,8 @@ class _Playing:
             mps=self.sharing.state,
             events=list(self.plan.events),
             step_names=list(self.plan.step_names),
-            replicas=self._replicas.described(),
+            replicas=self._described(),
+            nodes=self._others.described() if self._others else [],
             provenance=self._provenance(),
             notes=[note for seen in self.seen for note in seen.notes],
             result_kind=f"{kind.__module__}.{kind.__qualname__}",
@@ -379,6 +433,14 @@ class _Playing:
             server=self.spec.config.data["server"] if self.spec.server else None,
             jobs=self._jobs(),
         )
+
+    def _described(self) -> list[dict[str, Any]]:
+        described = self._replicas.described()
+        if self._others is not None:
+            described = sorted(
+                [*described, *self._others.replicas()], key=lambda one: (one["step"], one["replica"])
+            )
+        return described
 
     def _jobs(self) -> Jobs | None:
         if self._recovery is None:

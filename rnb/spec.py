@@ -37,6 +37,7 @@ class Placement:
     device: str = "auto"
     mps: str = "auto"
     checkpoint: str | None = None
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,8 @@ class RunSpec:
     """Whether what each replica holds is noted after each call."""
     faults: Sequence[str] = ()
     """What is done to it on purpose; see rnb/contract/fault.py."""
+    num_nodes: int = 1
+    """How many machines there are for it."""
 
     def flags(self) -> dict[str, Any]:
         """All of it as the flags that ask for it, by name, sorted."""
@@ -180,6 +183,7 @@ def plan_of(spec: RunSpec, *, num_requests: int, is_for_this_machine: bool = Tru
     size = num_requests * _most_segments(spec) if all_at_once else spec.placement.queue_size
     spec.observers()
     plan = _plan(spec, queue_capacity=size, is_for_this_machine=is_for_this_machine)
+    _check_nodes(spec, plan)
     if keeps_jobs(spec, plan):
         _check_jobs(spec, plan, _most_segments(spec))
     if is_for_this_machine:
@@ -193,6 +197,7 @@ def plan_of(spec: RunSpec, *, num_requests: int, is_for_this_machine: bool = Tru
 def serving_plan_of(spec: RunSpec, *, most_pending: int) -> Plan:
     """The plan of a pipeline that serves at most so many requests at a time. Raises UsageError."""
     plan = _plan(spec, queue_capacity=most_pending * _most_segments(spec))
+    _check_nodes(spec, plan)
     check_sharing(plan, spec.placement.mps)
     return plan
 
@@ -202,7 +207,7 @@ def _most_segments(spec: RunSpec) -> int:
 
 
 def _pipeline(spec: RunSpec) -> PipelineConfig:
-    return spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
+    return spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue, num_nodes=spec.num_nodes)
 
 
 def _plan(spec: RunSpec, *, queue_capacity: int, is_for_this_machine: bool = True) -> Plan:
@@ -221,6 +226,26 @@ def _plan(spec: RunSpec, *, queue_capacity: int, is_for_this_machine: bool = Tru
 def _elsewhere(spec: RunSpec) -> str:
     """The mode of a run on a machine that has all the GPUs that it names."""
     return "cpu" if spec.placement.device == "cpu" else "cuda"
+
+
+def _check_nodes(spec: RunSpec, plan: Plan) -> None:
+    if plan.num_nodes > spec.num_nodes:
+        there = f"there {'is 1 node' if spec.num_nodes == 1 else f'are {spec.num_nodes} nodes'}"
+        with_cluster = "" if spec.placement.cluster else "; benchmark.py --cluster reaches others"
+        raise ConfigError("gpus", f"node {plan.num_nodes - 1}: {there}, from 0{with_cluster}")
+    if plan.num_nodes == 1:
+        return
+    asked = {
+        "--retries": spec.limits.retries is not None,
+        "--restart": spec.limits.restart > 0,
+        "recycle_after": any(replica.recycle_after for replica in plan.replicas),
+        "--max-lateness": spec.limits.max_lateness is not None,
+        "--memory": spec.memory,
+        "--fault": bool(spec.faults),
+        "--occupancy": OccupancyObserver.name in spec.observe,
+    }
+    if found := [name for name, is_asked in asked.items() if is_asked]:
+        raise UsageError(f"{', '.join(found)}: not over several nodes")
 
 
 def keeps_jobs(spec: RunSpec, plan: Plan) -> bool:

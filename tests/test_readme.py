@@ -223,7 +223,7 @@ def is_there(path: str) -> bool:
 def test_a_config_of_a_document_resolves(config: str, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(config)
-    check_benchmark(["-c", str(path)])
+    check_benchmark(["-c", str(path), *(("--cluster", "local:2") if '"1:' in config else ())])
 
 
 def save_examples(document: Path, folder: Path) -> str:

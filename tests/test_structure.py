@@ -15,6 +15,10 @@ SOURCES = ("rnb", "models", "nvvl", "utils")
 COVERED_BY = {
     "rnb/analysis/examination.py": "tests/rnb/analysis/test_steady_state.py",
     "rnb/command_line/check_command.py": "tests/end_to_end/test_command_line.py",
+    "rnb/cluster/agent.py": "tests/end_to_end/test_several_nodes.py",
+    "rnb/cluster/ray_cluster.py": "tests/end_to_end/test_ray_cluster.py",
+    "rnb/cluster/launching.py": "tests/rnb/processes/test_other_nodes.py",
+    "rnb/processes/bridges.py": "tests/end_to_end/test_several_nodes.py",
     "rnb/command_line/exit_status.py": "tests/end_to_end/test_command_line.py",
     "models/faces/dlib_build.py": "tests/models/faces/test_detectors.py",
     "models/faces/face.py": "tests/models/faces/test_recognizer.py",

@@ -24,6 +24,7 @@ class Reason(Enum):
     NOT_STEADY = "not in a steady state"
     LITTLES_LAW = "Little's law does not hold"
     MEMORY_GROWS = "memory grows"
+    CLOCKS_APART = "clocks not known well enough"
     STEADINESS_UNTESTED = "steady state not tested"
     MACHINE_UNWATCHED = "other load not looked at"
 

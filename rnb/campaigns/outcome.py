@@ -13,6 +13,7 @@ from rnb.faults.plan import plan_faults
 from rnb.observe.observer import Observer
 from rnb.pipeline.plan import Plan
 from rnb.play import Interruption, play
+from rnb.processes.other_nodes import Launcher
 from rnb.record.run import Run
 from rnb.record.run_folder import RunFolderError, create, write_averages, write_summary
 from rnb.spec import RunSpec, plan_of, schedule_of
@@ -70,9 +71,11 @@ def play_and_judge(
     interruption: Interruption | None = None,
     warn: Callable[[str], None] = lambda line: None,
     announce: Callable[[RunSpec, Plan], None] = lambda spec, plan: None,
+    cluster: Launcher | None = None,
 ) -> Outcome:
     """Play a run, keep it in a folder of its own below `logs`, and judge it. Raises UsageError.
 
+    `cluster`: the machines of a run over several.
     `announce` is called when all that can be checked before the start is right.
     """
     spec, schedule = schedule_of(spec)
@@ -91,6 +94,7 @@ def play_and_judge(
             interruption=interruption,
             warn=warn,
             clients=clients,
+            cluster=cluster,
         )
     except UsageError:
         with contextlib.suppress(OSError):

@@ -60,6 +60,11 @@ def spec_of(args: argparse.Namespace) -> RunSpec:
     from rnb.pipeline.config import read_config
     from rnb.spec import Limits, Placement, RunSpec, Server
 
+    num_nodes = 1
+    if args.cluster is not None:
+        from rnb.cluster.cluster import cluster_at
+
+        num_nodes = len(cluster_at(args.cluster).hosts)
     observed = {"telemetry": args.telemetry, "occupancy": args.occupancy}
     server = some(args, Server) if args.url else None
     spec = RunSpec(
@@ -71,6 +76,7 @@ def spec_of(args: argparse.Namespace) -> RunSpec:
         observe=(*(name for name, is_asked in observed.items() if is_asked), *args.observe),
         memory=args.memory,
         faults=tuple(args.fault),
+        num_nodes=num_nodes,
     )
     if args.alone is None:
         return spec
@@ -93,7 +99,13 @@ def some(args: argparse.Namespace, kind: type[Kind]) -> Kind:
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = Parser(program, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False)
     _add_load_group(parser)
-    add_pipeline_group(parser).add_argument(
+    pipeline = add_pipeline_group(parser)
+    pipeline.add_argument(
+        "--cluster", metavar="ADDRESS",
+        help="several machines, which the config names as node:GPU: those of the Ray cluster at this address,"
+        " auto for the one that this machine is in, or local:N for N nodes that are all this machine",
+    )  # fmt: skip
+    pipeline.add_argument(
         "-qs", "--queue_size", type=whole_number(1), default=500, metavar="N",
         help="most messages in a queue; a put into a full queue ends the run (default %(default)s;"
         " with -mi 0 the queues hold all requests)",

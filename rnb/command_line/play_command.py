@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rnb.campaigns.early_end import EarlyEnd
 from rnb.campaigns.outcome import Outcome, play_and_judge
+from rnb.cluster.cluster import cluster_at
 from rnb.command_line.exit_status import EXIT_FAILED, EXIT_INVALID, EXIT_OK
 from rnb.command_line.flags import spec_of
 from rnb.command_line.signals import stop_on_signals
@@ -100,5 +101,11 @@ def _outcome(
     interruption = interruption or Interruption()
     with stop_on_signals(interruption):
         return play_and_judge(
-            spec, logs, observers=observers, interruption=interruption, warn=warn, announce=announce
+            spec,
+            logs,
+            observers=observers,
+            interruption=interruption,
+            warn=warn,
+            announce=announce,
+            cluster=None if spec.placement.cluster is None else cluster_at(spec.placement.cluster),
         )

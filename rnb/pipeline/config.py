@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, Validat
 from rnb.contract.options import Count
 from rnb.contract.termination import UsageError
 from rnb.home import find
+from rnb.pipeline.places import placed
 
 DEFAULT_VIDEO_PATH_ITERATOR = "rnb.load.videos.VideoPathIterator"
 DEFAULT_SELECTOR = "rnb.pipeline.selectors.RoundRobinSelector"
@@ -42,6 +43,8 @@ class QueueGroup(BaseModel):
 
     gpus: Annotated[list[Gpu], Field(min_length=1)]
     """The GPU of each replica; -1 is the CPU. A GPU named twice gets two replicas."""
+    nodes: list[Annotated[StrictInt, Field(ge=0)]] = []
+    """The node of each replica; none: all are on the driver's. A file writes "node:GPU" in `gpus`."""
     in_queue: Queue | None = None
     """Index among the queues to this step; none for the first step, which reads the filename queue."""
     out_queues: Annotated[list[Queue], Field(min_length=1)] | None = None
@@ -52,6 +55,11 @@ class QueueGroup(BaseModel):
     """As the step's, for this group alone."""
     choices: dict[str, list[Any]] = {}
     """What optimize.py may try in the place of a key of this group."""
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Node and GPU of each replica."""
+        return list(zip(self.nodes or [0] * len(self.gpus), self.gpus, strict=True))
 
     @property
     def options(self) -> dict[str, Any]:
@@ -120,9 +128,9 @@ class ConfigFile:
         """The file's own name, without folders."""
         return Path(self.path).name
 
-    def pipeline(self, *, per_gpu_queue: bool = False) -> PipelineConfig:
+    def pipeline(self, *, per_gpu_queue: bool = False, num_nodes: int = 1) -> PipelineConfig:
         """As the typed model. Raises ConfigError."""
-        return parse_config(self.data, per_gpu_queue=per_gpu_queue)
+        return parse_config(self.data, per_gpu_queue=per_gpu_queue, num_nodes=num_nodes)
 
 
 def read_config(path: str | Path) -> ConfigFile:
@@ -136,14 +144,15 @@ def read_config(path: str | Path) -> ConfigFile:
     return ConfigFile(path=str(path), data=data)
 
 
-def parse_config(data: Any, *, per_gpu_queue: bool = False) -> PipelineConfig:
-    """Turn a parsed config in either dialect into the typed model. Raises ConfigError."""
+def parse_config(data: Any, *, per_gpu_queue: bool = False, num_nodes: int = 1) -> PipelineConfig:
+    """Turn a parsed config in either dialect into the typed model, for so many nodes. Raises ConfigError."""
     if isinstance(data, list):
         data = {"pipeline": data}
     if not isinstance(data, dict):
         raise ConfigError("config", f"{_short(data)}: must be a list of steps, or an object with 'pipeline'")
     try:
-        config = PipelineConfig.model_validate(_expand(data, per_gpu_queue=per_gpu_queue))
+        expanded = _expand(data, per_gpu_queue=per_gpu_queue)
+        config = PipelineConfig.model_validate(_with_nodes(expanded, num_nodes))
     except ValidationError as error:
         raise _config_error(error) from None
     _check_queues(config)
@@ -177,10 +186,29 @@ def _expand_step(step: Any, steps: list[Any], index: int, per_gpu_queue: bool) -
             group["in_queue"] = queue
         if index < len(steps) - 1:
             group["out_queues"] = [queue]
-        if "queue_selector" in step:
-            group["queue_selector"] = step["queue_selector"]
-    rest = {key: value for key, value in step.items() if key not in ("gpus", "queue_selector")}
+        group |= {key: step[key] for key in ("queue_selector", "spread") if key in step}
+    rest = {key: value for key, value in step.items() if key not in ("gpus", "queue_selector", "spread")}
     return {**rest, "queue_groups": groups}
+
+
+def _with_nodes(data: dict[str, Any], num_nodes: int) -> dict[str, Any]:
+    """The same with the places of replicas as numbers."""
+    steps = data.get("pipeline")
+    if not isinstance(steps, list):
+        return data
+    return {**data, "pipeline": [_placed_step(step, index, num_nodes) for index, step in enumerate(steps)]}
+
+
+def _placed_step(step: Any, index: int, num_nodes: int) -> Any:
+    if not isinstance(step, dict) or not isinstance(step.get("queue_groups"), list):
+        return step
+    groups = []
+    for number, group in enumerate(step["queue_groups"]):
+        try:
+            groups.append(placed(group, num_nodes))
+        except UsageError as error:
+            raise ConfigError(f"pipeline[{index}].queue_groups[{number}]", str(error)) from None
+    return {**step, "queue_groups": groups}
 
 
 def _check_per_gpu(steps: list[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnb.contract.slot import slot_bytes
+from rnb.pipeline.parts import crossings
 from rnb.pipeline.plan import Plan, PoolPlan, ReplicaPlan
 
 
@@ -24,13 +25,38 @@ def describe(plan: Plan) -> str:
             "slots:",
             *map(_pool, plan.pools),
             f"  in all: {total:,} bytes",
+            *_crossings(plan),
         ]
     )
+
+
+def _crossings(plan: Plan) -> list[str]:
+    """What goes from one node to another; nothing where all is on one."""
+    lines = [
+        f"  {plan.queues[one.queue].name}, node {one.writer} to node {one.reader}: up to {one.num_bytes:,}"
+        f" bytes a message, {one.num_slots} slots there"
+        if one.layout
+        else f"  {plan.queues[one.queue].name}, node {one.writer} to node {one.reader}: no tensors"
+        for one in crossings(plan)
+    ]
+    return ["between nodes:", *lines, *_bytes_a_request(plan)] if lines else []
+
+
+def _bytes_a_request(plan: Plan) -> list[str]:
+    """The most that crosses for one request: each step's largest messages, where all its readers are away."""
+    most = {one.queue: 0 for one in crossings(plan)}
+    for replica in plan.replicas:
+        for one in crossings(plan):
+            if one.queue in replica.out_queues and one.writer == replica.node:
+                most[one.queue] = max(most[one.queue], one.num_bytes * replica.num_segments)
+    return [f"  in all: up to {sum(most.values()):,} bytes a request"]
 
 
 def _replica(plan: Plan, replica: ReplicaPlan) -> str:
     gpu = "CPU" if replica.gpu < 0 else f"GPU {replica.gpu}"
     where = gpu if replica.device.is_gpu or replica.gpu < 0 else f"{gpu} (mapped to the CPU)"
+    if plan.num_nodes > 1:
+        where = f"node {replica.node}, {where}"
     workers = f", {replica.workers} workers" if replica.workers > 1 else ""
     batch = f", batches of {replica.batch_size}" if replica.batch_size > 1 else ""
     if replica.max_clips:

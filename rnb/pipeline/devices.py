@@ -11,18 +11,21 @@ MODES = ("auto", "cuda", "cpu")
 
 
 def resolve_mode(mode: str, config: PipelineConfig) -> str:
-    """'cuda' or 'cpu' for the mode asked for. Raises ConfigError when the config's GPUs are not there."""
+    """'cuda' or 'cpu' for the mode asked for. Raises ConfigError when the config's GPUs are not there.
+
+    Those of other nodes are not looked for here.
+    """
     named = [
-        (gpu, f"pipeline[{index}].queue_groups[{number}].gpus")
+        (node, gpu, f"pipeline[{index}].queue_groups[{number}].gpus")
         for index, step in enumerate(config.pipeline)
         for number, group in enumerate(step.queue_groups)
-        for gpu in group.gpus
+        for node, gpu in group.places
     ]
-    if mode == "cpu" or all(gpu < 0 for gpu, _ in named):
+    if mode == "cpu" or all(gpu < 0 for _, gpu, _ in named):
         return "cpu" if mode == "cpu" else "cuda"
     num_gpus = _num_gpus()
-    for gpu, place in named:
-        if gpu >= num_gpus:
+    for node, gpu, place in named:
+        if node == 0 and gpu >= num_gpus:
             raise ConfigError(place, _missing_gpu(gpu, num_gpus, mode))
     _check_allocator()
     return "cuda"

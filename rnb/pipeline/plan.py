@@ -20,6 +20,15 @@ from rnb.pipeline.step_type import StepType, resolve
 
 
 @dataclass(frozen=True, kw_only=True)
+class WayPlan:
+    """The way to the readers on one node."""
+
+    queue: int
+    """The queue itself, or one that leads to another node."""
+    num_readers: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class QueuePlan:
     name: str
     capacity: int
@@ -27,6 +36,8 @@ class QueuePlan:
     num_readers: int
     keeps_sequences: bool = False
     """Whether all messages of a sequence go to the same reader."""
+    ways: tuple[WayPlan, ...] = ()
+    """To all its readers, in the order of the nodes; none: all are on this one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +84,8 @@ class ReplicaPlan:
     recycle_after: int | None = None
     """After how many requests another process takes its place; None: never."""
     memory_limit_mb: int | None = None
+    node: int = 0
+    """Of the machines of the run; 0 is the driver's."""
 
     @property
     def most_rows(self) -> int:
@@ -97,6 +110,7 @@ class ReplicaPlan:
             "workers": self.workers,
             "pid": pid,
             "facts": facts,
+            "node": self.node,
         }
 
 
@@ -114,6 +128,10 @@ class Plan:
     @property
     def num_steps(self) -> int:
         return len(self.step_types)
+
+    @property
+    def num_nodes(self) -> int:
+        return 1 + max((replica.node for replica in self.replicas), default=0)
 
     @property
     def step_names(self) -> tuple[str, ...]:
@@ -286,7 +304,7 @@ class _Builder:
         """Add a step's replicas; returns the largest message that it makes."""
         step = self.config.pipeline[index]
         largest: Layout | None = None
-        on_gpu: dict[int, int] = {}
+        on_gpu: dict[tuple[int, int], int] = {}
         readers = dict.fromkeys(in_queues, 0)
         first = len(self.replicas)
         _check_max_clips(index, step.max_clips, inputs, batches=step_type.batches_requests)
@@ -295,9 +313,9 @@ class _Builder:
             options = step_type.options(index, number, step, group, self.flags.step_options)
             layout = step_type.output(index, number, options, inputs)
             self.class_names = step_type.class_names(index, number, options)
-            for gpu in group.gpus:
+            for node, gpu in group.places:
                 device = device_of(gpu, self.flags.mode)
-                if self.flags.is_for_this_machine:
+                if self.flags.is_for_this_machine and node == 0:  # the others look for themselves
                     step_type.check_machine(index, number, options, device)
                 out_pool = self._add_pool(index, len(self.replicas) - first, device, layout)
                 is_plain = step.num_segments == batch_size == 1 and step.max_clips is None
@@ -305,8 +323,9 @@ class _Builder:
                     ReplicaPlan(
                         step=index,
                         replica=len(self.replicas) - first,
+                        node=node,
                         gpu=gpu,
-                        replica_on_gpu=on_gpu.get(gpu, 0),
+                        replica_on_gpu=on_gpu.get((node, gpu), 0),
                         device=device,
                         model=step.model,
                         options=dict(options),
@@ -326,7 +345,7 @@ class _Builder:
                         memory_limit_mb=step.memory_limit_mb,
                     )
                 )
-                on_gpu[gpu] = on_gpu.get(gpu, 0) + 1
+                on_gpu[node, gpu] = on_gpu.get((node, gpu), 0) + 1
                 readers[group.in_queue] += 1
             largest = layout if largest is None else _larger(largest, layout, index)
         return _split(largest or (), step.num_segments)

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from rnb.contract.probe import Probe
 from rnb.contract.step import Context
 from rnb.contract.termination import UsageError
+from rnb.load.source import Numbers
 from rnb.pipeline.plan import Plan, QueuePlan, ReplicaPlan
 from rnb.processes.jobs import JobRules
 from rnb.processes.runner import RunnerTask, run_replica
@@ -20,7 +23,9 @@ from rnb.processes.slowness import Slowdown
 from rnb.processes.supervisor import Child, Supervisor
 from rnb.processes.worker import Surroundings
 from rnb.transport.fabric import ControlLine, Fabric, Handles, Log, Queue, Table, WritingEnd
+from rnb.transport.message import sequence_of
 from rnb.transport.patient_queue import PatientQueue
+from rnb.transport.spread_queue import SpreadQueue, Way
 
 IMPORTED = ("rnb.processes.runner", "rnb.processes.sender", "rnb.pipeline.step_type")
 
@@ -53,6 +58,8 @@ class Setting:
     memory: Log | None = None
     is_replaceable: bool = False
     """Whether it goes on when one of them dies."""
+    num_bridge_threads: int = 0
+    """How many threads carry messages to other nodes and from them."""
     is_patient: bool = False
     """Whether they wait where a queue is full, instead of ending the run."""
 
@@ -66,7 +73,10 @@ class Replicas:
         self.pools = [
             fabric.pool(layout=one.layout, num_slots=one.num_slots, device=one.device) for one in plan.pools
         ]
-        self._poll_s = polling_s(plan, num_clients=setting.num_clients, num_cpus=len(os.sched_getaffinity(0)))
+        self.loads: Numbers = fabric.numbers(np.zeros(len(plan.queues), np.int64))
+        """Of each queue that leads to another node, how many messages wait there."""
+        num_others = setting.num_clients + setting.num_bridge_threads
+        self.poll_s = polling_s(plan, num_clients=num_others, num_cpus=len(os.sched_getaffinity(0)))
         self.rules_of: Callable[[ReplicaPlan], JobRules | None] = lambda replica: None
         """What a replica does more where it may be replaced."""
         self.slowdowns_of: Callable[[ReplicaPlan], tuple[Slowdown, ...]] = lambda replica: ()
@@ -74,7 +84,7 @@ class Replicas:
     def _queue(self, plan: QueuePlan) -> Queue:
         sizes = {"capacity": plan.capacity, "num_writers": plan.num_writers}
         if plan.keeps_sequences:
-            return self._fabric.sequence_queue(plan.name, num_readers=plan.num_readers, **sizes)
+            return self._fabric.sequence_queue(plan.name, num_readers=max(1, plan.num_readers), **sizes)
         return self._fabric.queue(plan.name, **sizes)
 
     def spawn(self, replica: ReplicaPlan, table: Table) -> Child:
@@ -87,32 +97,35 @@ class Replicas:
             is_replaceable=self._setting.is_replaceable,
         )
 
-    def get_ready(self) -> bool:
+    def get_ready(self, join: Callable[[], bool] = lambda: True) -> bool:
         """Wait until all that the supervisor started have passed the start barrier; False: the run was
-        stopped first."""
+        stopped first. `join`: is called when all are prepared, and joins this node to others."""
         if not self._supervisor.wait_for("prepared"):
             return False
         self._supervisor.send_all("handles", self.handles())
-        return self._supervisor.wait_for("ready")
+        return join() and self._supervisor.wait_for("ready")
 
-    def start(self) -> int:
+    def start(self, start_ns: int | None = None) -> int:
         """Tell all of them when the timed part begins; returns that."""
-        start_ns = self._fabric.clock.now_ns() + START_LEAD_NS
+        start_ns = start_ns or self._fabric.clock.now_ns() + START_LEAD_NS
         self._supervisor.send_all("start", start_ns)
         return start_ns
 
     def handles(self) -> Handles:
         """What each replica told about its slots, by pool."""
         told = self._supervisor.told("prepared")
-        return {
+        own = {
             replica.out_pool: told[replica.name][0]
             for replica in self._plan.replicas
             if replica.out_pool is not None
         }
+        return {**dict.fromkeys(range(len(self.pools)), b""), **own}  # those of bridges need none
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """What the step of each replica told of itself, by the name of its process."""
-        return {name: told[0] or {} for name, told in self._supervisor.told("ready").items()}
+        told = self._supervisor.told("ready")
+        names = [replica.name for replica in self._plan.replicas]
+        return {name: told[name][0] or {} for name in names if name in told}
 
     def described(self) -> list[dict[str, Any]]:
         """As run.json has them."""
@@ -129,12 +142,12 @@ class Replicas:
             stop=self._fabric.stop,
             table=table,
             in_queue=self.queues[replica.in_queue].of_reader(replica.reader),
-            out_queues=tuple(self._writing_end(queue) for queue in replica.out_queues),
+            out_queues=tuple(self.writing_end(queue) for queue in replica.out_queues),
             in_pools={pool: self.pools[pool] for pool in replica.in_pools},
             out_pool=None if replica.out_pool is None else self.pools[replica.out_pool],
             batch_timeout_ms=setting.batch_timeout_ms,
             max_lateness_ns=setting.max_lateness_ns,
-            poll_s=self._poll_s,
+            poll_s=self.poll_s,
             num_threads=_threads_per_worker(self._plan),
             context=self._context(replica),
             slowdowns=self.slowdowns_of(replica),
@@ -144,9 +157,25 @@ class Replicas:
         )
         return RunnerTask(line=line, around=around, probes=setting.probes, environment=setting.environment)
 
-    def _writing_end(self, queue: int) -> WritingEnd:
-        end = self.queues[queue]
+    def writing_end(self, queue: int) -> WritingEnd:
+        """Of a queue, for who puts messages into it."""
+        end = self._spread(queue)
         return PatientQueue(end, self._fabric.stop) if self._setting.is_patient else end
+
+    def _spread(self, number: int) -> WritingEnd:
+        plan = self._plan.queues[number]
+        if not plan.ways:
+            return self.queues[number]
+        ways = [
+            Way(
+                queue=self.queues[way.queue],
+                num_readers=way.num_readers,
+                loads=None if way.queue == number else self.loads,
+                place=way.queue,
+            )
+            for way in plan.ways
+        ]
+        return SpreadQueue(ways, key_of=sequence_of if plan.keeps_sequences else None)
 
     def _context(self, replica: ReplicaPlan) -> Context:
         return Context(

@@ -11,7 +11,7 @@ from rnb.contract.termination import Termination
 from rnb.processes.child import run_child
 from rnb.processes.client_task import ClientTask, pass_start_barrier, wake_on_time
 from rnb.transport.clock import now_ns
-from rnb.transport.fabric import POLL_S, Queue, QueueFull, Stamp, Stop
+from rnb.transport.fabric import POLL_S, QueueFull, Stamp, Stop, WritingEnd
 from rnb.transport.message import Message
 
 
@@ -19,7 +19,7 @@ from rnb.transport.message import Message
 class SenderTask(ClientTask):
     """All that a client process of a pipeline is told."""
 
-    queue: Queue
+    queue: WritingEnd
 
 
 def run_sender(task: SenderTask) -> None:

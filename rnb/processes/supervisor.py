@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rnb.contract.termination import Termination
 from rnb.processes.child import interrupts_held_back
@@ -27,12 +26,30 @@ END_GRACE_S = 30.0
 EXIT_GRACE_S = 1.5
 
 
+class Process(Protocol):
+    """What the supervisor asks of a process."""
+
+    sentinel: int
+    """Readable when it is gone."""
+    pid: int | None
+    """None: it is on another machine."""
+
+    @property
+    def exitcode(self) -> int | None: ...
+
+    def join(self, timeout: float | None = None) -> None: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
 @dataclass(kw_only=True)
 class Child:
     name: str
     rank: int
     """How late in the pipeline it is: 0 for the client, 1 for step 0, …"""
-    process: BaseProcess
+    process: Process
     connection: connection.Connection
     is_replaceable: bool = False
     """Whether the run may go on without it; what it tells of its failure waits until it is dead then."""
@@ -42,6 +59,8 @@ class Child:
     """Whether its death has been noticed; asking the process again would miss what has to be done then."""
     has_heir: bool = False
     """Whether another process is to take its place, which is not there yet."""
+    where: str = ""
+    """Of a process on another machine: which one."""
 
     @property
     def is_over(self) -> bool:
@@ -51,7 +70,16 @@ class Child:
         """How it ended, in words."""
         if "failed" in self.told:
             return f"failed: {self.told['failed'][0][0]}"
+        return self.exit_in_words()
+
+    def exit_in_words(self) -> str:
+        if self.where:
+            return f"on {self.where} is gone: the connection to it was cut"
         return describe_exit(self.process.exitcode)
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} (pid {self.process.pid})" if self.process.pid else self.name
 
 
 class Supervisor:
@@ -96,6 +124,14 @@ class Supervisor:
         remove_shared_files([child.process.pid])
         if self._guard is not None:
             self._guard.drop(child.process.pid or 0)
+
+    def adopt(
+        self, name: str, process: Process, line: connection.Connection, *, rank: int, where: str
+    ) -> Child:
+        """Watch a process that others have started, on another machine."""
+        child = Child(name=name, rank=rank, process=process, connection=line, where=where)
+        self.children.append(child)
+        return child
 
     def wait_for(self, kind: str, *, timeout_s: float | None = None) -> bool:
         """Wait until every child has told `kind`; False when the run was stopped first."""
@@ -170,7 +206,7 @@ class Supervisor:
             return
         if "failed" in child.told:
             self._fail_with(child)
-        self._fail(f"{child.name} (pid {child.process.pid}) {describe_exit(child.process.exitcode)}")
+        self._fail(f"{child.title} {child.exit_in_words()}")
 
     def _fail_with(self, child: Child) -> None:
         summary, trace = child.told["failed"][0]
@@ -186,8 +222,8 @@ class Supervisor:
         return {child.name: child.told[kind] for child in self.children if kind in child.told}
 
     def pids(self) -> dict[str, int]:
-        """By the name of the process."""
-        return {child.name: child.process.pid or 0 for child in self.children}
+        """Of those on this machine, by the name of the process."""
+        return {child.name: child.process.pid for child in self.children if child.process.pid}
 
     def send_all(self, kind: str, value: Any = None) -> None:
         send(self.children, kind, value)
@@ -199,10 +235,10 @@ class Supervisor:
             send(group, "exit")
             _join([child for child in group if child.is_over])  # who hangs is not waited for by rank
         self._note_late_deaths()
-        for force in (BaseProcess.terminate, BaseProcess.kill):
+        for force in ("terminate", "kill"):
             alive = [child for child in self.children if child.process.exitcode is None]
             for child in alive:
-                force(child.process)
+                getattr(child.process, force)()
             _join(alive)
         if self._guard is not None:
             self._guard.end()
@@ -211,10 +247,10 @@ class Supervisor:
     def _note_late_deaths(self) -> None:
         for child in self.children:
             if child.process.exitcode and not child.is_dead:
-                how = describe_exit(child.process.exitcode)
+                how = child.exit_in_words()
                 if self.take_over(child, how):
                     continue
-                self._fail(f"{child.name} (pid {child.process.pid}) {how} after its work was done")
+                self._fail(f"{child.title} {how} after its work was done")
 
 
 def send(children: Sequence[Child], kind: str, value: Any = None) -> None:

@@ -159,6 +159,8 @@ class RunMeta(BaseModel):
     """None: the first death would have ended it, and no request was tried again."""
     server: ServerMeta | None = None
     """None: it was played through a pipeline."""
+    nodes: list[dict[str, Any]] = []
+    """The machines of a run over several: node, host, address, and what is known of its clock."""
     full_queue: str | None = None
     """The queue that could take no more, when that ended the run."""
     is_simulated: bool = False

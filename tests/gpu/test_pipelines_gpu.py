@@ -35,6 +35,14 @@ PLACEMENTS: dict[str, tuple[Any, list[str]]] = {
     "split in five": ([LOAD, *({**RUN, "start_index": part, "end_index": part} for part in range(1, 6))], []),
     "single step": ([{"model": "models.r2p1d.model.R2P1DSingleStep", "gpus": [0]}], []),
     "segment": ([{**LOAD, "num_segments": 3, "num_shared_tensors": 20}, {**RUN, "gpus": [0, 0]}, JOIN], []),
+    "over two nodes": (
+        [
+            LOAD,
+            {**RUN, "end_index": 2, "gpus": ["1:0"]},
+            {**RUN, "start_index": 3, "gpus": ["0:0", "1:0"]},
+        ],
+        ["--cluster", "local:2", "--mps", "off"],
+    ),
     "per GPU": ([{**LOAD, "gpus": [0]}, RUN], ["-p"]),
     "rnb": (rnb_config(), []),
     "batches": ([{**LOAD, "gpus": [0, 0]}, RUN], ["-b", "3"]),

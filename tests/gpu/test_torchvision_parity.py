@@ -11,13 +11,7 @@ import torch
 from models.r2p1d.checkpoint import Checkpoint, read_checkpoint
 from models.r2p1d.network import TORCHVISION
 from models.r2p1d.weights import build_part
-
-try:
-    from torchvision.models.video import r2plus1d_18
-except ImportError:
-    if os.environ.get("RNB_REQUIRE_CUDA") == "1":
-        raise
-    pytest.skip("torchvision is not installed", allow_module_level=True)
+from tests.support.torchvision_module import torchvision_module
 
 pytestmark = pytest.mark.gpu
 
@@ -45,7 +39,9 @@ def exact_fp32() -> Iterator[None]:
 def reference() -> Any:
     """torchvision's network, its batch norms moved off their initial identity as training would."""
     torch.manual_seed(0)
-    network = r2plus1d_18(weights=None).eval().requires_grad_(False)
+    network = (
+        torchvision_module("torchvision.models.video").r2plus1d_18(weights=None).eval().requires_grad_(False)
+    )
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm3d):
             for tensor in (module.weight, module.running_var):

@@ -16,6 +16,7 @@ from rnb.analysis.checks import (
     jobs,
     memory,
     missing,
+    nodes,
     other_load,
     outcomes,
     steadiness,
@@ -40,6 +41,7 @@ CHECKS: tuple[Check, ...] = (
     steadiness.not_steady,
     steadiness.littles_law_broken,
     memory.memory_grows,
+    nodes.clocks_apart,
 )
 MISSING: tuple[Check, ...] = (missing.steadiness_untested, missing.machine_unwatched)
 NOTES: tuple[Note, ...] = (
@@ -52,6 +54,7 @@ NOTES: tuple[Note, ...] = (
     other_load.load_note,
     clocks.clock_note,
     clocks.power_note,
+    nodes.clock_bound_note,
     outcomes.odd_requests,
 )
 CUT_SHORT_NOTES: tuple[Note, ...] = (faults.fault_note, jobs.jobs_note, outcomes.odd_requests)

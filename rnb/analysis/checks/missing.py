@@ -18,6 +18,12 @@ def steadiness_untested(facts: Facts) -> Finding | None:
 
 
 def machine_unwatched(facts: Facts) -> Finding | None:
+    if facts.cpu_use is not None and facts.run.meta.nodes:
+        return Finding(
+            reason=Reason.MACHINE_UNWATCHED,
+            seen="telemetry is of the driver's node: nobody knows what else the other nodes did",
+            advice="look at the other nodes yourself",
+        )
     if facts.cpu_use is not None:
         return None
     return Finding(

@@ -22,8 +22,8 @@ sys.exit(status)
 AS_STARTED = """
 import sys
 import rnb.command_line.benchmark, rnb.command_line.play_command, rnb.play
-from rnb.play import CHILD_MODULES
-for name in CHILD_MODULES:
+from rnb.processes.replicas import IMPORTED
+for name in IMPORTED:
     __import__(name)
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """

@@ -75,7 +75,7 @@ ONE_OUT = groups({"gpus": [0], "out_queues": [0]})
         ([LOAD], r"pipeline\[0\].queue_groups: missing"),
         ([{**LOAD, "gpus": []}], r"queue_groups\[0\].gpus: \[\]: list should have at least 1"),
         ([{**LOAD, "gpus": [-2]}], r"gpus\[0\]: -2: input should be greater than or equal to -1"),
-        ([{**LOAD, "gpus": ["0"]}], r'gpus\[0\]: "0": input should be a valid integer'),
+        ([{**LOAD, "gpus": ["0"]}], r"gpus: '0': must be a GPU's number or"),
         ([{**LOAD, "gpus": [True]}], r"gpus\[0\]: true: input should be a valid integer"),
         ([{**LOAD, "gpus": 0}], r"gpus: 0: input should be a valid list"),
         ([{**LOAD, "gpus": [0], **ONE_OUT}], r"pipeline\[0\].gpus: the step has 'queue_groups' too"),

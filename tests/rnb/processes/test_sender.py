@@ -19,6 +19,7 @@ from rnb.processes.sender import SenderTask, run_sender, send, sleep_until
 from rnb.transport.clock import now_ns
 from rnb.transport.fabric import REFUSED, UNFINISHED, EndOfStream, QueueFull, Stamp, Stopped
 from rnb.transport.local.fabric import LocalFabric
+from rnb.transport.local.queues import MessageQueue
 from rnb.transport.local.stop import StopFlag
 from rnb.transport.message import Message
 from tests.support.underway import CONTEXT, make_queue, make_table
@@ -93,6 +94,12 @@ def play(
     return told, start_ns
 
 
+def taken(task: SenderTask) -> Message:
+    assert isinstance(task.queue, MessageQueue)
+    message: Message = task.queue.take(0)
+    return message
+
+
 def test_requests_leave_on_time_and_in_order() -> None:
     task, driver = make_task()
     told, start_ns = play(task, driver)
@@ -100,10 +107,10 @@ def test_requests_leave_on_time_and_in_order() -> None:
     due, sent = task.table.column(DUE), task.table.column(SENT)
     assert (due == start_ns + task.source.arrivals_ns).all()
     assert (sent >= due).all()
-    messages = [task.queue.of_reader(0).take(0) for _ in range(NUM_REQUESTS)]
+    messages = [taken(task) for _ in range(NUM_REQUESTS)]
     assert messages == [Message(None, (request(number),), ((),)) for number in range(NUM_REQUESTS)]
     with pytest.raises(EndOfStream):
-        task.queue.of_reader(0).take(0)
+        taken(task)
 
 
 def test_a_client_of_several_sends_its_share() -> None:
@@ -113,7 +120,7 @@ def test_a_client_of_several_sends_its_share() -> None:
     assert np.flatnonzero(task.table.column(DUE)).tolist() == [1, 4, 7, 10, 13]
     assert np.flatnonzero(task.table.column(SENT)).tolist() == [1, 4, 7, 10, 13]
     assert task.table.column(DUE)[4] == start_ns + 10_000_000
-    sent = [task.queue.of_reader(0).take(0).requests[0] for _ in range(5)]
+    sent = [taken(task).requests[0] for _ in range(5)]
     assert [one.id for one in sent] == [1, 4, 7, 10, 13]
     assert [one.payload for one in sent] == [f"{number}.mp4" for number in (1, 4, 7, 10, 13)]
 

@@ -96,8 +96,8 @@ def _label(run: Subject, entry: Utilization) -> str:
 
 def _place(run: Subject, entry: Utilization) -> str:
     replicas = run.findings.meta.replicas if run.findings.meta else []
-    device = next(
-        (one["device"] for one in replicas if (one["step"], one["replica"]) == (entry.step, entry.replica)),
-        None,
-    )
-    return f" on {device}" if device else ""
+    own = [one for one in replicas if (one["step"], one["replica"]) == (entry.step, entry.replica)]
+    if not own or not own[0].get("device"):
+        return ""
+    node = f"node {own[0]['node']}, " if any(one.get("node") for one in replicas) else ""
+    return f" on {node}{own[0]['device']}"

@@ -1,0 +1,1 @@
+"""Runs over several machines: the process on each of them, and what starts it there."""

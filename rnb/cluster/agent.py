@@ -1,0 +1,204 @@
+"""The process on a node of a run over several: a fabric and a supervisor for the replicas there.
+
+`rnb/processes/other_nodes.py` is the driver's end of the line between them. An agent ends, and all that it
+has started, when the driver says so, when the line to it is cut, or when whoever launched it is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from rnb.contract.termination import Termination, UsageError
+from rnb.observe.environment import environment
+from rnb.pipeline.step_type import resolve
+from rnb.processes.bridges import Bridges
+from rnb.processes.gathering import Reporter
+from rnb.processes.mps import shared_gpus
+from rnb.processes.other_nodes import Work
+from rnb.processes.replicas import Replicas, Setting, imported
+from rnb.processes.supervisor import Supervisor
+from rnb.transport.fabric import Stopped
+from rnb.transport.local.fabric import LocalFabric
+from rnb.transport.tcp.handshake import connect
+from rnb.transport.tcp.link import keep_alive
+
+REPORT_INTERVAL_S = 1.0
+
+
+class DriverLine:
+    """An agent's end of its line to the driver."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._told: dict[str, Any] = {}
+        self.is_cut = False
+
+    def tell(self, kind: str, value: Any = None) -> None:
+        try:
+            self._connection.send((kind, value))
+        except OSError:
+            self.is_cut = True
+
+    def has_told(self, kind: str) -> bool:
+        """Whether the driver has said so by now."""
+        try:
+            while not self.is_cut and self._connection.poll():
+                said, value = self._connection.recv()
+                self._told[said] = value
+        except (EOFError, OSError):
+            self.is_cut = True
+        return kind in self._told
+
+    def value(self, kind: str) -> Any:
+        return self._told[kind]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody waits for this run any more."""
+        return self.has_told("stop") or self.has_told("exit") or self.is_cut
+
+    def wait_for(self, kind: str) -> Any:
+        """Where nothing else is under way yet. Raises Stopped when the run ends first."""
+        while not self.has_told(kind):
+            if self.is_over:
+                raise Stopped
+            self._connection.poll(REPORT_INTERVAL_S)
+        return self._told[kind]
+
+
+class Agent:
+    """For one run."""
+
+    def __init__(self, line: DriverLine, work: Work) -> None:
+        self._line, self._work, self._part = line, work, work.part
+        self._check_machine()
+        plan = self._part.plan
+        self._fabric = LocalFabric(imported(plan))
+        self._supervisor = Supervisor(self._fabric, lambda: line.is_over)
+        self._table = self._fabric.table(num_requests=work.num_requests, events=plan.events)
+        self._reporter, self._next_report = Reporter(self._table), 0.0
+        self._is_done = self._has_told_problem = False
+        self._bridges = Bridges(
+            self._part.bridges, meeting=work.meeting, fabric=self._fabric, supervisor=self._supervisor
+        )
+
+    def _check_machine(self) -> None:
+        """What the driver could not look for. Raises UsageError."""
+        for replica in self._part.plan.replicas:
+            step_type = resolve(replica.model)
+            options = step_type.cls.Options.model_validate(dict(replica.options))
+            step_type.check_machine(replica.step, 0, options, replica.device)
+
+    def run(self) -> None:
+        with shared_gpus(self._part.plan, self._work.mps) as sharing:
+            try:
+                self._play(sharing.environment)
+                self._conclude()
+            finally:
+                self._supervisor.end()
+
+    def _play(self, gpu_sharing: Any) -> None:
+        setting = Setting(
+            batch_timeout_ms=self._work.batch_timeout_ms,
+            seed=self._work.seed,
+            checkpoint=self._work.checkpoint,
+            samples=self._work.samples,
+            num_clients=0,
+            num_bridge_threads=sum(bridge.num_threads for bridge in self._part.bridges),
+            environment=gpu_sharing,
+        )
+        replicas = Replicas(
+            plan=self._part.plan, fabric=self._fabric, supervisor=self._supervisor, setting=setting
+        )
+        self._bridges.spawn(replicas, self._table, gpu_sharing)
+        for replica in self._part.plan.replicas:
+            replicas.spawn(replica, self._table)
+        if not replicas.get_ready(self._join):
+            return
+        self._line.tell("ready", replicas.described())
+        if not self._wait_for("start"):
+            return
+        replicas.start(self._line.value("start"))
+        self._supervisor.wait_until_over(self._look)
+
+    def _join(self) -> bool:
+        self._line.tell("prepared", self._bridges.ports())
+        if not self._wait_for("addresses"):
+            return False
+        self._bridges.join(self._line.value("addresses"))
+        return True
+
+    def _wait_for(self, kind: str) -> bool:
+        """Wait for a word of the driver, and watch the processes meanwhile; False: the run was stopped."""
+        while not self._line.has_told(kind):
+            self._supervisor.tick()
+            if self._fabric.stop.reason is not Termination.UNSET:
+                return False
+        return True
+
+    def _look(self) -> None:
+        self._tell_problem()
+        if self._bridges.is_alone and not self._is_done:
+            self._is_done = True
+            self._line.tell("done")
+        if time.monotonic() > self._next_report:
+            self._next_report = time.monotonic() + REPORT_INTERVAL_S
+            if (rows := self._reporter.news()) is not None:
+                self._line.tell("rows", rows)
+
+    def _tell_problem(self) -> None:
+        """Why the run cannot go on, once."""
+        if self._has_told_problem:
+            return
+        supervisor = self._supervisor
+        full = next((told[0] for told in supervisor.told("queue_full").values()), None)
+        self._has_told_problem = supervisor.failure is not None or full is not None
+        if supervisor.failure is not None:
+            self._line.tell("failed", (supervisor.failure, supervisor.traceback))
+        elif full is not None:
+            self._line.tell("queue_full", full)
+
+    def _conclude(self) -> None:
+        """Tell what is left to tell, and wait until the driver lets go."""
+        supervisor, line = self._supervisor, self._line
+        self._tell_problem()
+        line.tell("rows", self._reporter.rest())
+        line.tell("finished")
+        while not line.has_told("exit") and not line.is_cut:
+            supervisor.tick()
+
+
+def main() -> int:
+    """Take one line from the standard input, and work for the driver that it names."""
+    told = json.loads(sys.stdin.readline())
+    connected = connect(tuple(told["driver"]), bytes.fromhex(told["token"]), told["node"])
+    connected.settimeout(None)
+    keep_alive(connected)
+    line = DriverLine(Connection(connected.detach()))
+    threading.Thread(target=_end_with_launcher, args=(line,), daemon=True).start()
+    try:
+        line.tell("hello", environment(with_gpus=True))
+        Agent(line, line.wait_for("part")).run()
+    except Stopped:
+        pass
+    except UsageError as error:
+        line.tell("failed", (str(error), ""))
+    except Exception as error:
+        line.tell("failed", (f"{type(error).__name__}: {error}", traceback.format_exc()))
+    return 0
+
+
+def _end_with_launcher(line: DriverLine) -> None:
+    """The other end of the standard input is held by the launcher alone."""
+    sys.stdin.read()
+    line.is_cut = True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""An agent as a process of this machine, and nodes that are all this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from rnb.processes.other_nodes import Host
+
+HOST = "127.0.0.1"
+COMMAND = ("-m", "rnb.cluster.agent")
+END_TIMEOUT_S = 5.0
+
+
+class LaunchedHere:
+    """Its standard input is open as long as it is wanted."""
+
+    def __init__(self, told: str, *, folder: str, path: Sequence[str]) -> None:
+        """`told`: the line that it takes; `folder`: where it works; `path`: where it finds modules."""
+        self._process = subprocess.Popen(
+            [sys.executable, *COMMAND],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+            text=True,
+            start_new_session=True,  # out of reach of the terminal's Ctrl-C
+        )
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # it has ended already: `problem` says so
+            self._process.stdin.write(f"{told}\n")
+            self._process.stdin.flush()
+
+    def problem(self) -> str | None:
+        """How it ended; None: it runs."""
+        status = self._process.poll()
+        return None if status is None else f"its agent ended with exit status {status}"
+
+    def end(self) -> None:
+        """Let go of it, and kill it if that is not enough."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class LocalLauncher:
+    """All nodes are this machine: for trying out a config, and for tests."""
+
+    def __init__(self, num_nodes: int) -> None:
+        self.hosts = [Host(name=f"this machine as node {node}", address=HOST) for node in range(num_nodes)]
+
+    def launch(self, node: int, told: str) -> LaunchedHere:
+        return LaunchedHere(told, folder=os.getcwd(), path=sys.path)
+
+    def close(self) -> None:
+        """Nothing is kept between runs."""

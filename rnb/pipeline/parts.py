@@ -1,0 +1,237 @@
+"""What each node has of a plan over several, and what crosses between two of them.
+
+A queue keeps its number on every node. Where it has readers on other nodes, a writer puts a message into the
+queue here or into one that leads to a bridge; the bridge of the other node puts it into that queue there, and
+the rows of its slot into a slot of a pool of its own, which the replicas there read like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from rnb.contract.device import CPU
+from rnb.contract.request import Layout
+from rnb.contract.slot import slot_bytes
+from rnb.pipeline.plan import Plan, PoolPlan, QueuePlan, ReplicaPlan, WayPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landing:
+    """Where the messages of a channel arrive."""
+
+    queue: int
+    pool: int | None
+    """None: they bring no tensors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BridgePlan:
+    """One end of a connection. Queues and pools are those of the node's part; a channel is the number of a
+    queue that crosses."""
+
+    node: int
+    peer: int
+    outgoing: Mapping[int, int] = field(default_factory=dict)
+    """Of each channel, the queue whose messages are sent."""
+    incoming: Mapping[int, Landing] = field(default_factory=dict)
+    read_pools: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"bridge to node {self.peer}"
+
+    @property
+    def listens(self) -> bool:
+        """Whether this is the end that the other one connects to."""
+        return self.node < self.peer
+
+    @property
+    def measures_clock(self) -> bool:
+        return self.node == 0
+
+    @property
+    def num_threads(self) -> int:
+        """That are busy when messages cross."""
+        return 1 + len(self.outgoing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Of one node."""
+
+    node: int
+    plan: Plan
+    """Its own replicas, with the queues and slots that they need here."""
+    bridges: tuple[BridgePlan, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crossing:
+    """A queue between two nodes."""
+
+    queue: int
+    writer: int
+    """The node of its writers."""
+    reader: int
+    layout: Layout
+    """Of its largest message."""
+    num_slots: int
+
+    @property
+    def num_bytes(self) -> int:
+        """Of the largest message."""
+        return slot_bytes(self.layout)
+
+
+def part_of(plan: Plan, node: int) -> Part:
+    """What a node has of a plan; all of it where that has but one node."""
+    if plan.num_nodes == 1:
+        return Part(node=node, plan=plan)
+    return _Builder(plan, node).build()
+
+
+def crossings(plan: Plan) -> list[Crossing]:
+    """What crosses between nodes, in the order of the queues."""
+    return [
+        _crossing(plan, queue, writer, reader)
+        for queue in range(len(plan.queues))
+        for writer in range(plan.num_nodes)
+        for reader in range(plan.num_nodes)
+        if writer != reader and num_writers(plan, queue, writer) and num_readers(plan, queue, reader)
+    ]
+
+
+def num_writers(plan: Plan, queue: int, node: int) -> int:
+    """On a node; the clients are on the driver's."""
+    clients = plan.queues[0].num_writers if queue == 0 and node == 0 else 0
+    return clients + sum(queue in replica.out_queues for replica in plan.replicas if replica.node == node)
+
+
+def num_readers(plan: Plan, queue: int, node: int) -> int:
+    return sum(replica.in_queue == queue for replica in plan.replicas if replica.node == node)
+
+
+def _crossing(plan: Plan, queue: int, writer: int, reader: int) -> Crossing:
+    pools = [
+        plan.pools[replica.out_pool]
+        for replica in plan.replicas
+        if replica.node == writer and queue in replica.out_queues and replica.out_pool is not None
+    ]
+    layouts = zip(*(pool.layout for pool in pools), strict=True)
+    return Crossing(
+        queue=queue,
+        writer=writer,
+        reader=reader,
+        layout=tuple(max(specs, key=lambda spec: spec.most_rows) for specs in layouts),
+        num_slots=max((pool.num_slots for pool in pools), default=0),
+    )
+
+
+class _Builder:
+    def __init__(self, plan: Plan, node: int) -> None:
+        self._plan, self._node = plan, node
+        self._crossings = [one for one in crossings(plan) if node in (one.writer, one.reader)]
+        own = [one for one in plan.replicas if one.node == node]
+        kept = [replica.out_pool for replica in own if replica.out_pool is not None]
+        self._new_pool = {pool: number for number, pool in enumerate(kept)}
+        self._pools = [plan.pools[pool] for pool in kept]
+        self._queues = [self._queue(number) for number in range(len(plan.queues))]
+        self._outgoing: dict[tuple[int, int], int] = {}
+        self._landings: dict[tuple[int, int], Landing] = {}
+        self._own = own
+
+    def build(self) -> Part:
+        for crossing in self._crossings:
+            if crossing.writer == self._node:
+                self._leave(crossing)
+            else:
+                self._land(crossing)
+        self._queues[: len(self._plan.queues)] = map(self._with_ways, range(len(self._plan.queues)))
+        replicas = [self._replica(replica) for replica in self._own]
+        part = replace(self._plan, queues=self._queues, pools=self._pools, replicas=replicas)
+        return Part(node=self._node, plan=part, bridges=tuple(self._bridges()))
+
+    def _queue(self, number: int) -> QueuePlan:
+        whole, others = self._plan.queues[number], set(range(self._plan.num_nodes)) - {self._node}
+        return replace(
+            whole,
+            num_writers=num_writers(self._plan, number, self._node)
+            + sum(num_writers(self._plan, number, other) > 0 for other in others),
+            num_readers=num_readers(self._plan, number, self._node),
+        )
+
+    def _leave(self, crossing: Crossing) -> None:
+        number, peer, whole = crossing.queue, crossing.reader, self._plan.queues[crossing.queue]
+        self._queues.append(
+            QueuePlan(
+                name=f"{whole.name}, to node {peer}",
+                capacity=whole.capacity,
+                num_writers=num_writers(self._plan, number, self._node),
+                num_readers=1,
+            )
+        )
+        self._outgoing[number, peer] = len(self._queues) - 1
+
+    def _with_ways(self, number: int) -> QueuePlan:
+        leading = {node: queue for (crossing, node), queue in self._outgoing.items() if crossing == number}
+        if not leading:
+            return self._queues[number]
+        readers = {node: num_readers(self._plan, number, node) for node in range(self._plan.num_nodes)}
+        ways = [
+            WayPlan(queue=leading.get(node, number), num_readers=count)
+            for node, count in readers.items()
+            if count
+        ]
+        return replace(self._queues[number], ways=tuple(ways))
+
+    def _land(self, crossing: Crossing) -> None:
+        pool = None
+        if crossing.layout:
+            pool = len(self._pools)
+            self._pools.append(
+                PoolPlan(
+                    name=f"node {crossing.writer}, {self._plan.queues[crossing.queue].name}",
+                    device=CPU,
+                    num_slots=crossing.num_slots,
+                    layout=crossing.layout,
+                )
+            )
+        self._landings[crossing.queue, crossing.writer] = Landing(queue=crossing.queue, pool=pool)
+
+    def _replica(self, replica: ReplicaPlan) -> ReplicaPlan:
+        landed = [
+            landing.pool
+            for (queue, _), landing in self._landings.items()
+            if queue == replica.in_queue and landing.pool is not None
+        ]
+        own = [self._new_pool[pool] for pool in replica.in_pools if pool in self._new_pool]
+        return replace(
+            replica,
+            in_pools=(*own, *landed),
+            out_pool=None if replica.out_pool is None else self._new_pool[replica.out_pool],
+            reader=[one for one in self._own if one.in_queue == replica.in_queue].index(replica),
+        )
+
+    def _bridges(self) -> list[BridgePlan]:
+        return [self._bridge(peer) for peer in range(self._plan.num_nodes) if self._is_joined(peer)]
+
+    def _is_joined(self, peer: int) -> bool:
+        """Every node is joined to the driver's, whose clock counts."""
+        crosses = any(peer in (one.writer, one.reader) for one in self._crossings)
+        return peer != self._node and (crosses or 0 in (peer, self._node))
+
+    def _bridge(self, peer: int) -> BridgePlan:
+        outgoing = {queue: number for (queue, to), number in self._outgoing.items() if to == peer}
+        read = {
+            self._new_pool[replica.out_pool]
+            for replica in self._own
+            if replica.out_pool is not None and outgoing.keys() & set(replica.out_queues)
+        }
+        return BridgePlan(
+            node=self._node,
+            peer=peer,
+            outgoing=outgoing,
+            incoming={queue: landing for (queue, by), landing in self._landings.items() if by == peer},
+            read_pools=tuple(sorted(read)),
+        )

@@ -1,0 +1,103 @@
+"""The bridges of one node: their processes, and how they find those of other nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from rnb.pipeline.parts import BridgePlan
+from rnb.processes.bridge import BridgeTask, run_bridge
+from rnb.processes.replicas import Replicas
+from rnb.processes.supervisor import Child, Supervisor, send
+from rnb.transport.clock_sync import Exchange
+from rnb.transport.fabric import ControlLine, Fabric, Table
+
+Address = tuple[str, int]
+_RANK = 1000
+"""Bridges read the slots of replicas of any step, so they end before all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meeting:
+    """What the bridges of a run have in common."""
+
+    token: bytes
+    hosts: Sequence[str]
+    """The address of each node."""
+
+
+class Bridges:
+    """Made before their processes."""
+
+    def __init__(
+        self, plans: Sequence[BridgePlan], *, meeting: Meeting, fabric: Fabric, supervisor: Supervisor
+    ) -> None:
+        self._plans, self._meeting, self._fabric, self._supervisor = plans, meeting, fabric, supervisor
+        self._children: dict[int, Child] = {}
+        """By the other node."""
+
+    def spawn(self, replicas: Replicas, table: Table, environment: Mapping[str, str]) -> None:
+        """Start their processes."""
+        for plan in self._plans:
+            make_task = partial(self._task, plan, replicas, table, environment)
+            self._children[plan.peer] = self._supervisor.spawn(plan.name, run_bridge, make_task, rank=_RANK)
+
+    def _task(
+        self,
+        plan: BridgePlan,
+        replicas: Replicas,
+        table: Table,
+        environment: Mapping[str, str],
+        line: ControlLine,
+    ) -> BridgeTask:
+        landings = plan.incoming.values()
+        queues = {*plan.outgoing.values(), *(landing.queue for landing in landings)}
+        pools = {*plan.read_pools, *(landing.pool for landing in landings if landing.pool is not None)}
+        return BridgeTask(
+            line=line,
+            stop=self._fabric.stop,
+            table=table,
+            plan=plan,
+            queues={number: replicas.queues[number] for number in queues},
+            pools={number: replicas.pools[number] for number in pools},
+            loads=replicas.loads,
+            host=self._meeting.hosts[plan.node],
+            token=self._meeting.token,
+            environment=environment,
+            poll_s=replicas.poll_s,
+        )
+
+    def ports(self) -> dict[int, int]:
+        """Where those listen that do, by the other node; when all are prepared."""
+        ports = {peer: child.told["prepared"][0] for peer, child in self._children.items()}
+        return {peer: port for peer, port in ports.items() if port}
+
+    def join(self, addresses: Mapping[int, Address]) -> None:
+        """Tell them where the other ends are, by the other node."""
+        send(list(self._children.values()), "addresses", dict(addresses))
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing but bridges is under way on this node."""
+        bridges = [id(child) for child in self._children.values()]
+        others = [child for child in self._supervisor.children if id(child) not in bridges]
+        return all(child.is_over for child in others if not child.where)
+
+    def conclude(self) -> None:
+        """All is done on every node: read the clocks a last time, and say goodbye."""
+        send(list(self._children.values()), "conclude")
+
+    def exchanges(self) -> dict[int, list[Exchange]]:
+        """With the clock of each other node."""
+        return {
+            peer: [one for burst in child.told.get("clock", ()) for one in burst]
+            for peer, child in self._children.items()
+        }
+
+
+def addresses_for(
+    node: int, ports: Mapping[int, Mapping[int, int]], hosts: Sequence[str]
+) -> dict[int, Address]:
+    """Where a node's bridges find the others; `ports`: by the node that listens, for each other node."""
+    return {other: (hosts[other], by_peer.get(node, 0)) for other, by_peer in ports.items() if other != node}

@@ -1,0 +1,98 @@
+"""What a node's table has, as it is sent to the driver and put into the table there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnb.transport.clock_sync import ClockFit
+from rnb.transport.fabric import FAILED, FINISHED, UNFINISHED, Table
+
+Ids = NDArray[np.int64]
+SIZES = ("num_clips", "width", "height")
+"""What steps tell of a request whatever becomes of it; 0: nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """What a node knows of some requests."""
+
+    times: dict[int, tuple[Ids, NDArray[np.int64]]]
+    """By the place of the event: of which requests, and when, by that node's clock."""
+    served_by: dict[str, tuple[Ids, NDArray[np.int32]]]
+    """By the name of the column."""
+    outcomes: tuple[Ids, NDArray[Any]]
+    results: dict[int, Any]
+
+
+class Reporter:
+    """In a node: tells each row when it has its outcome, and at the end what is left."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._is_told = np.zeros(table.num_requests, bool)
+
+    def news(self) -> Rows | None:
+        """The requests that have their outcome here since the last time; None: there are none."""
+        is_new = (self._table.outcomes["status"] != UNFINISHED) & ~self._is_told
+        return self._rows(is_new, {}) if is_new.any() else None
+
+    def rest(self) -> Rows:
+        """All that was not told yet, and the results that are no classes."""
+        return self._rows(~self._is_told, self._table.results())
+
+    def _rows(self, which: NDArray[np.bool_], results: dict[int, Any]) -> Rows:
+        self._is_told |= which
+        ids = np.flatnonzero(which)
+        times, outcomes = self._table.times[ids], self._table.outcomes[ids]
+        known = (
+            (outcomes["status"] != UNFINISHED) | (outcomes["num_clips"] != 0) | (outcomes["reason"] != b"")
+        )
+        return Rows(
+            times={
+                event: (ids[column != 0], column[column != 0])
+                for event, column in enumerate(times.T)
+                if column.any()
+            },
+            served_by={
+                name: (ids[column[ids] >= 0], column[ids][column[ids] >= 0])
+                for name, column in self._table.served_by_columns().items()
+                if (column[ids] >= 0).any()
+            },
+            outcomes=(ids[known], outcomes[known]),
+            results=results,
+        )
+
+
+def note_outcomes(table: Table, rows: Rows) -> None:
+    """While the run plays: which requests are done."""
+    ids, outcomes = rows.outcomes
+    is_news = outcomes["status"] != UNFINISHED
+    table.outcomes["status"][ids[is_news]] = outcomes["status"][is_news]
+
+
+def merge(table: Table, rows: Rows, clock: ClockFit, node: int) -> None:
+    """Put what a node told into the driver's table, in the driver's time."""
+    for event, (ids, times) in rows.times.items():
+        table.times[ids, event] = clock.here(times)
+    columns = table.served_by_columns()
+    for name, (ids, values) in rows.served_by.items():
+        columns[name][ids] = values
+    for request_id, result in rows.results.items():
+        table.finish(request_id, result)
+    _merge_outcomes(table, *rows.outcomes, node)
+
+
+def _merge_outcomes(table: Table, ids: Ids, told: NDArray[Any], node: int) -> None:
+    is_finished, is_done = told["status"] == FINISHED, told["status"] != UNFINISHED
+    known = {name: told[name] != 0 for name in SIZES}
+    known |= {"label": is_finished, "score": is_finished, "status": is_done}
+    for name, which in known.items():
+        table.outcomes[name][ids[which]] = told[name][which]
+    has_reason = told["reason"] != b""
+    for request_id, outcome in zip(ids[has_reason].tolist(), told[has_reason], strict=True):
+        where = f"node {node}: " if outcome["status"] == FAILED else ""
+        table.note(request_id, where + outcome["reason"].decode(errors="replace"))

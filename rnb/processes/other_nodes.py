@@ -1,0 +1,296 @@
+"""The other nodes of a run, as the driver has them: an agent on each, to the supervisor like a child.
+
+agent  -> driver   hello (its environment), prepared (ports of its bridges), ready (facts of its replicas),
+                   rows (of its table), done (only its bridges are left), finished; or failed, queue_full
+driver -> agent    part (what it is to do), handles, addresses (of the other nodes' bridges), start (by its
+                   clock), stop, exit
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, Protocol
+
+from rnb.contract.termination import Termination, UsageError
+from rnb.pipeline.parts import Part, part_of
+from rnb.pipeline.plan import Plan
+from rnb.processes.bridges import Bridges, Meeting, addresses_for
+from rnb.processes.gathering import Rows, merge, note_outcomes
+from rnb.processes.replicas import Replicas
+from rnb.processes.supervisor import Child, Supervisor, send
+from rnb.transport.clock_sync import ClockFit, fit
+from rnb.transport.fabric import Fabric, Stop, Stopped, Table
+from rnb.transport.tcp.handshake import TOKEN_BYTES, accept, listen
+from rnb.transport.tcp.link import keep_alive
+
+START_LEAD_NS = 300_000_000
+"""The start lies so far ahead when it is announced: the word has to reach every node."""
+RANK = 2000
+"""Agents are let go of first: what their replicas still read came over connections."""
+GATHER_TIMEOUT_S = 30.0
+JOIN_TIMEOUT_S = 120.0
+"""How long an agent may take to start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """A machine of the cluster."""
+
+    name: str
+    address: str
+    """Where the other ones reach it."""
+
+
+Environment = Mapping[str, str]
+"""What has to be the same on all nodes, by name."""
+
+
+class Launched(Protocol):
+    """A process on another node."""
+
+    def problem(self) -> str | None:
+        """Why it could not start, or how it ended, in words; None: it runs."""
+
+    def end(self) -> None:
+        """Kill it, if it is still there; what it has started ends with it."""
+
+
+class Launcher(Protocol):
+    """Starts a process on each node of a run."""
+
+    @property
+    def hosts(self) -> Sequence[Host]:
+        """Of each node; the first is the driver's."""
+
+    def launch(self, node: int, told: str) -> Launched:
+        """Start an agent (rnb/cluster/agent.py) there, with one line on its standard input."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What an agent is told to do."""
+
+    part: Part
+    meeting: Meeting
+    num_requests: int
+    mps: str
+    batch_timeout_ms: float
+    seed: int
+    checkpoint: str | None
+    samples: Sequence[Any]
+
+
+class Agent:
+    """The process of an agent, as the supervisor has one of its children."""
+
+    def __init__(self, launched: Launched, connection: Connection) -> None:
+        self._launched, self._connection = launched, connection
+        self.sentinel = os.dup(connection.fileno())
+        """Readable when it is gone, as the line to it is."""
+        self.pid: int | None = None
+        self.is_let_go = False
+
+    @property
+    def exitcode(self) -> int | None:
+        if not self._connection.closed:
+            return None
+        return 0 if self.is_let_go else 1
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until its line is closed."""
+        self.is_let_go = True
+        try:
+            while not self._connection.closed and self._connection.poll(timeout):
+                self._connection.recv()
+        except (EOFError, OSError):
+            self._connection.close()
+
+    def close(self) -> None:
+        """Forget it; it has ended."""
+        self._connection.close()
+        os.close(self.sentinel)
+
+    def terminate(self) -> None:
+        self._launched.end()
+
+    def kill(self) -> None:
+        self._launched.end()
+
+
+class OtherNodes:
+    """All nodes but the driver's, for one run, and the bridges to them."""
+
+    def __init__(
+        self,
+        *,
+        launcher: Launcher,
+        plan: Plan,
+        part: Part,
+        fabric: Fabric,
+        supervisor: Supervisor,
+        table: Table,
+        environment: Environment,
+    ) -> None:
+        """`plan`: of all nodes; `part`: of this one; `table`: where all comes together."""
+        self._launcher, self._plan, self._environment = launcher, plan, environment
+        self._supervisor, self._fabric, self._table = supervisor, fabric, table
+        self._stop = fabric.stop
+        hosts = [host.address for host in launcher.hosts]
+        self.meeting = Meeting(token=secrets.token_bytes(TOKEN_BYTES), hosts=hosts)
+        self._bridges = Bridges(part.bridges, meeting=self.meeting, fabric=fabric, supervisor=supervisor)
+        self._listening = listen(hosts[0])
+        self._launched: dict[int, Launched] = {}
+        self._agents: dict[int, Child] = {}
+        self._processes: list[Agent] = []
+        self._rows: dict[int, list[Rows]] = {}
+        self._clocks: dict[int, ClockFit] = {}
+        self._is_stop_told = self._is_concluded = False
+
+    def launch(self, replicas: Replicas, environment: Mapping[str, str]) -> None:
+        """Start the agents, and the bridges here."""
+        address = [self.meeting.hosts[0], self._listening.getsockname()[1]]
+        for node in range(1, self._plan.num_nodes):
+            told = {"driver": address, "token": self.meeting.token.hex(), "node": node}
+            self._launched[node] = self._launcher.launch(node, json.dumps(told))
+        self._bridges.spawn(replicas, self._table, environment)
+
+    def welcome(self, work: Callable[[Part], Work]) -> None:
+        """Wait for the agents and tell each its part. Raises UsageError for one that cannot take part."""
+        with self._listening:
+            patience = _Patience(self._supervisor, self._stop, self._missing)
+            while self._missing():
+                try:
+                    connected, node = accept(self._listening, self.meeting.token, patience)
+                except Stopped:
+                    return
+                self._adopt(node, connected)
+        for node, child in self._agents.items():
+            self._check(node, child)
+            send([child], "part", work(part_of(self._plan, node)))
+
+    def _missing(self) -> dict[int, Launched]:
+        return {node: one for node, one in self._launched.items() if node not in self._agents}
+
+    def _adopt(self, node: int, connected: socket.socket) -> None:
+        connected.settimeout(None)
+        keep_alive(connected)
+        connection = Connection(connected.detach())
+        agent, where = Agent(self._launched[node], connection), self._launcher.hosts[node].name
+        self._processes.append(agent)
+        self._agents[node] = self._supervisor.adopt(f"node {node}", agent, connection, rank=RANK, where=where)
+
+    def _check(self, node: int, child: Child) -> None:
+        while "hello" not in child.told and self._stop.reason is Termination.UNSET:
+            self._supervisor.tick()
+        told = child.told.get("hello", [self._environment])[0]
+        ours = self._environment
+        differing = [
+            f"{name} {told.get(name)}, not {ours[name]}" for name in ours if told.get(name) != ours[name]
+        ]
+        if differing:
+            raise UsageError(f"--cluster: node {node} differs from the driver's: {'; '.join(differing)}")
+
+    def join(self) -> bool:
+        """Tell each bridge where the others are; when all are prepared."""
+        ports = {node: child.told["prepared"][0] for node, child in self._agents.items()}
+        ports[0], hosts = self._bridges.ports(), self.meeting.hosts
+        self._bridges.join(addresses_for(0, ports, hosts))
+        for node, child in self._agents.items():
+            send([child], "addresses", addresses_for(node, ports, hosts))
+        return True
+
+    def start(self) -> int:
+        """Tell each node when the timed part begins, by its own clock; returns that by the clock here."""
+        exchanges = self._bridges.exchanges()
+        clocks = {node: fit(exchanges[node]) for node in self._agents}
+        start_ns = self._fabric.clock.now_ns() + START_LEAD_NS
+        for node, child in self._agents.items():
+            send([child], "start", clocks[node].there(start_ns))
+        return start_ns
+
+    def look(self) -> None:
+        """To be called often: pass on what has to be, and take what the nodes have to tell."""
+        if self._stop.reason is not Termination.UNSET and not self._is_stop_told:
+            self._is_stop_told = True
+            send(list(self._agents.values()), "stop")
+        for node, child in self._agents.items():
+            for rows in child.told.pop("rows", ()):
+                self._rows.setdefault(node, []).append(rows)
+                note_outcomes(self._table, rows)
+            if "queue_full" in child.told:
+                self._stop.raise_flag(Termination.FRAME_QUEUE_FULL)
+        is_done = self._bridges.is_alone and all("done" in child.told for child in self._agents.values())
+        if is_done and not self._is_concluded:
+            self._is_concluded = True
+            self._bridges.conclude()
+
+    def gather(self) -> None:
+        """After the timed part: wait for what is left, and put all into the table here, in this time."""
+        deadline = time.monotonic() + GATHER_TIMEOUT_S
+        while time.monotonic() < deadline and not all(child.is_over for child in self._agents.values()):
+            self._supervisor.tick()
+            self.look()
+        self.look()
+        self._clocks = {node: fit(told) for node, told in self._bridges.exchanges().items() if told}
+        for node, clock in self._clocks.items():
+            for rows in self._rows.get(node, ()):
+                merge(self._table, rows, clock, node)
+
+    def replicas(self) -> list[dict[str, Any]]:
+        """Those of the other nodes as run.json has them."""
+        ready = [child.told["ready"][0] for child in self._agents.values() if "ready" in child.told]
+        return [replica for one in ready for replica in one]
+
+    def described(self) -> list[dict[str, Any]]:
+        """Each node as run.json has it."""
+        return [
+            {
+                "node": node,
+                "host": host.name,
+                "address": host.address,
+                "clock": self._clocks[node].to_json() if node in self._clocks else None,
+            }
+            for node, host in enumerate(self._launcher.hosts[: self._plan.num_nodes])
+        ]
+
+    def end(self) -> None:
+        """Leave nothing on any node."""
+        self._listening.close()
+        for launched in self._launched.values():
+            launched.end()
+        for agent in self._processes:
+            agent.close()
+
+
+class _Patience:
+    """A Stop for who waits for agents: it is over when one of them has ended, or takes too long."""
+
+    def __init__(
+        self, supervisor: Supervisor, stop: Stop, missing: Callable[[], Mapping[int, Launched]]
+    ) -> None:
+        self._supervisor, self._stop, self._missing = supervisor, stop, missing
+        self._deadline = time.monotonic() + JOIN_TIMEOUT_S
+
+    @property
+    def reason(self) -> Termination:
+        return self._stop.reason
+
+    def raise_flag(self, reason: Termination) -> None:
+        self._stop.raise_flag(reason)
+
+    def check(self) -> None:
+        """Raises UsageError, Stopped."""
+        self._supervisor.tick()
+        self._stop.check()
+        for node, launched in self._missing().items():
+            if (problem := launched.problem()) is not None:
+                raise UsageError(f"--cluster: node {node}: {problem}")
+            if time.monotonic() > self._deadline:
+                raise UsageError(f"--cluster: node {node}: no word from its agent in {JOIN_TIMEOUT_S:g} s")

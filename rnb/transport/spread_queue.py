@@ -1,0 +1,70 @@
+"""The writing end of a queue whose readers are on several nodes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rnb.transport.fabric import WritingEnd
+from rnb.transport.message import Message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """To the readers on one node."""
+
+    queue: WritingEnd
+    num_readers: int
+    loads: Any = None
+    """An array in shared memory, with how many messages wait at the other end as last heard; None: there is
+    no other end."""
+    place: int = 0
+    """In that array."""
+
+    def depth(self) -> int:
+        """How many messages wait on this way, here and at its end."""
+        away = 0 if self.loads is None else int(self.loads.values[self.place])
+        return self.queue.depth() + away
+
+    def load(self) -> float:
+        """How many messages wait for each of its readers."""
+        return self.depth() / self.num_readers
+
+
+class SpreadQueue:
+    """Puts each message where the fewest wait for a reader, in turn where that is even.
+
+    What has a key goes to the node of the reader that its key belongs to, and so all of a sequence to one.
+    """
+
+    def __init__(self, ways: Sequence[Way], *, key_of: Callable[[Message], Any] | None) -> None:
+        self._ways, self._key_of = ways, key_of
+        self._readers = [way for way in ways for _ in range(way.num_readers)]
+        self._turn = 0
+
+    @property
+    def name(self) -> str:
+        return self._ways[0].queue.name
+
+    def put(self, message: Message) -> None:
+        key = self._key_of(message) if self._key_of else None
+        way = self._next() if key is None else self._way_of(key)
+        way.queue.put(message)
+
+    def _next(self) -> Way:
+        self._turn += 1
+        turns = range(self._turn, self._turn + len(self._readers))
+        return min((self._readers[turn % len(self._readers)] for turn in turns), key=Way.load)
+
+    def _way_of(self, key: Any) -> Way:
+        number = key if isinstance(key, int) else zlib.crc32(repr(key).encode())
+        return self._readers[number % len(self._readers)]
+
+    def depth(self) -> int:
+        return sum(way.depth() for way in self._ways)
+
+    def close(self) -> None:
+        for way in self._ways:
+            way.queue.close()

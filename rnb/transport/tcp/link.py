@@ -1,0 +1,132 @@
+"""One connection between two machines: frames of a head, a few bytes that say what it is, and raw bytes.
+
+The raw bytes go from the memory of a slot to the kernel, and from the kernel to a slot: no copy in between.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+from rnb.transport.fabric import POLL_S, Stop
+
+_HEAD = struct.Struct("<BHqIQ")
+_MOST_BUFFERS = 512
+"""In one call; Linux takes up to 1,024."""
+KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 5, 3, 4
+"""A machine that answers nothing for 17 s is gone."""
+
+
+class Kind(IntEnum):
+    """What a frame is."""
+
+    MESSAGE = 0
+    """Of a queue; in the slot that the receiver has granted."""
+    GRANT = 1
+    """A slot of the sender of this frame is free."""
+    LOAD = 2
+    """How many messages have been taken from the queue of the sender of this frame."""
+    CLOSE = 3
+    """Nothing more comes on the channel."""
+    PING = 4
+    PONG = 5
+    BYE = 6
+
+
+class Head(NamedTuple):
+    kind: Kind
+    channel: int
+    number: int
+    """The slot, or how many messages."""
+    num_meta_bytes: int
+    num_bytes: int
+
+
+class Cut(ConnectionError):
+    """The other end is gone."""
+
+
+class Link:
+    """A connected socket; many threads send, one receives. Whoever waits raises Stopped at the run's end."""
+
+    def __init__(self, connected: socket.socket, stop: Stop) -> None:
+        self._socket, self._stop = connected, stop
+        self._sending = threading.Lock()
+        connected.settimeout(POLL_S)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        keep_alive(connected)
+
+    def send(
+        self,
+        kind: Kind,
+        channel: int = 0,
+        number: int = 0,
+        meta: bytes = b"",
+        buffers: Iterable[memoryview] = (),
+    ) -> None:
+        """Send a frame whole; raises Cut when the other end is gone."""
+        parts = [buffer for buffer in buffers if len(buffer)]
+        head = _HEAD.pack(kind, channel, number, len(meta), sum(map(len, parts)))
+        with self._sending:
+            self._send_all([memoryview(head + meta), *parts])
+
+    def _send_all(self, parts: list[memoryview]) -> None:
+        while parts:
+            try:
+                sent = self._socket.sendmsg(parts[:_MOST_BUFFERS])
+            except TimeoutError:
+                self._stop.check()
+                continue
+            except OSError as error:
+                raise Cut(str(error)) from None
+            parts = _rest(parts, sent)
+
+    def receive_head(self) -> Head:
+        """Wait for a frame; raises Cut when the other end is gone."""
+        kind, *rest = _HEAD.unpack(self.receive(_HEAD.size))
+        return Head(Kind(kind), *rest)
+
+    def receive(self, num_bytes: int) -> bytearray:
+        data = bytearray(num_bytes)
+        self.receive_into(memoryview(data))
+        return data
+
+    def receive_into(self, target: memoryview) -> None:
+        """Fill a buffer."""
+        while len(target):
+            try:
+                received = self._socket.recv_into(target)
+            except TimeoutError:
+                self._stop.check()
+                continue
+            except OSError as error:
+                raise Cut(str(error)) from None
+            if not received:
+                raise Cut("closed by the other end")
+            target = target[received:]
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _rest(parts: Sequence[memoryview], sent: int) -> list[memoryview]:
+    """What is left of the parts after so many bytes."""
+    for number, part in enumerate(parts):
+        if sent < len(part):
+            return [part[sent:], *parts[number + 1 :]]
+        sent -= len(part)
+    return []
+
+
+def keep_alive(connected: socket.socket) -> None:
+    """Have the kernel notice a machine that is gone without a word."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_COUNT)
+    most_ms = 1000 * (KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_INTERVAL_S)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, most_ms)

@@ -1,0 +1,193 @@
+"""Runs over several nodes: the results of one machine, the same endings, and nothing left on any of them.
+
+All nodes are this machine (--cluster local:N): processes, connections and clocks are as on several.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnb.load.sequences import Sequences
+from rnb.record.run import Run
+from rnb.record.run_folder import read
+from tests.support.running import ENDED_WELL, Bench, Finished, Running, tiny
+from tests.support.tiny_steps import clips_of, expected_label
+
+NUM_VIDEOS = 203
+
+PLACEMENTS: dict[str, tuple[int, Any, list[str]]] = {
+    "each step on both": (
+        2,
+        [
+            tiny("LoadInPlace", gpus=["0:0", "1:0"]),
+            tiny("Pass", gpus=["0:0", "1:0"]),
+            tiny("Classify", gpus=["1:0", "0:1"]),
+        ],
+        ["-b", "3"],
+    ),
+    "there and back, with few slots": (
+        2,
+        [
+            tiny("Load", num_shared_tensors=1),
+            tiny("Pass", gpus=["1:0"], num_shared_tensors=1),
+            tiny("Classify"),
+        ],
+        ["-mi", "1"],
+    ),
+    "segments over three": (
+        3,
+        [
+            tiny("Load", num_segments=3, gpus=["1:0"]),
+            tiny("Classify", gpus=["0:0", "1:0", "2:0"]),
+            tiny("Join", aggregate=3, gpus=["2:-1"]),
+        ],
+        [],
+    ),
+}
+
+
+def run_of(finished: Finished) -> Run:
+    assert finished.status in ENDED_WELL, finished.err
+    assert finished.folder is not None
+    return read(finished.folder)
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_every_request_is_served_once_and_right(bench: Bench, placement: str) -> None:
+    num_nodes, config, flags = PLACEMENTS[placement]
+    given = ["-mi", "0", *flags, "-v", str(NUM_VIDEOS), "--cluster", f"local:{num_nodes}"]
+    run = run_of(bench.run(config, *given))
+    assert run.requests["status"].tolist() == ["finished"] * NUM_VIDEOS
+    assert run.requests["label"].tolist() == [expected_label(request) for request in range(NUM_VIDEOS)]
+    assert run.requests["num_clips"].tolist() == [clips_of(request) for request in range(NUM_VIDEOS)]
+    assert_times_are_in_order(run)
+    assert {replica["node"] for replica in run.meta.replicas} == set(range(num_nodes))
+    for name in ("replica1",) if "replica1" in run.requests else ("replica1-0", "replica1-2"):
+        of_step = [one for one in run.meta.replicas if one["step"] == 1]
+        assert set(run.requests[name].tolist()) == {one["replica"] for one in of_step}
+
+
+def assert_times_are_in_order(run: Run) -> None:
+    """Of each request, to within what the clocks may be off."""
+    whole = [event for event in run.events if not event.segment]
+    times = np.stack([run.times[event] for event in whole], axis=1)
+    bounds = [node["clock"]["bound_ns"] for node in run.meta.nodes if node["clock"]]
+    assert (times > 0).all()
+    assert (np.diff(times, axis=1)[:, 1:] >= -2 * max(bounds)).all()
+
+
+def test_requests_of_a_sequence_stay_together(bench: Bench) -> None:
+    steps = "tests.support.sequence_steps"
+    config = [
+        tiny("TakesAnything", gpus=["0:0"]),
+        {"model": f"{steps}.Positions", "gpus": ["0:0", "1:0", "1:0"]},
+    ]
+    flags = ["--sequences", "6", "--sequence-length", "5", "-v", "90", "-mi", "1", "--cluster", "local:2"]
+    run = run_of(bench.run(config, *flags))
+    sequences = Sequences(num_at_once=6, length=5, num_requests=90)
+    for request_id in range(90):
+        point = sequences.point_of(request_id)
+        assert point.position is not None
+        assert run.results[request_id]["seen"] == list(range(point.position + 1))
+    assert set(run.requests["replica1"].tolist()) == {0, 1, 2}
+
+
+def test_a_request_that_fails_on_a_node_says_so(bench: Bench) -> None:
+    """Also when its other segments wait on another node for the one that failed."""
+    config = [
+        tiny("Load", num_segments=3, fail_every=10, gpus=["1:0"]),
+        tiny("Classify", gpus=["0:0", "1:0"]),
+        tiny("Join", aggregate=3),
+    ]
+    run = run_of(bench.run(config, "-v", "50", "-mi", "0", "--max-failures", "5", "--cluster", "local:2"))
+    failed = np.flatnonzero(run.requests["status"] == "failed")
+    assert failed.tolist() == list(range(0, 50, 10))
+    assert all(run.requests["reason"][one].startswith("node 1: ") for one in failed)
+    assert all("cannot be decoded" in run.requests["reason"][one] for one in failed)
+
+
+def test_one_node_gives_what_no_cluster_gives(bench: Bench) -> None:
+    config = [tiny("LoadInPlace"), tiny("Classify", gpus=["0:0", "0:1"])]
+    run = run_of(bench.run(config, "-v", "40", "-mi", "0", "--cluster", "local:3"))
+    assert run.requests["label"].tolist() == [expected_label(request) for request in range(40)]
+    assert run.meta.nodes == []
+
+
+# ---------------------------------------------------------------- endings
+
+NOTHING = "models.nothing.model.Nothing"
+PIPELINE = [{"model": NOTHING, "gpus": [place]} for place in ("0:-1", "1:-1", "2:-1")]
+FLAGS = ("-v", "100000", "-mi", "5", "--cluster", "local:3")
+MOST_SECONDS = 30
+
+
+def started(bench: Bench) -> Running:
+    run = bench.start(PIPELINE, *FLAGS)
+    run.wait_for_line("START!")
+    return run
+
+
+def agents(run: Running) -> list[int]:
+    """In the order of the nodes."""
+    found = []
+    for pid in run.processes():
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            if b"rnb.cluster.agent" in file.read():
+                found.append(pid)
+    return sorted(found)
+
+
+def assert_failed(finished: Finished, *messages: str) -> None:
+    assert finished.status == 1
+    assert any(message in finished.err for message in messages), finished.err
+    assert finished.seconds_to_end < MOST_SECONDS
+    assert finished.folder is not None
+    assert (finished.folder / "run.json").exists()
+
+
+def test_a_process_on_another_node_is_killed(bench: Bench) -> None:
+    run = started(bench)
+    run.signal(signal.SIGKILL, run.children("rnb step 1")[0])
+    assert_failed(run.finish(), "node 1 failed: step 1.0 (pid")
+
+
+def test_an_agent_is_killed(bench: Bench) -> None:
+    run = started(bench)
+    run.signal(signal.SIGKILL, agents(run)[1])
+    assert_failed(run.finish(), "node 2 on this machine as node 2 is gone: the connection to it was cut")
+
+
+def test_a_bridge_is_killed(bench: Bench) -> None:
+    run = started(bench)
+    run.signal(signal.SIGKILL, run.children("rnb bridge to")[0])
+    assert_failed(run.finish(), "bridge to node")
+
+
+def test_a_full_queue_on_another_node(bench: Bench) -> None:
+    slow = {"model": "models.queueing.model.Deterministic", "service_ms": 200}
+    config = [{"model": NOTHING, "gpus": ["0:-1"]}, {**slow, "gpus": ["1:-1"]}]
+    run = bench.run(config, "-v", "1000", "-mi", "2", "-qs", "10", "--cluster", "local:2")
+    assert run.status == 1
+    assert "is full: the current placement cannot handle the input stream" in run.err
+
+
+def test_the_driver_is_killed(bench: Bench) -> None:
+    run = started(bench)
+    assert len(agents(run)) == 2
+    run.signal(signal.SIGKILL)
+    run.process.wait()
+    deadline = time.monotonic() + MOST_SECONDS
+    while run.processes() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    run.finish()  # nothing is left
+
+
+def test_an_interrupt_ends_all_nodes(bench: Bench) -> None:
+    run = started(bench)
+    run.signal(signal.SIGINT)
+    assert_failed(run.finish(), "interrupted")

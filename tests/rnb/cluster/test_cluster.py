@@ -1,0 +1,53 @@
+"""What --cluster names."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from typing import Any
+
+import pytest
+
+from rnb.cluster.cluster import cluster_at
+from rnb.contract.termination import UsageError
+
+
+def test_nodes_that_are_all_this_machine() -> None:
+    hosts = cluster_at("local:3").hosts
+    assert [host.name for host in hosts] == [f"this machine as node {node}" for node in range(3)]
+    assert {host.address for host in hosts} == {"127.0.0.1"}
+    assert "ray" not in sys.modules, "nothing of it needs Ray"
+
+
+@pytest.mark.parametrize("address", ["local", "local:", "local:0", "local:1000", "local:two"])
+def test_a_wrong_number_of_them_is_one_line(address: str) -> None:
+    with pytest.raises(UsageError, match=f"--cluster {address}: say local:N"):
+        cluster_at(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", "no Ray cluster there: "),
+        ("somewhere", "must be auto, host:port"),
+        ("ray://head:10001x", "must be auto, host:port"),
+        ("127.0.0.1:99999", "must be auto, host:port"),
+    ],
+)
+def test_no_such_cluster_is_one_line(address: str, message: str) -> None:
+    pytest.importorskip("ray", reason="needs Ray: pip install 'rnb[cluster]'")
+    with pytest.raises(UsageError, match=f"^--cluster {address}: {message}"):
+        cluster_at(address)
+
+
+def test_without_ray_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without_ray(name: str, *args: Any) -> Any:
+        if name == "ray":
+            raise ImportError(name)
+        return real(name, *args)
+
+    monkeypatch.setattr(builtins, "__import__", without_ray)
+    with pytest.raises(UsageError, match=r"--cluster: needs Ray: pip install 'rnb\[cluster\]'"):
+        cluster_at("192.0.2.1:6379")

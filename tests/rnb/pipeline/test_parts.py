@@ -1,0 +1,91 @@
+"""What each node has of a plan, and what crosses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rnb.pipeline.config import parse_config
+from rnb.pipeline.description import describe
+from rnb.pipeline.parts import Landing, crossings, part_of
+from rnb.pipeline.plan import Plan, PlanOptions, WayPlan, make_plan
+from tests.support.running import tiny
+
+
+def plan_of(*steps: dict[str, Any], num_nodes: int = 1, **options: Any) -> Plan:
+    return make_plan(parse_config(list(steps), num_nodes=num_nodes), PlanOptions(mode="cpu", **options))
+
+
+THERE_AND_BACK = (
+    tiny("Load", gpus=[0, 0]),
+    tiny("Pass", gpus=["0:0", "1:0", "1:1"], num_shared_tensors=4),
+    tiny("Classify", gpus=["0:0"]),
+)
+
+
+def test_a_plan_on_one_node_is_its_own_part() -> None:
+    plan = plan_of(tiny("Load"), tiny("Classify"))
+    assert part_of(plan, 0).plan is plan
+    assert part_of(plan, 0).bridges == ()
+    assert crossings(plan) == []
+
+
+def test_the_drivers_part() -> None:
+    part = part_of(plan_of(*THERE_AND_BACK, num_clients=2), 0)
+    assert [replica.name for replica in part.plan.replicas] == [
+        "step 0.0",
+        "step 0.1",
+        "step 1.0",
+        "step 2.0",
+    ]
+    filenames, first, second, to_node_1 = part.plan.queues
+    assert (filenames.num_writers, filenames.num_readers, filenames.ways) == (2, 2, ())
+    assert (first.num_writers, first.num_readers) == (2, 1)
+    assert first.ways == (WayPlan(queue=0 + 1, num_readers=1), WayPlan(queue=3, num_readers=2))
+    assert (second.num_writers, second.num_readers) == (2, 1), "its own replica, and the bridge"
+    assert (to_node_1.num_writers, to_node_1.num_readers) == (2, 1)
+    (bridge,) = part.bridges
+    assert bridge.outgoing == {1: 3}
+    assert bridge.incoming == {2: Landing(queue=2, pool=3)}
+    assert bridge.read_pools == (0, 1)
+    assert (bridge.listens, bridge.measures_clock, bridge.name) == (True, True, "bridge to node 1")
+    landed = part.plan.pools[3]
+    assert (landed.num_slots, str(landed.device)) == (4, "cpu")
+    assert part.plan.replicas[-1].in_pools == (2, 3), "of the replica here, and what arrives"
+
+
+def test_the_other_part() -> None:
+    part = part_of(plan_of(*THERE_AND_BACK), 1)
+    assert [replica.name for replica in part.plan.replicas] == ["step 1.1", "step 1.2"]
+    assert [replica.reader for replica in part.plan.replicas] == [0, 1]
+    assert [replica.out_pool for replica in part.plan.replicas] == [0, 1]
+    assert [replica.in_pools for replica in part.plan.replicas] == [(2,), (2,)]
+    _, first, second, to_node_0 = part.plan.queues
+    assert (first.num_writers, first.num_readers) == (1, 2), "one bridge writes"
+    assert second.ways == (WayPlan(queue=3, num_readers=1),), "no reader here"
+    assert to_node_0.num_writers == 2
+    (bridge,) = part.bridges
+    assert (bridge.listens, bridge.measures_clock) == (False, False)
+    assert bridge.incoming == {1: Landing(queue=1, pool=2)}
+    assert bridge.read_pools == (0, 1)
+
+
+def test_nodes_without_data_between_them_are_joined_to_the_driver_alone() -> None:
+    plan = plan_of(tiny("Load"), tiny("Classify", gpus=["1:0", "2:0"]))
+    assert [bridge.peer for bridge in part_of(plan, 0).bridges] == [1, 2]
+    assert [bridge.peer for bridge in part_of(plan, 2).bridges] == [0]
+
+
+def test_check_says_where_replicas_are_and_what_crosses() -> None:
+    plan = plan_of(
+        tiny("Load", num_segments=2), tiny("Pass", gpus=["1:0"]), tiny("Join", aggregate=2, gpus=["1:-1"])
+    )
+    text = describe(plan)
+    assert "step 0.0: Load on node 0, GPU 0 (mapped to the CPU)" in text
+    assert "step 2.0: Join on node 1, CPU" in text
+    (crossing,) = crossings(plan)
+    line = (
+        f"frame queue 0 between steps 0 and 1, node 0 to node 1: up to {crossing.num_bytes:,} bytes a message"
+    )
+    assert line in text
+    assert text.endswith(f"in all: up to {2 * crossing.num_bytes:,} bytes a request")
+    assert "between nodes" not in describe(plan_of(tiny("Load"), tiny("Classify")))

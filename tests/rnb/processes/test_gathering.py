@@ -1,0 +1,83 @@
+"""What a node's table has comes into the driver's, in the driver's time."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+
+from rnb.contract.events import DUE, SENT, Event, EventKind
+from rnb.contract.request import Request
+from rnb.contract.result import ClassAndScore
+from rnb.processes.gathering import Reporter, merge, note_outcomes
+from rnb.transport.clock_sync import ClockFit
+from rnb.transport.fabric import FAILED, FINISHED, STATUS_NAMES, UNFINISHED
+from rnb.transport.local.request_table import RequestTable
+
+TAKEN, DONE = Event(EventKind.TAKEN, 0), Event(EventKind.FINISHED, 0)
+EVENTS = (DUE, SENT, TAKEN, DONE)
+CLOCK = ClockFit(origin_ns=0, offset_ns=-1000, drift=0.0, bound_ns=1, round_trip_ns=2, num_exchanges=1)
+
+
+def table() -> RequestTable:
+    return RequestTable(num_requests=6, events=EVENTS)
+
+
+def serve(there: RequestTable, request_id: int) -> None:
+    there.column(TAKEN)[request_id] = 5000 + request_id
+    there.record_taken(0, Request(request_id), replica=3, worker=1)
+    there.note_rows(request_id, 11)
+
+
+def statuses(of: RequestTable) -> list[str]:
+    return [STATUS_NAMES[status] for status in of.outcomes["status"]]
+
+
+def test_all_that_a_node_knows_arrives() -> None:
+    here, there = table(), table()
+    here.note_due(range(6), np.full(6, 100))
+    reporter = Reporter(there)
+    for request_id in (1, 2, 3):
+        serve(there, request_id)
+    there.finish(1, ClassAndScore(7, 0.5))
+    there.finish(2, {"any": "json"})
+    there.note(2, "odd")
+    there.fail(3, "no such file")
+    first = reporter.news()
+    assert first is not None
+    assert reporter.news() is None, "nothing twice"
+    serve(there, 4)
+    for rows in (first, reporter.rest()):
+        merge(here, pickle.loads(pickle.dumps(rows)), CLOCK, node=2)
+
+    assert here.column(TAKEN).tolist() == [0, 4001, 4002, 4003, 4004, 0]
+    assert here.column(DUE).tolist() == [100] * 6
+    assert statuses(here) == ["unfinished", "finished", "finished", "failed", "unfinished", "unfinished"]
+    assert here.outcomes["label"].tolist() == [-1, 7, -1, -1, -1, -1]
+    assert here.outcomes["score"][1] == 0.5
+    assert here.outcomes["num_clips"].tolist() == [0, 11, 11, 11, 11, 0]
+    assert [reason.decode() for reason in here.outcomes["reason"]][2:4] == ["odd", "node 2: no such file"]
+    assert here.results() == {2: {"any": "json"}}
+    assert here.served_by_columns()["replica0"].tolist() == [-1, 3, 3, 3, 3, -1]
+    assert here.served_by_columns()["worker0"].tolist() == [-1, 1, 1, 1, 1, -1]
+
+
+def test_what_another_node_failed_stays_failed_with_its_reason() -> None:
+    """A node hears by the connection which requests have failed, and does not know why."""
+    here, first, second = table(), table(), table()
+    first.fail(0, "cannot be decoded")
+    second.outcomes["status"][0] = FAILED
+    for node, there in ((1, first), (2, second)):
+        merge(here, Reporter(there).rest(), CLOCK, node)
+    assert statuses(here)[0] == "failed"
+    assert here.outcomes["reason"][0] == b"node 1: cannot be decoded"
+
+
+def test_outcomes_are_known_while_the_run_plays() -> None:
+    here, there = table(), table()
+    there.finish(5, ClassAndScore(1, 1.0))
+    rows = Reporter(there).news()
+    assert rows is not None
+    note_outcomes(here, rows)
+    assert (here.count(FINISHED), here.count(UNFINISHED)) == (1, 5)
+    assert here.outcomes["label"][5] == -1, "the rest comes at the end"

@@ -1,0 +1,86 @@
+"""Runs over two nodes, of which the other one is not quite as it should be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnb.analysis.crossings import crossed_stages
+from rnb.cluster.launching import LaunchedHere, LocalLauncher
+from rnb.contract.events import DUE
+from rnb.contract.termination import UsageError
+from rnb.spec import RunSpec
+from tests.support.played import NOTHING, played, spec_for
+
+AHEAD_S = 1000
+TIME_NAMESPACE = ["unshare", "--time", "--monotonic", str(AHEAD_S), "--fork", "--kill-child"]
+
+
+class Wrapped(LocalLauncher):
+    """Agents run by another command than Python's."""
+
+    def __init__(self, folder: Path, *lines: str) -> None:
+        super().__init__(2)
+        self._command = folder / "python"
+        self._command.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
+        self._command.chmod(0o755)
+
+    def launch(self, node: int, told: str) -> LaunchedHere:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "executable", str(self._command))
+            return super().launch(node, told)
+
+
+def spec_over_two(folder: Path) -> RunSpec:
+    steps = [{**NOTHING, "gpus": ["0:-1"]}, {**NOTHING, "gpus": ["1:-1", "0:-1"]}]
+    spec = spec_for(folder, steps, mean_interval_ms=3, videos=100)
+    return replace(spec, num_nodes=2)
+
+
+def can_shift_clocks() -> bool:
+    try:
+        return subprocess.run([*TIME_NAMESPACE, "true"], capture_output=True, timeout=10).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def test_times_of_a_clock_that_is_far_ahead_are_translated(tmp_path: Path) -> None:
+    if not can_shift_clocks():
+        pytest.skip("needs time namespaces: Linux 5.6, and the right to make one")
+    launcher = Wrapped(tmp_path, f'exec {" ".join(TIME_NAMESPACE)} {sys.executable} "$@"')
+    run = played(spec_over_two(tmp_path), cluster=launcher)
+    assert run.requests["status"].tolist() == ["finished"] * 100, run.meta.message
+    clock = run.meta.nodes[1]["clock"]
+    assert abs(clock["offset_ns"] + AHEAD_S * 10**9) <= clock["bound_ns"], "the truth is known here"
+    assert run.meta.nodes[0]["clock"] is None
+    assert set(run.requests["replica1"].tolist()) == {0, 1}
+    times = np.stack([run.times[event] for event in run.events], axis=1)
+    assert run.events[0] == DUE
+    assert (np.diff(times, axis=1)[:, 1:] >= -clock["bound_ns"]).all()
+    (crossed,) = crossed_stages(run)
+    assert crossed.bound_ns == clock["bound_ns"]
+    assert crossed.num_requests == np.count_nonzero(run.requests["replica1"] == 0)
+
+
+def test_a_node_with_other_code_is_refused(tmp_path: Path) -> None:
+    told_otherwise = (
+        "import sys; import rnb.observe.environment as one; import rnb.cluster.agent as agent;"
+        " agent.environment = lambda with_gpus: {**one.environment(with_gpus=with_gpus), 'code': 'other'};"
+        " sys.exit(agent.main())"
+    )
+    launcher = Wrapped(tmp_path, f'exec {sys.executable} -c "{told_otherwise}"')
+    with pytest.raises(
+        UsageError, match=r"^--cluster: node 1 differs from the driver's: code other, not \w{12}$"
+    ):
+        played(spec_over_two(tmp_path), cluster=launcher)
+
+
+def test_a_node_where_no_agent_starts_is_named(tmp_path: Path) -> None:
+    launcher = Wrapped(tmp_path, "exit 7")
+    with pytest.raises(UsageError, match="--cluster: node 1: its agent ended with exit status 7"):
+        played(spec_over_two(tmp_path), cluster=launcher)
