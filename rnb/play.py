@@ -48,6 +48,9 @@ from rnb.spec import RunSpec, keeps_jobs, plan_of
 from rnb.transport.fabric import FAILED, REFUSED, STATUS_NAMES, ControlLine, Fabric, Log, Table
 from rnb.transport.local.fabric import LocalFabric
 
+DEFAULT_FABRIC = LocalFabric
+"""What joins the processes of a run."""
+
 
 @dataclass
 class Interruption:
@@ -80,7 +83,7 @@ def play(
         observers: more of them than those that `spec` names.
         interruption: ends the run when it is set.
         warn: is called with lines that its user should see at once.
-        fabric: what joins its processes on this machine; None: a LocalFabric.
+        fabric: what joins its processes on this machine; None: a DEFAULT_FABRIC.
         clients: what plays the schedule to a server; None: it goes through the pipeline.
         cluster: starts what the plan has on other machines.
 
@@ -104,7 +107,7 @@ def play(
                 part=part,
                 cluster=cluster,
                 sharing=sharing,
-                fabric=fabric or LocalFabric(clients.modules if clients else imported(part.plan)),
+                fabric=fabric or DEFAULT_FABRIC(clients.modules if clients else imported(part.plan)),
                 clients=clients,
                 observers=watching,
                 faults=faults,

@@ -171,19 +171,23 @@ def _payloads(pipeline: PipelineConfig, root: str) -> Iterable[str]:
         raise ConfigError("video_path_iterator", str(error)) from None
 
 
-def plan_of(spec: RunSpec, *, num_requests: int) -> Plan:
-    """The plan of a run of so many requests. Raises UsageError for what cannot run."""
+def plan_of(spec: RunSpec, *, num_requests: int, is_for_this_machine: bool = True) -> Plan:
+    """The plan of a run of so many requests. Raises UsageError for what cannot run.
+
+    One that is only worked out may be for a machine with other GPUs.
+    """
     if spec.server is not None:
         spec.observers()
         return server_plan(spec.server.model)
     all_at_once = spec.load.mean_interval_ms == 0
     size = num_requests * _most_segments(spec) if all_at_once else spec.placement.queue_size
     spec.observers()
-    plan = _plan(spec, queue_capacity=size)
+    plan = _plan(spec, queue_capacity=size, is_for_this_machine=is_for_this_machine)
     _check_nodes(spec, plan)
     if keeps_jobs(spec, plan):
         _check_jobs(spec, plan, _most_segments(spec))
-    check_sharing(plan, spec.placement.mps)
+    if is_for_this_machine:
+        check_sharing(plan, spec.placement.mps)
     stateful = [one.name for one in plan.step_types if one.stateful]
     if stateful and not spec.load.has_sequences:
         raise UsageError(f"{stateful[0]} keeps a state for each sequence: say --sequences N or --streams N")
@@ -206,16 +210,22 @@ def _pipeline(spec: RunSpec) -> PipelineConfig:
     return spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue, num_nodes=spec.num_nodes)
 
 
-def _plan(spec: RunSpec, *, queue_capacity: int) -> Plan:
+def _plan(spec: RunSpec, *, queue_capacity: int, is_for_this_machine: bool = True) -> Plan:
     pipeline = _pipeline(spec)
     options = PlanOptions(
-        mode=resolve_mode(spec.placement.device, pipeline),
+        mode=resolve_mode(spec.placement.device, pipeline) if is_for_this_machine else _elsewhere(spec),
         batch_size=spec.placement.batch_size,
         queue_capacity=queue_capacity,
         num_clients=spec.load.clients,
+        is_for_this_machine=is_for_this_machine,
         step_options={"seed": spec.load.seed, "checkpoint": spec.placement.checkpoint},
     )
     return make_plan(pipeline, options)
+
+
+def _elsewhere(spec: RunSpec) -> str:
+    """The mode of a run on a machine that has all the GPUs that it names."""
+    return "cpu" if spec.placement.device == "cpu" else "cuda"
 
 
 def _check_nodes(spec: RunSpec, plan: Plan) -> None:

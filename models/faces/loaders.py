@@ -28,6 +28,7 @@ class ImageLoader(Step):
         max_pixels: MaxPixels = DEFAULT_MAX_PIXELS
 
     writes_in_place = True
+    decodes = True
 
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)
@@ -65,6 +66,7 @@ class VideoLoader(Step):
         """What decodes; see nvvl.RnBLoader."""
 
     writes_in_place = True
+    decodes = True
 
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)

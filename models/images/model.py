@@ -43,6 +43,7 @@ class ImageLoader(Step):
         pass
 
     batches_requests = True
+    decodes = True
 
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)

@@ -71,6 +71,7 @@ class R2P1DLoader(Step):
         seed: StrictInt = 0
 
     writes_in_place = True
+    decodes = True
 
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)

@@ -116,7 +116,7 @@ def _shares(
     length_ns = window_ns[1] - window_ns[0]
     for state, more in states.items():
         spans += more
-        before_ns, covered_ns = covered_ns, _covered_ns(spans, window_ns)
+        before_ns, covered_ns = covered_ns, union_ns(spans, window_ns)
         found[state] = (covered_ns - before_ns) / length_ns
     return {
         "busy": found["busy"],
@@ -131,7 +131,7 @@ def _served_by(served: Visits | Calls, server: tuple[int, int]) -> Rows:
     return np.flatnonzero((served.replica == replica) & (served.worker == worker))
 
 
-def _covered_ns(spans: Sequence[Spans], window_ns: tuple[int, int]) -> int:
+def union_ns(spans: Sequence[Spans], window_ns: tuple[int, int]) -> int:
     """How much of the window the union of the spans covers; those not begun or not ended are left out."""
     starts = np.concatenate([start for start, _ in spans])
     ends = np.concatenate([end for _, end in spans])

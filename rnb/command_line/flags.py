@@ -386,7 +386,7 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
         " shows the first ones and the slowest ones, half of N each",
     )  # fmt: skip
     run.add_argument(
-        "--html", type=_page, nargs="?", const="", metavar="FILE",
+        "--html", type=page, nargs="?", const="", metavar="FILE",
         help=f"write a page with the pictures; without FILE it is {FILE_NAME} in the run's folder",
     )  # fmt: skip
     run.add_argument("--check", action="store_true", help="print the resolved plan and stop")
@@ -396,7 +396,7 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def _page(text: str) -> str:
+def page(text: str) -> str:
     """Empty: in the run's folder."""
     try:
         return str(page_path(text)) if text else text

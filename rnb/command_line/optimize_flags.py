@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 from rnb import home
 from rnb.analysis.comparison import MIN_AGREEMENT
+from rnb.command_line.flags import page
 from rnb.command_line.number_types import more_than_0, whole_number
 from rnb.command_line.parser import Parser
 from rnb.load.videos import DEFAULT_FOLDER
 from rnb.planner.goal import GOALS
+from rnb.show.page.destination import FILE_NAME
 
 EPILOG = "Exit status: 0 found; 1 a run failed, or it was interrupted; 2 a wrong flag or config."
 
@@ -26,7 +28,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_goal(parser)
     _add_space(parser)
     _add_run(parser)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    args.cores_asked, args.cores = args.cores, args.cores or len(os.sched_getaffinity(0))
+    args.config_file_path = args.explain or args.config_file_path
+    return args
 
 
 def _add_goal(parser: argparse.ArgumentParser) -> None:
@@ -53,8 +58,8 @@ def _add_space(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     space.add_argument("--gpus", type=whole_number(1, 64), default=1, metavar="N", help="GPUs (default 1)")
     space.add_argument(
-        "--cores", type=whole_number(1, 4096), default=len(os.sched_getaffinity(0)), metavar="N",
-        help="CPU cores, and the most replicas of a step (default: those of this process, %(default)s)",
+        "--cores", type=whole_number(1, 4096), metavar="N",
+        help="CPU cores, and the most replicas of a step (default: those of this process)",
     )  # fmt: skip
     space.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="as benchmark.py's")
     space.add_argument(
@@ -71,16 +76,23 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--resume", metavar="FOLDER", help="go on with an earlier search; all but --budget is taken from it"
     )
     run.add_argument(
-        "--profile", nargs="+", default=[], metavar="RUN",
-        help="run folders of this pipeline, from this machine: what they say need not be profiled",
+        "--profile", nargs="+", default=[], metavar="FOLDER",
+        help="run folders of this pipeline, or the folder of a search or its profile, from one machine: what"
+        " they say need not be profiled",
     )  # fmt: skip
     run.add_argument(
-        "--explain", action="store_true",
-        help="say why the config is as fast as it is, and what more would give, and stop",
+        "--explain", nargs="?", const="", type=home.find, metavar="CONFIG",
+        help="say why a config (that of -c by default) is as fast as it is, what more would give, and stop",
     )  # fmt: skip
     run.add_argument(
-        "--what-if", type=_changes, action="append", default=[], metavar="KEY=VALUE",
-        help="with --explain: as if there were cores=N, or step0=2 for a step twice as fast (by simulation)",
+        "--what-if", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+        help="say what it would be, by simulation, with gpus=N, cores=N or cores_per_gpu=N, clients=N,"
+        " decode_speed=FACTOR, step<i>=FACTOR, videos=1080p, and stop; one of the numbers may be a list, or a"
+        " range as gpus=1..1000, and rates=R,R asks for the GPUs that those rates need",
+    )  # fmt: skip
+    run.add_argument(
+        "--html", type=page, metavar="FILE",
+        help=f"where the page goes (default: {FILE_NAME} in the folder that it makes)",
     )  # fmt: skip
     run.add_argument("--data", default=DEFAULT_FOLDER, metavar="FOLDER", help="as benchmark.py's")
     run.add_argument("--checkpoint", metavar="FILE", help="as benchmark.py's")
@@ -98,14 +110,3 @@ def _share(text: str) -> float:
     if not 0 <= share <= 1:
         raise argparse.ArgumentTypeError(f"{text}: must be from 0 to 1")
     return share
-
-
-def _changes(text: str) -> tuple[str, float]:
-    key, _, value = text.partition("=")
-    is_step = key.startswith("step") and key[4:].isdecimal()
-    try:
-        if key != "cores" and not is_step:
-            raise ValueError
-        return key, float(more_than_0(value))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text}: must be cores=N or step<i>=FACTOR") from None

@@ -76,6 +76,8 @@ class Step:
     messages that they came in."""
     stateful: ClassVar[bool] = False
     """Whether it keeps something from one request of a sequence to the next; see rnb/contract/sequence.py."""
+    decodes: ClassVar[bool] = False
+    """Whether its calls decode files and do little else, so that a decoder twice as fast halves them."""
     result_kind: ClassVar[type[ResultKind]] = JsonResult
     """What its results are, where it is the last step."""
 

@@ -154,6 +154,8 @@ class PlanOptions:
     batch_size: int = 1
     queue_capacity: int = 500
     num_clients: int = 1
+    is_for_this_machine: bool = True
+    """Whether what the steps need is looked for here."""
     step_options: Mapping[str, Any] = field(default_factory=dict)
     """Options that steps have from the run where the config does not set them."""
 
@@ -313,7 +315,7 @@ class _Builder:
             self.class_names = step_type.class_names(index, number, options)
             for node, gpu in group.places:
                 device = device_of(gpu, self.flags.mode)
-                if node == 0:  # the others look for themselves
+                if self.flags.is_for_this_machine and node == 0:  # the others look for themselves
                     step_type.check_machine(index, number, options, device)
                 out_pool = self._add_pool(index, len(self.replicas) - first, device, layout)
                 is_plain = step.num_segments == batch_size == 1 and step.max_clips is None

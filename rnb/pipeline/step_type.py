@@ -78,6 +78,10 @@ class StepType:
         return self.cls.regroups
 
     @property
+    def decodes(self) -> bool:
+        return self.cls.decodes
+
+    @property
     def stateful(self) -> bool:
         return self.cls.stateful
 

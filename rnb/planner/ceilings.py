@@ -1,13 +1,16 @@
-"""What a placement cannot exceed, whatever the load: the ceiling of each step alone, and of the cores."""
+"""What a placement cannot exceed, whatever the load: the ceiling of each step alone, of the cores and GPUs
+that steps share, and of the harness where its costs are given."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from rnb.contract.events import Event, EventKind
+from rnb.pipeline.batcher import Batcher
 from rnb.pipeline.plan import Plan, ReplicaPlan
 from rnb.simulation.service_times import SampledTimes, Samples
 from rnb.simulation.simulate import Surroundings
@@ -28,25 +31,51 @@ def ceilings(plan: Plan, services: SampledTimes, around: Surroundings) -> list[C
     """All of them, the lowest first."""
     mean_rows = float(np.mean(services.rows))
     found = []
-    cores_s = 0.0
+    cores_s = gpus_s = 0.0
     for step, step_type in enumerate(plan.step_types):
         replicas = [one for one in plan.replicas if one.step == step]
         if step_type.regroups and not step_type.joins_segments:
             continue  # it packs, and calls nothing
         pieces = _pieces(plan, step)
-        per_s = 0.0
+        per_s, on_cpu_s, on_gpu_s = 0.0, [], []
         for replica in replicas:
             of_rows = services.samples[step, replica.device.is_gpu]
             request_ns = _request_ns(of_rows, mean_rows / pieces, replica) * pieces
             num_at_once = 1 if replica.device.is_gpu and step_type.takes_turns else replica.workers
             per_s += num_at_once * 1e9 / max(1.0, request_ns)
-            if not replica.device.is_gpu:
-                demand = around.demand.get((step, False), 1.0)
-                cores_s += demand * request_ns / 1e9 / len(replicas)
+            taken_s = around.demand.get((step, replica.device.is_gpu), 1.0) * request_ns / 1e9
+            on_cpu_s.append(0.0 if replica.device.is_gpu else taken_s)
+            on_gpu_s.append(taken_s if replica.device.is_gpu else 0.0)
+        cores_s, gpus_s = cores_s + min(on_cpu_s), gpus_s + min(on_gpu_s)  # the others may serve most
         found.append(Ceiling(f"step {step} {step_type.name}", per_s))
-    if cores_s and "cpu" in around.capacity:
-        found.append(Ceiling("the CPU's cores", around.capacity["cpu"] / cores_s))
+    found += _of_devices(plan, around, cores_s, gpus_s)
+    found += _of_harness(plan, around)
     return sorted(found, key=lambda one: one.per_s)
+
+
+def _of_devices(plan: Plan, around: Surroundings, cores_s: float, gpus_s: float) -> Iterator[Ceiling]:
+    """Of what steps share, by how much of it a request takes at least."""
+    if cores_s and "cpu" in around.capacity:
+        yield Ceiling("the CPU's cores", around.capacity["cpu"] / cores_s)
+    num_gpus, gpus = len(plan.gpus), sum(around.capacity.get(f"cuda:{gpu}", math.inf) for gpu in plan.gpus)
+    if gpus_s and gpus < math.inf:
+        yield Ceiling("the GPU" if num_gpus == 1 else f"the {num_gpus} GPUs", gpus / gpus_s)
+
+
+def _of_harness(plan: Plan, around: Surroundings) -> Iterator[Ceiling]:
+    """Of the clients, and of the queues before each step."""
+    num_clients, message_ns = plan.queues[0].num_writers, max(around.put_ns, around.take_ns)
+    if around.send_ns:
+        name = "the client" if num_clients == 1 else f"the {num_clients} clients"
+        yield Ceiling(name, num_clients * 1e9 / around.send_ns)
+    together = 1
+    for step, step_type in enumerate(plan.step_types if message_ns else ()):
+        queues = {one.in_queue for one in plan.replicas if one.step == step}
+        name = "the filename queue" if step == 0 else f"the frame queue before step {step}"
+        messages = max(1, _pieces(plan, step)) / together
+        yield Ceiling(name, len(queues) * 1e9 / message_ns / messages)
+        if issubclass(step_type.cls, Batcher):
+            together = max(one.options["batch"] for one in plan.replicas if one.step == step)
 
 
 def _pieces(plan: Plan, step: int) -> int:

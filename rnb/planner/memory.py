@@ -10,7 +10,8 @@ from typing import Any
 from rnb.contract.termination import UsageError
 from rnb.planner.dimension import frozen
 from rnb.planner.goal import Prediction
-from rnb.planner.profile import FACTS, Profile, read, write
+from rnb.planner.profile import Profile
+from rnb.planner.profile_folder import FACTS, read, write
 from rnb.planner.space import Values
 from rnb.record.run import Run
 from rnb.record.run_folder import RunFolderError

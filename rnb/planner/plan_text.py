@@ -31,7 +31,7 @@ def result_lines(chosen: Sequence[Verified], goal: Goal, space: Space) -> list[s
                 f"{goal.figure(one.predicted)[1]:.4g}",
                 f"{goal.figure(one.measured)[1]:.4g}" if one.measured else "-",
                 "-" if error is None else f"{error:+.1%}",
-                _verdict(one),
+                verdict(one),
             ]
         )
         notes.append(f"{letter}: {shown(space, one)}")
@@ -40,7 +40,8 @@ def result_lines(chosen: Sequence[Verified], goal: Goal, space: Space) -> list[s
     return [*align(rows), *notes]
 
 
-def _verdict(one: Verified) -> str:
+def verdict(one: Verified) -> str:
+    """Against the first, by the rules of compare.py."""
     if one.problem:
         return f"ruled out: {one.problem}"
     if one.contrast is None:

@@ -1,61 +1,26 @@
-"""How long the steps of a pipeline take, as samples from real runs, and where those come from.
-
-A profile is a folder: durations.parquet (a row for each sample), requests.parquet (the rows of each request)
-and profile.json (machine, code, inputs and runs). It is used again only while those are the same.
-"""
+"""How long the steps of a pipeline take, as samples from real runs, and where those come from."""
 
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rnb.contract.termination import UsageError
 from rnb.pipeline.config import PipelineConfig, parse_config
 from rnb.pipeline.plan import Plan
-from rnb.planner.dimension import AGGREGATE
+from rnb.planner.device_share import share_of_device
+from rnb.planner.key import Key, variants
 from rnb.planner.observations import COSTS, Numbers, observe
 from rnb.planner.origin import Origin, check, merged, origin_of
 from rnb.record.run import Run
 from rnb.simulation.service_times import Costs, SampledTimes, Samples
 from rnb.simulation.simulate import Surroundings
-
-DURATIONS, REQUESTS, FACTS = "durations.parquet", "requests.parquet", "profile.json"
-
-
-COLUMNS: dict[str, Any] = {
-    "step": object, "is_gpu": bool, "kind": object, "rows": np.int64, "workers": np.int64, "busy": np.float64,
-    "pixels": np.int64,
-}  # fmt: skip
-MOST_GPUS = 64
-SLOWED = 1.1
-"""Calls that take so many times as long with others beside them are slowed down by them."""
-
-
-class Key(NamedTuple):
-    """What a duration is of."""
-
-    step: str
-    """What `variants` calls it."""
-    is_gpu: bool
-    kind: str
-    rows: int
-    workers: int = 1
-    """Of the replica, of a call."""
-    busy: float = 1.0
-    """Calls on its device while it ran, with itself, of a call."""
-    pixels: int = 0
-    """Of the pictures of its request, of a call of the first step; 0: not told."""
 
 
 @dataclass(kw_only=True)
@@ -160,14 +125,14 @@ class Profile:
             found, self.rows, num_requests=num_requests, seed=seed, inputs=self.pixels, of_inputs=of_inputs
         )
 
-    def surroundings(self, config: PipelineConfig, *, cores: float) -> Surroundings:
+    def surroundings(self, plan: Plan, config: PipelineConfig, *, cores: float) -> Surroundings:
         """What the harness and the machine do to them."""
         names = variants(config)
         devices = {(index, is_gpu) for index in range(len(names)) for is_gpu in (False, True)}
         return Surroundings(
             costs={index: self._costs(name) for index, name in enumerate(names)},
             lateness_ns=self.lateness_ns,
-            capacity={"cpu": cores, **{f"cuda:{gpu}": 1.0 for gpu in range(MOST_GPUS)}},
+            capacity={"cpu": cores, **{f"cuda:{gpu}": 1.0 for gpu in plan.gpus}},
             demand={(index, is_gpu): self._demand_of(names[index], is_gpu) for index, is_gpu in devices},
         )
 
@@ -265,98 +230,9 @@ class _Asked(NamedTuple):
     pixels: int | None = None
 
 
-def share_of_device(calls: Mapping[Key, Numbers]) -> float | None:
-    """What share of its device a call takes: beyond 1 / share of them at once all slow down alike.
-
-    From how much longer calls of the same rows, workers and pictures took with more beside them; None where
-    none took longer.
-    """
-    alike: dict[Any, dict[float, Numbers]] = {}
-    for key, values in calls.items():
-        alike.setdefault((key.rows, key.workers, key.pixels), {})[key.busy] = values
-    shares, weights = [], []
-    for of_busy in alike.values():
-        least = min(of_busy)
-        for busy, values in of_busy.items():
-            if busy > least:
-                slowdown = float(np.mean(values)) / max(1.0, float(np.mean(of_busy[least])))
-                shares += [slowdown / busy] * (slowdown > SLOWED)
-                weights += [min(len(values), len(of_busy[least]))] * (slowdown > SLOWED)
-    return float(np.average(shares, weights=weights)) if shares else None
-
-
-def variants(config: PipelineConfig) -> list[str]:
-    """What tells the calls of each step from those of another: its class and its options, and whether it is
-    the first, the last or between, on which hangs what it hands on; of equal ones, which of them it is."""
-    found: list[str] = []
-    last = len(config.pipeline) - 1
-    for index, step in enumerate(config.pipeline):
-        options = {**step.options, **step.queue_groups[0].options}
-        options.pop(AGGREGATE, None)  # a segment's rows say as much
-        name = json.dumps([(index > 0) + (index == last), step.model, options], sort_keys=True)
-        number = sum(one.startswith(name) for one in found)
-        found.append(f"{name} {number}" if number else name)
-    return found
-
-
 def profile_of(runs: Iterable[Run]) -> Profile:
     """What earlier runs say, which costs nothing. Raises UsageError."""
     profile = Profile()
     for run in runs:
         profile.add(run)
     return profile
-
-
-def write(profile: Profile, folder: Path) -> None:
-    """Raises UsageError."""
-    keys = list(profile.durations)
-    counts = [len(profile.durations[key]) for key in keys]
-    columns = {
-        name: np.repeat(np.array([getattr(key, name) for key in keys], dtype=kind), counts)
-        for name, kind in COLUMNS.items()
-    }
-    columns["time_ns"] = np.concatenate([profile.durations[key] for key in keys])
-    facts = {
-        "origin": profile.origin,
-        "runs": profile.runs,
-        "peaks": [[*key, peak] for key, peak in profile.peaks.items()],
-        "lateness_ns": profile.lateness_ns,
-        "crowds": [[*key, count] for key, count in profile.crowds.items()],
-        "gpu_bytes": profile.gpu_bytes,
-        "demand": [[*key, cores] for key, cores in profile.demand.items()],
-    }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table(columns), folder / DURATIONS)
-        pq.write_table(
-            pa.table({"rows": profile.rows, "pixels": profile.pixels or [0] * len(profile.rows)}),
-            folder / REQUESTS,
-        )
-        (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be written: {error.strerror}") from None
-
-
-def read(folder: Path) -> Profile:
-    """Raises UsageError."""
-    try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        table = pq.read_table(folder / DURATIONS).to_pydict()
-        requests = pq.read_table(folder / REQUESTS).to_pydict()
-        values: dict[Key, list[int]] = {}
-        for *key, time_ns in zip(*(table[name] for name in (*Key._fields, "time_ns")), strict=True):
-            values.setdefault(Key(*key), []).append(time_ns)
-        return Profile(
-            durations={key: np.array(found, dtype=np.int64) for key, found in values.items()},
-            rows=requests["rows"],
-            pixels=requests["pixels"],
-            peaks={(step, is_gpu, rows): peak for step, is_gpu, rows, peak in facts["peaks"]},
-            lateness_ns=facts["lateness_ns"],
-            crowds={(step, is_gpu): count for step, is_gpu, count in facts["crowds"]},
-            gpu_bytes=facts["gpu_bytes"],
-            demand={(step, is_gpu): cores for step, is_gpu, cores in facts["demand"]},
-            origin=facts["origin"],
-            runs=facts["runs"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise UsageError(f"{folder}: no profile, or a damaged one: {str(error).splitlines()[0]}") from None

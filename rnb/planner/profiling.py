@@ -12,7 +12,8 @@ from rnb.campaigns.campaign import RunFailed
 from rnb.campaigns.outcome import Outcome
 from rnb.contract.termination import UsageError
 from rnb.planner.dimension import Dimension
-from rnb.planner.profile import Profile, crowds_of, variants
+from rnb.planner.key import variants
+from rnb.planner.profile import Profile, crowds_of
 from rnb.planner.space import Space, Values
 from rnb.spec import RunSpec, plan_of, schedule_of
 

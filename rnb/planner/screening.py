@@ -11,11 +11,12 @@ from rnb.pipeline.config import PipelineConfig
 from rnb.pipeline.plan import Plan
 from rnb.planner.ceilings import SLACK, Ceiling, ceilings
 from rnb.planner.goal import Goal, Prediction, of_run, uses
+from rnb.planner.harness import FREE, HarnessCosts
 from rnb.planner.profile import Profile
 from rnb.planner.space import Space, Values
 from rnb.record.run import Run
 from rnb.simulation.service_times import SampledTimes
-from rnb.simulation.simulate import simulate
+from rnb.simulation.simulate import Surroundings, simulate
 from rnb.spec import RunSpec, plan_of, schedule_of
 
 CANNOT_WIN = "cannot be better than the best, by its size or its slowest step"
@@ -101,11 +102,16 @@ class Simulator:
     cores: float
     speed: Mapping[int, float] = field(default_factory=dict)
     """By step: how many times as fast it is supposed to be."""
+    harness: HarnessCosts = FREE
 
     def ceilings(self, spec: RunSpec, plan: Plan) -> list[Ceiling]:
         config = spec.config.pipeline()
         services = self._services(plan, config, num_requests=1, seed=0)
-        return ceilings(plan, services, self.profile.surroundings(config, cores=self.cores))
+        return ceilings(plan, services, self._around(plan, config))
+
+    def _around(self, plan: Plan, config: PipelineConfig) -> Surroundings:
+        around = self.profile.surroundings(plan, config, cores=self.cores)
+        return replace(around, **self.harness._asdict())
 
     def play(
         self,
@@ -127,7 +133,7 @@ class Simulator:
             spec,
             schedule,
             self._services(plan, config, num_requests=len(schedule), seed=spec.load.seed),
-            around=self.profile.surroundings(config, cores=self.cores),
+            around=self._around(plan, config),
             plan=plan,
         )
 

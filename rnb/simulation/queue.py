@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from rnb.simulation.calendar import Calendar
+from rnb.simulation.lock import Lock
 from rnb.simulation.message import Message
 from rnb.transport.fabric import QueueFull
 
@@ -16,11 +17,21 @@ if TYPE_CHECKING:
 class SimulatedQueue:
     """Bounded; a worker that waits gets the next message, first come, first served."""
 
-    __slots__ = ("calendar", "capacity", "messages", "name", "num_writers", "waiters")
+    __slots__ = ("calendar", "capacity", "messages", "name", "num_writers", "readers", "waiters", "writers")
 
-    def __init__(self, calendar: Calendar, *, name: str, capacity: int, num_writers: int) -> None:
+    def __init__(
+        self,
+        calendar: Calendar,
+        *,
+        name: str,
+        capacity: int,
+        num_writers: int,
+        writers: Lock,
+        readers: Lock,
+    ) -> None:
         self.calendar, self.name = calendar, name
         self.capacity, self.num_writers = capacity, num_writers
+        self.writers, self.readers = writers, readers
         self.messages: deque[Message] = deque()
         self.waiters: deque[Worker] = deque()
 

@@ -28,6 +28,7 @@ from rnb.record.meta import RunMeta
 from rnb.record.run import Flags, Run, Table
 from rnb.simulation.calendar import Calendar
 from rnb.simulation.holding import holding_of
+from rnb.simulation.lock import Lock
 from rnb.simulation.message import Message, Piece
 from rnb.simulation.queue import SimulatedQueue
 from rnb.simulation.service_times import FREE, Costs, ServiceTimes, uniforms
@@ -53,6 +54,10 @@ class Surroundings:
     """Of the client."""
     send_ns: int = 0
     """From one request to the next, where several are due at once."""
+    put_ns: int = 0
+    """For so long a writer keeps the others from a queue."""
+    take_ns: int = 0
+    """For so long a reader does."""
     capacity: Mapping[str, float] = field(default_factory=dict)
     """Of what calls share: 'cpu' in cores, 'cuda:0' in GPUs; what is not named has no limit."""
     demand: Mapping[tuple[int, bool], float] = field(default_factory=dict)
@@ -97,7 +102,14 @@ class Simulation:
         }
         self._rows = [services.rows_of(request) for request in range(num_requests)]
         self._queues = [
-            SimulatedQueue(self.calendar, name=one.name, capacity=one.capacity, num_writers=one.num_writers)
+            SimulatedQueue(
+                self.calendar,
+                name=one.name,
+                capacity=one.capacity,
+                num_writers=one.num_writers,
+                writers=Lock(around.put_ns),
+                readers=Lock(around.take_ns),
+            )
             for one in plan.queues
         ]
         self._pools = [Slots(self.calendar, one.num_slots) for one in plan.pools]
@@ -185,6 +197,9 @@ class Simulation:
         for request, time_ns in enumerate(sent_ns):
             calendar.at(time_ns, self._resume_client)
             yield
+            if wait_ns := queue.writers.wait_ns(calendar.now_ns):
+                calendar.at(calendar.now_ns + wait_ns, self._resume_client)
+                yield
             try:
                 queue.put(Message((Piece(request, 0, self._rows[request]),), None))
             except QueueFull:

@@ -13,6 +13,7 @@ from rnb.contract.request import Batch, Request, split_rows
 from rnb.pipeline.plan import ReplicaPlan
 from rnb.simulation.calendar import Calendar
 from rnb.simulation.holding import Holding
+from rnb.simulation.lock import Lock
 from rnb.simulation.message import Message, Piece
 from rnb.simulation.queue import SimulatedQueue
 from rnb.simulation.service_times import Costs, ServiceTimes
@@ -83,7 +84,10 @@ class Worker:
         """It waits, and gets a message; None: there will be none any more."""
         self._waits = False
         at = self._at
-        wake_ns = int(at.costs.wake.draw(at.uniforms[message.pieces[0].request])) if message else 0
+        wake_ns = 0
+        if message:
+            wake_ns = int(at.costs.wake.draw(at.uniforms[message.pieces[0].request]))
+            wake_ns += at.in_queue.readers.wait_ns(at.calendar.now_ns + wake_ns)
         at.calendar.at(at.calendar.now_ns + wake_ns, self.resume, message)
 
     def _time_out(self, token: int) -> None:
@@ -97,6 +101,7 @@ class Worker:
         while True:
             if queue.messages:
                 first: Message | None = queue.messages.popleft()
+                yield from self._get_lock(queue.readers)
             elif queue.is_closed:
                 break
             else:
@@ -124,6 +129,11 @@ class Worker:
         self._at.in_queue.waiters.append(self)
         return (yield)
 
+    def _get_lock(self, lock: Lock) -> Waiting:
+        if wait_ns := lock.wait_ns(self._at.calendar.now_ns):
+            self._at.calendar.at(self._at.calendar.now_ns + wait_ns, self.resume)
+            yield
+
     def _gather(self, first: Message) -> Waiting:
         """The messages of the next calls: those that wait, and those that come in time."""
         at, queue = self._at, self._at.in_queue
@@ -135,6 +145,7 @@ class Worker:
         while self._has_room(pieces):
             if queue.messages:
                 message: Message | None = queue.messages.popleft()
+                yield from self._get_lock(queue.readers)
             elif queue.is_closed:
                 break
             else:
@@ -250,6 +261,7 @@ class Worker:
             if hand_on_ns:
                 self._work(hand_on_ns)
                 yield
+            yield from self._get_lock(queue.writers)
             if segment == 0:
                 self._stamp(at.stamps.handed_on, [pieces], calendar.now_ns)
             queue.put(Message(part, at.out_slots))

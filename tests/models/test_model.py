@@ -428,3 +428,8 @@ def test_the_results_of_a_preset_have_names() -> None:
     aggregator = R2P1DAggregator.Options(class_names=KINETICS_CLASSES)
     assert R2P1DAggregator.class_names(aggregator) == names
     assert R2P1DRunner.class_names(R2P1DRunner.Options()) == ()
+
+
+def test_a_loader_only_decodes_and_a_single_step_does_more() -> None:
+    assert R2P1DLoader.decodes
+    assert not R2P1DSingleStep.decodes

@@ -12,7 +12,7 @@ from rnb.contract.termination import UsageError
 from rnb.load.load import Load
 from rnb.observe.occupancy import OccupancyObserver
 from rnb.observe.telemetry import TelemetryObserver
-from rnb.pipeline.config import ConfigError
+from rnb.pipeline.config import ConfigError, read_config
 from rnb.spec import Limits, Placement, RunSpec, plan_of, schedule_of
 from tests.support.played import NOTHING, spec_for
 from tests.support.running import tiny
@@ -101,3 +101,11 @@ def test_a_plan_has_the_runs_seed_checkpoint_and_clients(tmp_path: Path) -> None
 def test_an_unknown_observer_has_no_plan(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^--observe: 'nobody'.*telemetry, occupancy, or a class$"):
         plan_of(spec_for(tmp_path, [NOTHING], observe=["nobody"]), num_requests=1)
+
+
+def test_a_plan_for_another_machine_may_have_gpus_that_are_not_here() -> None:
+    config = read_config("config/r2p1d-whole.json")
+    plan = plan_of(RunSpec(config=config), num_requests=1, is_for_this_machine=False)
+    assert plan.gpus == [0]
+    on_cpu = RunSpec(config=config, placement=Placement(device="cpu"))
+    assert plan_of(on_cpu, num_requests=1, is_for_this_machine=False).gpus == []

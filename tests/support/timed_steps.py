@@ -160,3 +160,9 @@ class HoldsOn(Change):
     """Makes messages by rules that only it knows."""
 
     regroups = True
+
+
+class Decoder(Source):
+    """Its calls decode, it says."""
+
+    decodes = True

@@ -79,16 +79,21 @@ verdict on each comes last."""
 
 def render(subjects: Sequence[Subject]) -> str:
     """The page about one run, or about several, as one text."""
-    return _render(_title(subjects), subjects, [section(subjects) for section in SECTIONS])
+    return _of_runs(_title(subjects), subjects, [section(subjects) for section in SECTIONS])
 
 
 def render_peak(found: PeakFinding, probes: Sequence[Subject]) -> str:
     """The page about a search, as one text."""
     sections = [section(probes) for section in PEAK_SECTIONS] if probes else []
-    return _render(peak.title(found), probes, [peak.section(found, probes), *sections])
+    return _of_runs(peak.title(found), probes, [peak.section(found, probes), *sections])
 
 
-def _render(title: str, subjects: Sequence[Subject], sections: Content) -> str:
+def _of_runs(title: str, subjects: Sequence[Subject], sections: Content) -> str:
+    return document(title, _circumstances(subjects[0]) if subjects else "", sections)
+
+
+def document(title: str, where: str, sections: Content) -> str:
+    """A whole page as one text; `where`: when, what and on what machine."""
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -98,11 +103,10 @@ def _render(title: str, subjects: Sequence[Subject], sections: Content) -> str:
         tag("title", title),
         tag("style", Markup(_style())),
     )
-    where = tag("p", _circumstances(subjects[0])) if subjects else None
     body = tag(
         "body",
         definitions(),
-        tag("header", tag("h1", title), where),
+        tag("header", tag("h1", title), tag("p", where) if where else None),
         tag("main", sections),
         tag("script", Markup("".join(map(_own_file, SCRIPTS)))),
     )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rnb.campaigns.outcome import Outcome, play_and_judge
-from rnb.command_line import optimize
+from rnb.command_line import optimize, quiet_run, search_command
 from rnb.command_line.exit_status import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from rnb.pipeline.config import read_config
 from rnb.planner.memory import BEST, PLAYED, SCREENED, Memory
@@ -111,6 +111,9 @@ def test_a_real_search(search: Callable[..., int], tmp_path: Path, capfd: pytest
     assert any("step 1 replicas 2 on the CPU" in one["changes"] for one in others)
     best = read_config(told["config"]).pipeline()
     assert len(best.pipeline) == 2
+    page = Path(told["page"])
+    assert page == Path(told["folder"]) / "report.html"
+    assert 'id="tradeoff"' in page.read_text()
     assert told["command"].startswith(f"python benchmark.py -c {told['config']}")
     memory = Memory(Path(told["folder"]))
     num_screened, runs = len(memory.screened()), memory.profile().runs
@@ -133,7 +136,7 @@ def test_it_says_what_it_knows_when_it_is_interrupted(
             raise KeyboardInterrupt
         return play(spec, logs, **more)
 
-    monkeypatch.setattr(optimize, "play_and_judge", interrupted)
+    monkeypatch.setattr(quiet_run, "play_and_judge", interrupted)
     assert search("--budget", "0.3") == EXIT_FAILED
     out, err = capfd.readouterr()
     assert "predicted videos/s" in out
@@ -142,13 +145,6 @@ def test_it_says_what_it_knows_when_it_is_interrupted(
     assert (folder_in(tmp_path) / SCREENED).exists()
     assert not (folder_in(tmp_path) / PLAYED).exists()
     assert not (folder_in(tmp_path) / BEST).exists()
-
-
-def test_explain(search: Callable[..., int], capfd: pytest.CaptureFixture[str]) -> None:
-    assert search("--budget", "0.01", "--explain", "--what-if", "step1=2") == EXIT_OK
-    out = capfd.readouterr().out
-    assert "ceiling of each alone" in out
-    assert "one more replica of step 1 ChangeOne" in out
 
 
 @pytest.mark.parametrize(
@@ -170,12 +166,6 @@ def test_bad_input_is_one_line(
     assert problem in line
 
 
-def test_a_wrong_what_if(search: Callable[..., int], capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        search("--what-if", "gpus=1000")
-    assert "must be cores=N or step<i>=FACTOR" in capfd.readouterr().err
-
-
 def test_a_candidate_with_other_results_is_ruled_out_by_name_and_figure(
     search: Callable[..., int],
     wrong: Callable[..., None],
@@ -183,7 +173,7 @@ def test_a_candidate_with_other_results_is_ruled_out_by_name_and_figure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wrong(share=[0.7])
-    monkeypatch.setattr(optimize, "play_and_judge", Harness(steady_ms))
+    monkeypatch.setattr(quiet_run, "play_and_judge", Harness(steady_ms))
     assert search("--cores", "1", "--budget", "1") == EXIT_OK
     out = capfd.readouterr().out
     assert "share 0.7" in out
@@ -203,8 +193,8 @@ def test_predictions_that_are_off_are_refined_with_the_runs_that_show_it(
         return [2.0, 6.0 * num_replicas][step]
 
     harness = Harness(crowded_ms)
-    monkeypatch.setattr(optimize, "play_and_judge", harness)
-    monkeypatch.setattr(optimize, "PROFILE_SHARE", -1.0)  # time for a single run of the profile
+    monkeypatch.setattr(quiet_run, "play_and_judge", harness)
+    monkeypatch.setattr(search_command, "PROFILE_SHARE", -1.0)  # time for a single run of the profile
     assert search("--budget", "1") == EXIT_OK
     out = capfd.readouterr().out
     before, _, after = out.partition("the prediction is off for: ")
@@ -226,7 +216,7 @@ def test_an_option_that_fails_is_told_and_the_others_are_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wrong(fails=[True])
-    monkeypatch.setattr(optimize, "play_and_judge", Harness(steady_ms))
+    monkeypatch.setattr(quiet_run, "play_and_judge", Harness(steady_ms))
     assert search("--budget", "1") == EXIT_OK
     out = capfd.readouterr().out
     assert "profile: step 1 fails True: the run in " in out
@@ -258,7 +248,7 @@ def test_a_goal_that_cannot_be_met_is_one_line_and_what_was_found_is_kept(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(optimize, "play_and_judge", Harness(steady_ms))
+    monkeypatch.setattr(quiet_run, "play_and_judge", Harness(steady_ms))
     assert search("--budget", "1", *flags) == EXIT_USAGE
     out, err = capfd.readouterr()
     (line,) = err.splitlines()
@@ -273,7 +263,7 @@ def test_a_search_is_not_resumed_on_another_machine(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(optimize, "play_and_judge", Harness(steady_ms))
+    monkeypatch.setattr(quiet_run, "play_and_judge", Harness(steady_ms))
     assert search("--budget", "1") == EXIT_OK
     folder = folder_in(tmp_path)
     assert optimize.main(["--resume", str(folder), "--budget", "1"]) == EXIT_OK

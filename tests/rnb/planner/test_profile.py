@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 
 from rnb.contract.termination import UsageError
 from rnb.pipeline.config import parse_config
+from rnb.planner.key import variants
 from rnb.planner.origin import check, origin_now
-from rnb.planner.profile import FACTS, Profile, profile_of, read, variants, write
+from rnb.planner.profile import Profile, profile_of
+from rnb.planner.profile_folder import FACTS, read, write
 from rnb.record.run import Run
 from rnb.simulation.simulate import Surroundings, simulate
 from rnb.spec import plan_of, schedule_of
@@ -46,7 +49,7 @@ def test_a_run_that_is_worked_out_from_it_is_the_run_it_is_of() -> None:
         spec,
         schedule,
         profile.services(plan, config, num_requests=200, seed=0),
-        around=profile.surroundings(config, cores=8),
+        around=profile.surroundings(plan, config, cores=8),
     )
     assert other.latency_ms.tolist() == pytest.approx(run.latency_ms.tolist(), abs=1e-3)
 
@@ -116,11 +119,19 @@ def test_how_much_of_its_device_a_call_takes_follows_from_its_neighbours() -> No
         run.meta.provenance = {"num_cpus": 2}
     profile, spec = profile_of(runs), spec_of(*steps)
     config, plan = spec.config.pipeline(), plan_of(spec, num_requests=1)
-    around = profile.surroundings(config, cores=2)
+    around = profile.surroundings(plan, config, cores=2)
     assert around.demand[0, False] == pytest.approx(1.0, rel=0.05)
     services = profile.services(plan, config, num_requests=50, seed=0)
     alone_ms = [services.call_ns(plan.replicas[0], 2, request) / 1e6 for request in range(50)]
     assert np.mean(alone_ms) == pytest.approx(10, rel=0.05)
+
+
+def test_each_of_many_gpus_is_shared() -> None:
+    spec = spec_of({**step("Source"), "gpus": list(range(100))})
+    spec = replace(spec, placement=replace(spec.placement, device="cuda"))
+    plan = plan_of(spec, num_requests=1, is_for_this_machine=False)
+    capacity = Profile().surroundings(plan, spec.config.pipeline(), cores=8).capacity
+    assert capacity == {"cpu": 8, **{f"cuda:{gpu}": 1.0 for gpu in range(100)}}
 
 
 def test_calls_are_told_apart_by_workers_and_by_the_pictures_of_their_requests() -> None:

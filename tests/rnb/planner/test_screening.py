@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rnb.planner.bottleneck import bottleneck, gains, lines
+from rnb.planner.bottleneck import bottleneck
 from rnb.planner.exploration import explore
 from rnb.planner.goal import Goal, Prediction
 from rnb.planner.profile import Profile
@@ -20,7 +19,7 @@ from rnb.planner.space import Limits, Space, Values
 from rnb.planner.verification import Verified, verify, winner
 from rnb.record.run import Run
 from rnb.simulation.simulate import Surroundings, simulate
-from rnb.spec import RunSpec, plan_of, schedule_of
+from rnb.spec import RunSpec, schedule_of
 from tests.support.known_times import KnownTimes, spec_of, step
 
 SOURCE_MS, CALL_MS, ROW_MS = 4.0, 8.0, 1.0
@@ -123,21 +122,6 @@ def test_verified_ones_are_played_in_turn_and_compared_with_the_start() -> None:
         error = one.error(goal)
         assert error is not None
         assert abs(error) < 0.05
-
-
-def test_why_a_config_is_as_fast_as_it_is() -> None:
-    simulator = Simulator(profile=profiled(Truth()), cores=4)
-    spec = SPACE.spec_of(SPACE.start)
-    run = simulator.play(spec, 0)
-    limits = simulator.ceilings(spec, plan_of(spec, num_requests=1))
-    found = gains(spec, simulator)
-    assert bottleneck(run).startswith("step 1 Change: its workers are busy 9") or "100%" in bottleneck(run)
-    assert limits[0].name == "step 1 Change"
-    assert limits[0].per_s == pytest.approx(100, rel=0.03)
-    assert found[0].what in ("step 1 Change twice as fast", "one more replica of step 1 Change")
-    assert found[0].per_s == pytest.approx(200, rel=0.05)
-    assert not math.isnan(found[-1].per_s)
-    assert "what more would give (simulated), requests/s:" in lines(run, limits, found)
 
 
 def test_a_step_that_waits_for_slots_is_the_bottleneck_in_words() -> None:

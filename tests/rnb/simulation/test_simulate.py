@@ -266,3 +266,22 @@ def test_a_step_with_rules_of_its_own_is_refused() -> None:
         run_of(step("HoldsOn"), times=KnownTimes(lambda *_: 1.0))
     with pytest.raises(UsageError, match="sequences cannot be simulated"):
         run_of(step(), times=KnownTimes(lambda *_: 1.0), sequences=2)
+
+
+def test_readers_and_writers_take_their_turns_at_a_queue() -> None:
+    """Four workers wait for four requests at once; each is taken 2 ms after the one before."""
+    spec = spec_of({**step(), "workers": 4}, videos=4)
+    run = simulated(spec, KnownTimes(lambda *_: 5.0), Surroundings(take_ns=2_000_000))
+    assert at(run, EventKind.TAKEN) == [0, 2, 4, 6]
+    run = simulated(spec, KnownTimes(lambda *_: 5.0), Surroundings(put_ns=3_000_000))
+    assert at(run, EventKind.TAKEN) == [0, 3, 6, 9]
+
+
+def test_handing_on_waits_for_those_who_write_at_the_same_time() -> None:
+    spec = spec_of({**step("ChangeOne"), "workers": 3}, step("ChangeOne", replicas=3), videos=3)
+    run = simulated(spec, KnownTimes(lambda *_: 5.0), Surroundings(put_ns=1_000_000))
+    # sent 1 ms after each other, so that no two end at once
+    assert at(run, EventKind.HANDED_ON) == [5, 6, 7]
+    faster = KnownTimes(lambda step, rows, request: 5.0 - request)
+    run = simulated(spec, faster, Surroundings(put_ns=1_000_000))
+    assert sorted(at(run, EventKind.HANDED_ON)) == [5, 6, 7]

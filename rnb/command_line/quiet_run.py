@@ -1,0 +1,31 @@
+"""A run that a search plays: what it warns of is shown only when it fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rnb.campaigns.campaign import RunFailed
+from rnb.campaigns.outcome import Outcome, play_and_judge
+from rnb.command_line.signals import stop_on_signals
+from rnb.contract.termination import Termination
+from rnb.planner.origin import origin_of
+from rnb.planner.profile import Profile
+from rnb.play import Interruption
+from rnb.show import console
+from rnb.spec import RunSpec
+
+
+def play_quietly(profile: Profile, spec: RunSpec, logs: Path) -> Outcome:
+    """Raises UsageError, also where it is not of the profile's machine, RunFailed, KeyboardInterrupt."""
+    warnings: list[str] = []
+    interruption = Interruption()
+    with stop_on_signals(interruption):
+        outcome = play_and_judge(spec, logs, interruption=interruption, warn=warnings.append)
+    if outcome.run.meta.termination_flag == Termination.INTERRUPTED:
+        raise KeyboardInterrupt
+    if not outcome.is_success:
+        for line in (*warnings, outcome.run.traceback):
+            console.warn(line)
+        raise RunFailed(f"the run in {outcome.run.folder} failed: {outcome.problem}")
+    profile.check(origin_of(outcome.run), f"the run in {outcome.run.folder}")
+    return outcome
