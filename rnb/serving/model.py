@@ -17,22 +17,18 @@ from rnb.serving.settings import Settings
 from rnb.serving.tensors import DATA, INPUT_TYPES, LABEL, OUTPUT_TYPES, RESULT, SCORE
 
 VERSION = "1"
-SERVER = {
-    "name": "rnb",
-    "version": "0.1.0",
-    "extensions": [
-        "classification",
-        "sequence",
-        "sequence(string_id)",
-        "model_repository",
-        "model_configuration",
-        "system_shared_memory",
-        "cuda_shared_memory",
-        "binary_tensor_data",
-        "parameters",
-        "statistics",
-    ],
-}
+SERVER_VERSION = "0.1.0"
+EXTENSIONS = (
+    "classification",
+    "sequence",
+    "sequence(string_id)",
+    "model_repository",
+    "model_configuration",
+    "binary_tensor_data",
+    "parameters",
+    "statistics",
+)
+SHARED_MEMORY = ("system_shared_memory", "cuda_shared_memory")
 _CONFIG_TYPES = {"BYTES": "TYPE_STRING", "INT64": "TYPE_INT64", "FP32": "TYPE_FP32"}
 _ENDS = "rnb_step_{}"
 """Of what one step hands to the next, which no client sees."""
@@ -55,6 +51,7 @@ class Model:
         self._pipeline = pipeline
         # perf_analyzer refuses shared memory for a model with optional inputs, and a path needs none.
         self._inputs = {DATA: INPUT_TYPES[DATA]} if settings.shared_memory else INPUT_TYPES
+        self._extensions = (*EXTENSIONS, *(SHARED_MEMORY if settings.shared_memory else ()))
         self._steps = {step.name: step for step in pipeline.steps}
         self.is_stateful = any(step.is_stateful for step in pipeline.steps)
         self.max_batch_size = 1 if self.is_stateful else min(settings.max_request_batch, pipeline.max_pending)
@@ -82,6 +79,10 @@ class Model:
         self.check(name, version)
         if name != self.name:
             raise Refusal(f"'{name}' is a step of '{self.name}' and is not asked by itself")
+
+    def server(self) -> dict[str, Any]:
+        """Metadata of the server."""
+        return {"name": "rnb", "version": SERVER_VERSION, "extensions": list(self._extensions)}
 
     def metadata(self, name: str, version: str = "") -> dict[str, Any]:
         self.check(name, version)

@@ -26,5 +26,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def check_ports(settings: Settings) -> None:
     """See whether both can be had, before anything is started. Raises UsageError."""
+    if settings.port and settings.port == settings.grpc_port:
+        raise UsageError(f"--port and --grpc-port are both {settings.port}")
     for port in (settings.port, settings.grpc_port):
         listen(settings.host, port).close()

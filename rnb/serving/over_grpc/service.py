@@ -12,7 +12,6 @@ from tritonclient.grpc import service_pb2 as pb
 
 from rnb.serving.cuda_memory import CudaRegion
 from rnb.serving.front import Front
-from rnb.serving.model import SERVER
 from rnb.serving.over_grpc.calls import Calls, Malformed, refusal_of_any
 from rnb.serving.over_grpc.messages import request_of, response_of
 from rnb.serving.refusal import Refusal
@@ -75,7 +74,7 @@ class _Service:
         return pb.ModelReadyResponse(ready=self._front.pipeline.is_ready)
 
     async def server(self, message: Any, context: Context, note: Note) -> pb.ServerMetadataResponse:
-        return pb.ServerMetadataResponse(**SERVER)
+        return pb.ServerMetadataResponse(**self._model.server())
 
     async def metadata(self, message: Any, context: Context, note: Note) -> pb.ModelMetadataResponse:
         return pb.ModelMetadataResponse(**self._model.metadata(message.name, message.version))

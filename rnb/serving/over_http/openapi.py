@@ -6,7 +6,7 @@ from typing import Any
 
 from rnb.serving.front import Front
 from rnb.serving.media import types_of
-from rnb.serving.model import SERVER
+from rnb.serving.model import SERVER_VERSION
 from rnb.serving.over_http.v2 import TIMEOUT
 
 _REASONS = {
@@ -29,7 +29,7 @@ def describe(front: Front) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": f"RnB: {name}",
-            "version": str(SERVER["version"]),
+            "version": SERVER_VERSION,
             "description": 'A pipeline that serves. Every error is {"error": reason}.',
         },
         "paths": {

@@ -15,7 +15,6 @@ from starlette.routing import BaseRoute, Route
 
 from rnb.serving.cuda_memory import CudaRegion
 from rnb.serving.front import Front
-from rnb.serving.model import SERVER
 from rnb.serving.over_http.body import Bodies
 from rnb.serving.over_http.infer_body import HEADER_LENGTH, parse, parse_object, render
 from rnb.serving.over_http.leaving import unless_gone
@@ -106,7 +105,7 @@ class _Served:
         return await self.ready(request)
 
     async def server(self, request: Request) -> Response:
-        return json_response(SERVER)
+        return json_response(self._model.server())
 
     async def metadata(self, request: Request) -> Response:
         return json_response(self._model.metadata(*_named(request)))

@@ -123,6 +123,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *flags: str) -> str:
         (("-c", "config/empty.json", "--host", "0.0.0.0"), "--api-key"),
         (("-c", "config/empty.json", "--host", "192.0.2.1", "--api-key", "x"), "cannot listen there"),
         (("-c", "config/empty.json", "--request-log", "/nowhere/log"), "/nowhere/log"),
+        (("-c", "config/empty.json", "--port", "7", "--grpc-port", "7"), "--port and --grpc-port are both 7"),
     ],
 )
 def test_what_cannot_start_is_one_line(

@@ -37,10 +37,13 @@ def test_it_lives_and_is_ready(served: Served) -> None:
         assert served.ask("GET", path).status == 200
 
 
-def test_the_server_says_what_it_can(served: Served) -> None:
+def test_the_server_says_what_it_can(served: Served, classifying: Served) -> None:
     told = served.ask("GET", "/v2").json()
     assert told["name"] == "rnb"
     assert {"statistics", "binary_tensor_data", "sequence", "classification"} <= set(told["extensions"])
+    without = classifying.ask("GET", "/v2").json()
+    only_with_the_flag = set(told["extensions"]) - set(without["extensions"])
+    assert only_with_the_flag == {"system_shared_memory", "cuda_shared_memory"}
 
 
 def test_metadata_of_the_pipeline(classifying: Served) -> None:
