@@ -85,6 +85,10 @@ async def _serve(args: argparse.Namespace) -> int:
     plan = serving_plan_of(spec, most_pending=args.max_pending)
     interface = interface_of(spec, plan)
     check_ports(settings)
+    if settings.otlp is not None:
+        from rnb.serving.spans import check_collector
+
+        check_collector(settings.otlp)
     log = RequestLog(settings.request_log)
     announce_weights(plan, args.seed)
     starting = asyncio.ensure_future(Pipeline.start(spec, some(args, Serving), warn=console.complain))

@@ -158,6 +158,11 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
         help="a line of JSON for each request; - is stdout, 'off' is none (default %(default)s)",
     )  # fmt: skip
     run.add_argument(
+        "--otlp", metavar="URL",
+        help="a span for each request and step to this collector of OpenTelemetry, as"
+        " http://localhost:4318/v1/traces",
+    )  # fmt: skip
+    run.add_argument(
         "--logs", type=_folder, default=Path("logs"), metavar="FOLDER",
         help="where a folder of what is served is made, for compare.py; 'off': nothing is kept"
         " (default %(default)s)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rnb.live.asking import Answer, Ask, LivePipeline, NotServed, Why
 from rnb.serving.inference import InferRequest, Reader, wanted_of
@@ -17,6 +18,9 @@ from rnb.serving.settings import Settings
 from rnb.serving.shared_memory import Regions
 from rnb.serving.tensors import Output, Wanted
 
+if TYPE_CHECKING:
+    from rnb.serving.spans import Spans
+
 
 class Front:
     """A pipeline behind its protocols."""
@@ -24,12 +28,25 @@ class Front:
     def __init__(
         self, pipeline: LivePipeline, interface: Interface, settings: Settings, log: RequestLog
     ) -> None:
+        """Raises UsageError where what is to be told cannot be."""
         self.pipeline, self.interface, self.settings = pipeline, interface, settings
         self.model = Model(pipeline, interface, settings)
         self.regions = Regions(are_allowed=settings.shared_memory)
         self.reader = Reader(self.model, settings, self.regions)
         self.metrics = Metrics(pipeline)
-        self.log = log
+        self._log, self._spans = log, _spans(settings, pipeline)
+
+    def end(self, note: Note) -> None:
+        """Tell of a request that has ended."""
+        self._log.write(note)
+        if self._spans is not None:
+            self._spans.write(note)
+
+    def close(self) -> None:
+        """When there are no more requests."""
+        self.regions.close()
+        if self._spans is not None:
+            self._spans.close()
 
     def check_key(self, told: str) -> None:
         """Raises Refusal unless it is the key, 'Bearer KEY' or KEY, or none is asked for."""
@@ -54,13 +71,16 @@ class Front:
         """Serve them all, or none: the first that cannot be served cancels the others. Raises Refusal."""
         note.num_rows = len(asks)
         try:
-            return await self._serve_all(asks)
+            answers = await self._serve_all(asks)
         except NotServed as error:
             self.metrics.count_failure(error.why)
             raise refusal_of(error) from None
         except asyncio.CancelledError:
             self.metrics.count_failure(Why.CANCELLED)
             raise
+        self.metrics.count_success()
+        note.times_ns = answers[0].times_ns
+        return answers
 
     async def _serve_all(self, asks: Sequence[Ask]) -> list[Answer]:
         if len(asks) == 1:
@@ -75,3 +95,11 @@ class Front:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _spans(settings: Settings, pipeline: LivePipeline) -> Spans | None:
+    if settings.otlp is None:
+        return None
+    from rnb.serving.spans import Spans
+
+    return Spans(settings.otlp, pipeline)

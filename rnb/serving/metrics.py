@@ -27,6 +27,8 @@ REASONS = {
 }
 """Triton's words for why a request failed."""
 RESPONSE_MS, STEP_MS = "nv_inference_first_response_histogram_ms", "rnb_step_ms"
+SUCCESS = "nv_inference_request_success"
+"""Of the pipeline it counts what clients sent, of a step, which knows rows alone, those."""
 _WORK = ("queue", "compute_input", "compute_infer", "compute_output")
 _GPU = {
     "nv_gpu_utilization": ("sm_percent", 0.01, "GPU utilization rate (0 to 1)"),
@@ -43,10 +45,15 @@ class Metrics:
 
     def __init__(self, pipeline: LivePipeline) -> None:
         self._pipeline = pipeline
+        self._num_served = 0
         self._failures: Counter[str] = Counter(dict.fromkeys(REASONS.values(), 0))
 
     def count_failure(self, why: Why) -> None:
         self._failures[REASONS[why]] += 1
+
+    def count_success(self) -> None:
+        """A request as its client sent it, of however many rows."""
+        self._num_served += 1
 
     def text(self) -> str:
         """All but what machine_text has; for the thread of the event loop, as the pipeline is asked."""
@@ -55,7 +62,10 @@ class Metrics:
     def _inference(self) -> Iterator[str]:
         told = self._pipeline.statistics()
         for name, about, value in _FAMILIES:
-            samples = [sample(name, _labels(model), value(one)) for model, one in told.items()]
+            values = {model: value(one) for model, one in told.items()}
+            if name == SUCCESS:
+                values[self._pipeline.name] = self._num_served
+            samples = [sample(name, _labels(model), count) for model, count in values.items()]
             yield from family(name, "counter", about, samples)
         labels = _labels(self._pipeline.name)
         yield from family(
@@ -119,7 +129,7 @@ def _labels(model: str) -> dict[str, str]:
 
 _FAMILIES: tuple[tuple[str, str, _Figure], ...] = (
     (
-        "nv_inference_request_success",
+        SUCCESS,
         "Number of successful inference requests",
         lambda one: one.success.count,
     ),

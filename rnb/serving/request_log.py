@@ -6,9 +6,11 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from rnb.contract.events import Event
 from rnb.contract.termination import UsageError
 from rnb.serving.trace_context import Trace
 
@@ -31,6 +33,8 @@ class Note:
     """Requests of the pipeline that it was."""
     reason: str = ""
     """Why it has no answer."""
+    times_ns: Mapping[Event, int] = field(default_factory=dict)
+    """What became of its first row in the pipeline; empty without an answer."""
 
     def to_json(self) -> dict[str, Any]:
         told = {

@@ -35,5 +35,5 @@ class Server:
         in_time = await self._pipeline.drain(self._settings.grace)
         await self._http.stop()
         await self._grpc.stop()
-        self._front.regions.close()
+        self._front.close()
         return in_time

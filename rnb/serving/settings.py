@@ -25,6 +25,8 @@ class Settings:
     """Seconds."""
     request_log: str | None = "-"
     """A file; '-' is stdout, None is none."""
+    otlp: str | None = None
+    """Where a collector of OpenTelemetry takes spans; None: nowhere."""
     max_body_mb: float = 64.0
     max_bodies_mb: float = 1024.0
     """Of all requests together that are being sent or served, over HTTP."""

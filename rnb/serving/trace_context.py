@@ -22,6 +22,10 @@ class Trace:
     parent_id: str = ""
     flags: str = "00"
 
+    def child(self) -> Trace:
+        """Of a part of that work."""
+        return Trace(self.trace_id, _new_span_id(), self.span_id, self.flags)
+
     @property
     def header(self) -> str:
         """As it goes back to the client."""
@@ -30,8 +34,12 @@ class Trace:
 
 def trace_of(header: str | None) -> Trace:
     """That of a traceparent; a new one without it, or where it is malformed."""
-    span_id = f"{random.getrandbits(64) or 1:016x}"
+    span_id = _new_span_id()
     match = _FORM.fullmatch(header) if header else None
     if match is None:
         return Trace(f"{random.getrandbits(128) or 1:032x}", span_id)
     return Trace(match[1], span_id, match[2], match[3])
+
+
+def _new_span_id() -> str:
+    return f"{random.getrandbits(64) or 1:016x}"

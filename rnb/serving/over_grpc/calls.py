@@ -101,7 +101,7 @@ class Calls:
 
     def _end(self, name: str, note: Note) -> None:
         if name not in OPEN_CALLS:
-            self._front.log.write(note)
+            self._front.end(note)
 
 
 def refusal_of_any(error: Exception) -> Refusal:

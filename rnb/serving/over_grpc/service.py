@@ -128,7 +128,7 @@ class _Service:
         self, message: Any, trace: Trace, timeout_s: float | None
     ) -> pb.ModelStreamInferResponse:
         """An error is in the response, and the stream goes on."""
-        note = Note(protocol="grpc", what="ModelStreamInfer request", trace=trace)
+        note = Note(protocol="grpc", what="ModelStreamInfer request", trace=trace.child())
         try:
             if isinstance(message, Malformed):
                 raise Refusal("the message cannot be parsed")
@@ -142,7 +142,7 @@ class _Service:
             told.infer_response.id = note.request_id
             return told
         finally:
-            self._front.log.write(note)
+            self._front.end(note)
 
     async def register_system(
         self, message: Any, context: Context, note: Note

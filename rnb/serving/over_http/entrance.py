@@ -55,7 +55,7 @@ class Entrance:
             self._bodies.let_go(note)
             note.status = note.status or OF_WHY[Why.CANCELLED].http
             if path not in UNLOGGED_PATHS:
-                self._front.log.write(note)
+                self._front.end(note)
 
 
 class _Answering:

@@ -33,6 +33,7 @@ def test_what_was_served_is_counted() -> None:
     pipeline = ScriptedPipeline()
     told = Metrics(pipeline)
     asyncio.run(pipeline.serve(Ask(payload=b"x")))
+    told.count_success()
     told.count_failure(Why.LATE)
     lines = told.text().splitlines()
     assert 'nv_inference_request_success{model="scripted",version="1"} 1' in lines
@@ -46,6 +47,18 @@ def test_what_was_served_is_counted() -> None:
     )
     assert 'rnb_step_ms_count{step="Decode-0"} 1' in lines
     assert 'rnb_queue_depth{step="Net-1"} 0' in lines
+
+
+def test_a_request_of_several_rows_is_one(served: Served) -> None:
+    def count(name: str) -> int:
+        text = served.ask("GET", "/metrics").body.decode()
+        (line,) = re.findall(rf'^{name}{{model="scripted",version="1"}} (\d+)$', text, re.MULTILINE)
+        return int(line)
+
+    names = ("nv_inference_request_success", "nv_inference_count")
+    before = [count(name) for name in names]
+    assert served.infer("a", "b", "c").status == 200
+    assert [count(name) - was for name, was in zip(names, before, strict=True)] == [1, 3]
 
 
 def test_labels_are_escaped() -> None:
