@@ -114,7 +114,7 @@ GOOD = [tiny("Load"), tiny("Classify")]
         ([], [], "pipeline: []: list should have at least 1 item"),
         (3, [], "config: 3: must be a list of steps, or an object with 'pipeline'"),
         ({"pipelines": []}, [], "config.pipelines: unknown key; did you mean 'pipeline'?"),
-        ([tiny("Load", gpus=["a"])], [], 'pipeline[0].queue_groups[0].gpus[0]: "a": input should be a valid'),
+        ([tiny("Load", gpus=["a"])], [], "pipeline[0].queue_groups[0]: gpus: 'a': must be a GPU's number or"),
         ([tiny("Load", gpus=[])], [], "pipeline[0].queue_groups[0].gpus: []: list should have at least 1"),
         ([{"gpus": [0]}], [], "pipeline[0].model: missing"),
         ([tiny("Loda")], [], "pipeline[0].model: 'tests.support.tiny_steps.Loda': module"),
