@@ -12,7 +12,6 @@ import contextlib
 import os
 import queue
 import shutil
-import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from typing import Any
 from rnb.live.ledger import Ledger
 from rnb.live.part import Origin, run_of
 from rnb.observe import provenance
-from rnb.processes.child import interrupts_held_back, resume_garbage_collection, set_title
+from rnb.processes.child import ignore_interrupts, interrupts_held_back, resume_garbage_collection, set_title
 from rnb.record.run_folder import RunFolderError, write
 from rnb.transport.clock import LocalClock
 from rnb.transport.fabric import Fabric
@@ -105,8 +104,7 @@ class PartWriter:
 
 def write_parts(connection: Connection, keeping: Keeping) -> None:
     """The main function of the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    ignore_interrupts()
     os.nice(NICENESS)
     set_title("rnb parts")
     resume_garbage_collection()

@@ -39,7 +39,7 @@ def run_child(
         _depend_on_the_driver()
     os.environ.update(environment)
     set_title(f"rnb {multiprocessing.current_process().name}")
-    _ignore_interrupts()
+    ignore_interrupts()
     try:
         body()
     except BaseException as error:
@@ -109,7 +109,8 @@ def interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _ignore_interrupts() -> None:
+def ignore_interrupts() -> None:
+    """In a process that was started while they were held back."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 

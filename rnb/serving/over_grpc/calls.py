@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -46,19 +47,10 @@ class Calls:
 
     def unary(self, name: str, call: Call, request_type: Any, response_type: Any) -> grpc.RpcMethodHandler:
         async def handle(message: Any, context: grpc.aio.ServicerContext) -> Any:
-            note = self._begin(name, context)
-            try:
-                self._check(name, context)
+            async with self._answering(name, context) as note:
                 if isinstance(message, Malformed):
                     raise Refusal("the message cannot be parsed")
                 return await call(message, context, note)
-            except Exception as error:
-                await _abort(context, note, error)
-            except BaseException:
-                note.status = OF_WHY[Why.CANCELLED].grpc
-                raise
-            finally:
-                self._end(name, note)
 
         return grpc.unary_unary_rpc_method_handler(
             handle, reader_of(request_type), response_type.SerializeToString
@@ -70,22 +62,28 @@ class Calls:
         async def handle(
             messages: AsyncIterator[Any], context: grpc.aio.ServicerContext
         ) -> AsyncIterator[Any]:
-            note = self._begin(name, context)
-            try:
-                self._check(name, context)
+            async with self._answering(name, context) as note:
                 async for response in call(messages, context, note):
                     yield response
-            except Exception as error:
-                await _abort(context, note, error)
-            except BaseException:
-                note.status = OF_WHY[Why.CANCELLED].grpc
-                raise
-            finally:
-                self._end(name, note)
 
         return grpc.stream_stream_rpc_method_handler(
             handle, reader_of(request_type), response_type.SerializeToString
         )
+
+    @contextlib.asynccontextmanager
+    async def _answering(self, name: str, context: grpc.aio.ServicerContext) -> AsyncIterator[Note]:
+        """Around a call: its note, the key, and its errors as status codes."""
+        note = self._begin(name, context)
+        try:
+            self._check(name, context)
+            yield note
+        except Exception as error:
+            await _abort(context, note, error)
+        except BaseException:
+            note.status = OF_WHY[Why.CANCELLED].grpc
+            raise
+        finally:
+            self._end(name, note)
 
     def _begin(self, name: str, context: grpc.aio.ServicerContext) -> Note:
         told = _metadata(context, HEADER)
