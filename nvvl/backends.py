@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from nvvl import video_engine
+from nvvl import engines
 from nvvl.clips import Clips
 from nvvl.index import VideoIndex
 from nvvl.nvdec_backend import NvdecBackend
@@ -65,9 +65,10 @@ def check(name: str, device_type: str) -> None:
         raise ValueError(f"backend {name!r}: choose one of {', '.join(NAMES)}")
     if name in ("nvdec", "nvvl") and device_type == "cpu":
         raise ValueError(f"backend {name!r} needs a GPU, but the device is the CPU; choose 'auto' or 'pyav'")
-    if name == "nvdec" and not video_engine.is_available():
+    if name == "nvdec" and not engines.is_available():
         raise ImportError(
-            "backend 'nvdec' needs the package PyNvVideoCodec and NVIDIA's driver; choose 'auto'"
+            "backend 'nvdec' needs NVIDIA's driver, and the package PyNvVideoCodec or the session that"
+            " python -m nvvl.native.build makes; choose 'auto'"
         )
     if name == "nvvl":
         find_original()
@@ -84,6 +85,6 @@ def choose(name: str, device: torch.device, window: Window, *, conceal: bool = F
     if device.type == "cpu":
         return PyavBackend(window, conceal=conceal)
     cpu = UploadingBackend(PyavBackend(window, conceal=conceal))
-    if name == "pyav" or not video_engine.is_available():
+    if name == "pyav" or not engines.is_available():
         return cpu
     return NvdecBackend(device, window, fallback=cpu.decode if name == "auto" else None, conceal=conceal)

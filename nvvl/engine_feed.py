@@ -12,7 +12,13 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
+from torch import Tensor
+
+from nvvl.clips import Places
+from nvvl.errors import UnsupportedVideo
 from nvvl.index import HIDDEN, Run, VideoIndex
+from nvvl.reader import payloads_of
+from nvvl.video_file import VideoFile
 
 # Each call's pictures need memory of their own, 3 MB at 1920x1080.
 PACKETS_PER_CALL = 16
@@ -27,9 +33,36 @@ class Engine(Protocol):
 
     def pts_of(self, picture: Any) -> int: ...
 
+    def picture_of(self, picture: Any) -> Tensor: ...
+
 
 class OutOfStep(Exception):
     """The engine gave another number of pictures than packets were fed."""
+
+
+def collect(
+    engine: Engine, file: VideoFile, index: VideoIndex, run: Run, places: Places, clips: Tensor
+) -> None:
+    """Decode a run, and copy each wanted frame to its surfaces in (clip, frame, rows, width).
+
+    Raises:
+        EngineError: the driver refuses a packet. UnsupportedVideo: its pictures are not what the index says.
+        VideoError: the file cannot be read.
+    """
+    try:
+        _copy(engine, decoded(engine, index, run, payloads_of(file, index, run)), places, clips)
+    except OutOfStep:
+        places.forget(run.frames)
+        _copy(engine, decoded_singly(engine, index, run, payloads_of(file, index, run)), places, clips)
+
+
+def _copy(engine: Engine, frames: Iterable[tuple[int, Any]], places: Places, clips: Tensor) -> None:
+    for number, frame in frames:
+        for clip, place in places.take(number):
+            picture = engine.picture_of(frame)
+            if picture.shape != clips.shape[2:]:
+                raise UnsupportedVideo("the size of its pictures changes")
+            clips[clip, place].copy_(picture)
 
 
 def decoded(

@@ -7,6 +7,14 @@ class DamagedPacket(Exception):
     """A decoder refuses a packet. It is caught where it is known whether the packet matters."""
 
 
+class EngineError(Exception):
+    """The driver of a GPU's video engine refused a session or a packet."""
+
+
+class UnsupportedVideo(Exception):
+    """A GPU's video engine does not decode this kind of video."""
+
+
 class VideoError(ValueError):
     """A video cannot be used. The message is one line: the file, then the reason."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,11 +12,9 @@ from nvvl import convert
 from nvvl.clips import Clips, Places, places_of
 from nvvl.convert import Surfaces, coefficients
 from nvvl.damage import Damage
-from nvvl.engine_feed import OutOfStep, decoded, decoded_singly
-from nvvl.errors import VideoError
+from nvvl.engines import Engine, capabilities, open_engine
+from nvvl.errors import EngineError, UnsupportedVideo, VideoError
 from nvvl.index import StreamInfo, VideoIndex
-from nvvl.reader import payloads_of
-from nvvl.video_engine import ENGINE_CODECS, EngineError, VideoEngine, capabilities, picture_of
 from nvvl.video_file import VideoFile
 from nvvl.window import Window
 
@@ -24,10 +22,6 @@ from nvvl.window import Window
 BIT_DEPTHS = {"yuv420p": 8, "yuvj420p": 8, "yuv420p10le": 10}
 # P016 keeps the codes of 10-bit video in the high bits of its 16.
 P016_BITS = 16
-
-
-class UnsupportedVideo(Exception):
-    """The engine does not decode this kind of video."""
 
 
 Fallback = Callable[[VideoFile, VideoIndex, Clips, Tensor], int]
@@ -51,7 +45,7 @@ class NvdecBackend:
         self.name = "nvdec, pyav" if fallback else "nvdec"
         # The decoder writes on this stream and the conversion reads on it; callers' streams wait for it.
         self._stream = torch.cuda.Stream(device)
-        self._engines: dict[tuple[str, int], VideoEngine] = {}
+        self._engines: dict[tuple[str, int], Engine] = {}
         self._staging = torch.empty(0, dtype=torch.uint8, device=device)
         self._convert = _fastest_convert()
 
@@ -83,8 +77,6 @@ class NvdecBackend:
     def _check(self, index: VideoIndex) -> None:
         """Whether this engine decodes the file, and decodes it as the CPU would."""
         info = index.info
-        if info.codec not in ENGINE_CODECS:
-            raise UnsupportedVideo(f"codec {info.codec}")
         if info.pixel_format not in BIT_DEPTHS:
             raise UnsupportedVideo(f"pixel format {info.pixel_format}")
         if info.interlaced:
@@ -101,7 +93,7 @@ class NvdecBackend:
         bit_depth = BIT_DEPTHS[info.pixel_format]
         limits = capabilities(self._device.index, info.codec, bit_depth)
         if not limits.get("width_max"):
-            raise UnsupportedVideo(f"this GPU's cannot decode {bit_depth}-bit {info.codec}")
+            raise UnsupportedVideo(f"this GPU's does not decode {bit_depth}-bit {info.codec}")
         fits = limits["width_min"] <= info.width <= limits["width_max"]
         if not (fits and limits["height_min"] <= info.height <= limits["height_max"]):
             raise UnsupportedVideo(f"size {info.width}x{info.height}")
@@ -146,37 +138,24 @@ class NvdecBackend:
         engine = self._engine(index.info)
         try:
             for run in index.plan(places.of_frame):
-                try:
-                    _copy(decoded(engine, index, run, payloads_of(file, index, run)), places, clips)
-                except OutOfStep:
-                    places.forget(run.frames)
-                    _copy(decoded_singly(engine, index, run, payloads_of(file, index, run)), places, clips)
+                engine.collect(file, index, run, places, clips)
         except BaseException:
             self._discard(engine)
             raise
 
-    def _engine(self, info: StreamInfo) -> VideoEngine:
+    def _engine(self, info: StreamInfo) -> Engine:
         key = (info.codec, BIT_DEPTHS[info.pixel_format])
         engine = self._engines.get(key)
-        if engine is None or not engine.fits(info.width, info.height):
+        if engine is None or info.width > engine.max_width or info.height > engine.max_height:
             # The smaller session goes first: there may be no memory for both.
             self._engines.pop(key, None)
-            engine = VideoEngine(self._device.index, info.codec, self._stream, info.width, info.height)
+            engine = open_engine(self._device.index, *key, self._stream, info.width, info.height)
             self._engines[key] = engine
         return engine
 
-    def _discard(self, engine: VideoEngine) -> None:
+    def _discard(self, engine: Engine) -> None:
         """Drop a session that may still hold pictures of a file that went wrong."""
         self._engines = {key: kept for key, kept in self._engines.items() if kept is not engine}
-
-
-def _copy(frames: Iterable[tuple[int, Any]], places: Places, clips: Tensor) -> None:
-    for number, frame in frames:
-        for clip, place in places.take(number):
-            picture = picture_of(frame)
-            if picture.shape != clips.shape[2:]:
-                raise UnsupportedVideo("the size of its pictures changes")
-            clips[clip, place].copy_(picture)
 
 
 def _fastest_convert() -> Any:

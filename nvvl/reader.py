@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nvvl.errors import VideoError
@@ -25,20 +27,43 @@ def packets_of(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[Any]:
             yield packet
 
 
+@dataclass(frozen=True)
+class Contents:
+    """The contents of packets, in decoding order: where in `content` each begins, and its size, in bytes."""
+
+    content: bytes
+    begins: array[int]
+    sizes: array[int]
+
+
 def payloads_of(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[bytes]:
     """The contents of everything that the run needs, in decoding order, for a decoder that is not FFmpeg's.
-
-    Where the file holds its packets as they are, they come from one read, and no container is parsed again.
 
     Raises:
         VideoError: the file cannot be read.
     """
     if not index.as_stored:
         return (bytes(packet) for packet in packets_of(file, index, run))
-    return _stored_payloads(index.filename, [index.packets.extent(packet) for packet in index.needed(run)])
+    stored = contents_of(file, index, run)
+    extents = zip(stored.begins, stored.sizes, strict=True)
+    return (stored.content[begin : begin + size] for begin, size in extents)
 
 
-def _stored_payloads(filename: str, extents: Sequence[Extent]) -> Iterator[bytes]:
+def contents_of(file: VideoFile, index: VideoIndex, run: Run) -> Contents:
+    """The same in one piece. Where the file holds its packets as they are, that is one read, and no container
+    is parsed again.
+
+    Raises:
+        VideoError: the file cannot be read.
+    """
+    if index.as_stored:
+        return _stored(index.filename, [index.packets.extent(packet) for packet in index.needed(run)])
+    payloads = [bytes(packet) for packet in packets_of(file, index, run)]
+    sizes = array("q", map(len, payloads))
+    return Contents(b"".join(payloads), array("q", itertools.accumulate(sizes, initial=0))[:-1], sizes)
+
+
+def _stored(filename: str, extents: Sequence[Extent]) -> Contents:
     begin = min(position for position, _ in extents)
     end = max(position + size for position, size in extents)
     try:
@@ -48,7 +73,8 @@ def _stored_payloads(filename: str, extents: Sequence[Extent]) -> Iterator[bytes
         raise VideoError(filename, f"cannot be read: {error.strerror}") from error
     if len(content) < end - begin:
         raise VideoError(filename, "was cut short while it was read")
-    return (content[position - begin : position - begin + size] for position, size in extents)
+    begins = array("q", (position - begin for position, _ in extents))
+    return Contents(content, begins, array("q", (size for _, size in extents)))
 
 
 def _packets_up_to(file: VideoFile, index: VideoIndex, first: int) -> Iterator[Any]:

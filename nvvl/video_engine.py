@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
+from nvvl import engine_feed
+from nvvl.clips import Places
+from nvvl.errors import EngineError
+from nvvl.index import Run, VideoIndex
+from nvvl.video_file import VideoFile
+
 # FFmpeg's names and PyNvVideoCodec's. AV1 is left to the CPU: no GPU that this was tested on decodes it.
 ENGINE_CODECS = {"h264": "H264", "hevc": "HEVC", "vp9": "VP9"}
-# Sessions are opened for pictures of at least this size: opening takes 0.1 s and more, re-pointing nothing.
-MIN_SESSION_SIZE = 1280
-
-
-class EngineError(Exception):
-    """The driver refused a session or a packet."""
 
 
 def is_available() -> bool:
@@ -67,7 +67,7 @@ class VideoEngine:
         self, device_index: int, codec: str, stream: torch.cuda.Stream, width: int, height: int
     ) -> None:
         module = _codec_module()
-        self.max_width, self.max_height = max(width, MIN_SESSION_SIZE), max(height, MIN_SESSION_SIZE)
+        self.max_width, self.max_height = width, height
         try:
             self._decoder = module.CreateDecoder(
                 gpuid=device_index,
@@ -75,15 +75,16 @@ class VideoEngine:
                 cudacontext=0,
                 cudastream=stream.cuda_stream,
                 usedevicememory=True,
-                maxwidth=self.max_width,
-                maxheight=self.max_height,
+                maxwidth=width,
+                maxheight=height,
             )
         except Exception as error:  # pybind11 gives several types for what the driver refuses.
             raise EngineError(str(error)) from error
         self._packet = module.PacketData()
 
-    def fits(self, width: int, height: int) -> bool:
-        return width <= self.max_width and height <= self.max_height
+    def collect(self, file: VideoFile, index: VideoIndex, run: Run, places: Places, clips: Tensor) -> None:
+        """As `nvvl.native.session.NativeSession.collect`."""
+        engine_feed.collect(self, file, index, run, places, clips)
 
     def decode(self, data: bytes, pts: int) -> list[Any]:
         """Feed one packet, or several joined ones of H.264 or HEVC, which have to be in Annex B.
@@ -108,6 +109,10 @@ class VideoEngine:
         """
         return int(frame.getPTS())
 
+    def picture_of(self, frame: Any) -> Tensor:
+        """(rows, width) of NV12 or P016 on the GPU. It costs 13 us of Python: ask for wanted frames alone."""
+        return from_dlpack(frame)
+
     def _feed(self, address: int, size: int, pts: int) -> list[Any]:
         packet = self._packet
         packet.bsl_data, packet.bsl, packet.pts = address, size, pts
@@ -115,8 +120,3 @@ class VideoEngine:
             return list(self._decoder.Decode(packet))
         except Exception as error:  # As above.
             raise EngineError(str(error)) from error
-
-
-def picture_of(frame: Any) -> Tensor:
-    """(rows, width) of NV12 or P016 on the GPU. It costs 13 us of Python, so ask for wanted frames alone."""
-    return from_dlpack(frame)

@@ -60,6 +60,8 @@ COVERED_BY = {
     "nvvl/reader.py": "tests/nvvl/test_exact_frames.py",
     "nvvl/sampler.py": "tests/nvvl/test_rnb_loader.py",
     "nvvl/slice_order.py": "tests/nvvl/test_mp4_index.py",
+    "nvvl/engines.py": "tests/nvvl/native/test_session.py",
+    "nvvl/native/*.py": "tests/nvvl/native/test_session.py",
     "nvvl/video_engine.py": "tests/nvvl/test_backends.py",
     "rnb/analysis/calls.py": "tests/rnb/analysis/test_utilization.py",
     "rnb/analysis/checks/*.py": "tests/rnb/analysis/test_verdict.py",

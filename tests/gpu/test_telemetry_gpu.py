@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from nvvl import video_engine
+from nvvl import engines
 from rnb.observe import nvml
 from rnb.record.run import Run
 from rnb.record.run_folder import read
@@ -56,7 +56,7 @@ def _check_readings(run: Run) -> None:
         assert np.isfinite(column).all(), reading
         assert ((column >= least) & (column <= most)).all(), (reading, column)
     assert run.tables["telemetry"]["gpu0.sm_percent"].max() > 10
-    if video_engine.is_available():
+    if engines.is_available():
         assert run.tables["telemetry"]["gpu0.nvdec_percent"].max() > 10
 
 
@@ -85,7 +85,7 @@ def _check_provenance(run: Run) -> None:
             "throttle_reasons",
         }
     loader = run.meta.replicas[0]["facts"]["decoder"]
-    assert loader == ("nvdec, pyav" if video_engine.is_available() else "pyav")
+    assert loader == ("nvdec, pyav" if engines.is_available() else "pyav")
 
 
 def test_cuda_counts_the_gpus_as_nvml_is_told() -> None:

@@ -22,7 +22,7 @@ from models.r2p1d.model import (
 )
 from models.r2p1d.presets import KINETICS_CLASSES
 from models.r2p1d.weights import build_part
-from nvvl import video_engine
+from nvvl import engines
 from rnb.command_line import benchmark
 from rnb.contract import (
     NO_CLASS,
@@ -386,7 +386,7 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(
 def test_a_backend_that_this_machine_lacks(
     backend: str, lacking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video_engine, "is_available", lambda: False)
+    monkeypatch.setattr(engines, "is_available", lambda: False)
     for step in (R2P1DLoader, R2P1DSingleStep):
         options = step.Options.model_validate({"backend": backend})
         with pytest.raises(ValueError, match=lacking):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nvvl import RnBLoader, Sampler, backends, original, video_engine
+from nvvl import RnBLoader, Sampler, backends, engines, original
 from nvvl.pyav_backend import PyavBackend
 from nvvl.window import Window
 from tests.support import odd_videos
@@ -70,11 +70,11 @@ def test_names_and_devices() -> None:
 
 
 def test_without_a_video_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video_engine, "is_available", lambda: False)
+    monkeypatch.setattr(engines, "is_available", lambda: False)
     chosen = backends.choose("auto", GPU, WINDOW)
     assert isinstance(chosen, backends.UploadingBackend)
     assert chosen.name == "pyav"
-    with pytest.raises(ImportError, match="needs the package PyNvVideoCodec"):
+    with pytest.raises(ImportError, match="needs NVIDIA's driver, and the package PyNvVideoCodec"):
         backends.choose("nvdec", GPU, WINDOW)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import av
 import pytest
+import torch
+from torch import Tensor
 
 from nvvl.engine_feed import OutOfStep, decoded, decoded_singly
 from nvvl.index import VideoIndex
@@ -52,6 +54,9 @@ class SoftwareEngine:
 
     def pts_of(self, frame: Any) -> int:
         return int(frame.pts)
+
+    def picture_of(self, frame: Any) -> Tensor:
+        return torch.from_numpy(frame.to_ndarray(format="gray"))
 
     def _frames(self, packets: list[Any]) -> list[Any]:
         return [frame for packet in packets for frame in self.context.decode(packet)]

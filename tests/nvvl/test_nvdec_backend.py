@@ -30,7 +30,7 @@ class OnEngine(Exception):
 def backend(monkeypatch: pytest.MonkeyPatch) -> NvdecBackend:
     monkeypatch.setattr(torch.cuda, "init", lambda: None)
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
-    monkeypatch.setattr(nvdec_backend, "capabilities", lambda gpu, codec, bits: LIMITS if bits == 8 else {})
+    monkeypatch.setattr(nvdec_backend, "capabilities", lambda gpu, codec, bits: LIMITS if (codec, bits) == ("h264", 8) else {})
     backend = NvdecBackend(torch.device("meta"), Window.centred(8, 8), None)
 
     def on_engine(*_: object) -> int:
@@ -62,7 +62,7 @@ def test_a_video_whose_packets_show_a_frame_each_is_for_the_engine(
     [
         (lambda index: replace(index, counted=True), "its packets do not show one frame each"),
         (lambda index: replace(index, order=[*index.order[:-1], -1]), "its packets do not show one frame"),
-        (lambda index: replace(index, info=replace(index.info, codec="mpeg4")), "codec mpeg4"),
+        (lambda index: replace(index, info=replace(index.info, codec="mpeg4")), "8-bit mpeg4"),
         (lambda index: replace(index, info=replace(index.info, width=61)), "odd size 61x"),
         (lambda index: replace(index, info=replace(index.info, interlaced=True)), "it is interlaced"),
         (lambda index: replace(index, info=replace(index.info, pixel_format="yuv422p")), "yuv422p"),
