@@ -1,0 +1,117 @@
+"""The rate of a GPU's video engines alone, in C++ with nothing around. python -m benchmarks.raw_nvdec
+
+Streams lie in memory and are played from beginning to end by each thread, and every picture is mapped. A
+request needs some of a video's frames, so the rate in videos is that in frames over what R2P1DSampler's clips
+need of the samples on average.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from models.r2p1d.sampler import R2P1DSampler
+from nvvl.clips import places_of
+from nvvl.index import Run, VideoIndex
+from nvvl.indexing import index_of
+from nvvl.native.library import CODECS
+from nvvl.pace import clips_from
+from nvvl.reader import payloads_of
+from nvvl.video_file import VideoFile
+
+SOURCE = Path(__file__).with_suffix(".cpp")
+CLIP_LENGTH = 8
+DRAWS = 200
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, nargs="+", default=[14], help="try each number (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="per number of threads (%(default)s)")
+    parser.add_argument("--repeats", type=int, default=1, help="measurements of each (%(default)s)")
+    parser.add_argument("--data", type=Path, default=Path("data/videos"))
+    args = parser.parse_args()
+    samples = sorted(args.data.rglob("*.mp4"))
+    if not samples:
+        parser.error(f"--data {args.data}: no *.mp4 in it; python -m utils.sample_videos makes some")
+    frames = frames_needed(samples)
+    for threads in args.threads:
+        rates = [measure(samples, threads, args.seconds) for _ in range(args.repeats)]
+        for rate in rates:
+            print(
+                f"raw nvdec, {threads} threads: {rate.frames_per_s:,.0f} frames/s, {rate.cores:.2f} cores;"
+                f" at {frames:.1f} frames a video {rate.frames_per_s / frames:.1f} videos/s"
+            )
+        figures = [rate.frames_per_s for rate in rates]
+        facts = {"benchmark": "raw_nvdec", "threads": threads, "frames_per_s": figures}
+        print(json.dumps({**facts, "cores": [rate.cores for rate in rates], "frames_per_video": frames}))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Pictures per second of all threads together, and the cores that they kept busy."""
+
+    frames_per_s: float
+    cores: float
+
+
+def measure(paths: Sequence[Path], threads: int, seconds: float) -> Rate:
+    """Of videos of one codec, played in turn."""
+    with tempfile.TemporaryDirectory(prefix="rnb-raw-") as folder:
+        program = Path(folder, "raw_nvdec")
+        command = ["g++", "-std=c++17", "-O2", str(SOURCE), "-o", str(program), "-ldl", "-pthread"]
+        subprocess.run(command, check=True)
+        streams = []
+        for number, path in enumerate(paths):
+            codec, content = elementary_stream(path)
+            streams.append(Path(folder, f"{number}.stream"))
+            streams[-1].write_bytes(content)
+        options = [str(threads), str(seconds), str(CODECS[codec])]
+        result = subprocess.run(
+            [program, *options, *map(str, streams)], check=True, capture_output=True, text=True
+        )
+        frames, cores = result.stdout.split()
+        return Rate(float(frames), float(cores))
+
+
+def elementary_stream(path: Path) -> tuple[str, bytes]:
+    """The codec of a video and all its packets, with start codes and behind its parameter sets."""
+    with VideoFile(str(path)) as file:
+        index = index_of(file)
+        nal_format = index.info.nal_format
+        payloads = payloads_of(file, index, whole(index))
+        if nal_format is None:
+            return index.info.codec, b"".join(payloads)
+        return index.info.codec, nal_format.parameter_sets + b"".join(map(nal_format.annexb, payloads))
+
+
+def whole(index: VideoIndex) -> Run:
+    return Run(0, len(index.packets) - 1, frozenset(range(index.num_frames)))
+
+
+def frames_needed(paths: Sequence[Path]) -> float:
+    """How many pictures have to be decoded for a request, on average over files and draws of the sampler."""
+    counts = []
+    sampler = R2P1DSampler(CLIP_LENGTH)
+    for number, path in enumerate(paths):
+        with VideoFile(str(path)) as file:
+            index = index_of(file)
+        for draw in range(DRAWS):
+            sampler.seed(0, request_id=number * DRAWS + draw)
+            starts = [int(start) for start in sampler.sample(index.num_frames) or ()]
+            plan = index.plan(places_of(clips_from(starts, CLIP_LENGTH, Fraction(1))).of_frame)
+            counts.append(sum(len(index.needed(run)) for run in plan))
+    return statistics.mean(counts)
+
+
+if __name__ == "__main__":
+    main()
