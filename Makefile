@@ -81,6 +81,7 @@ $(INSTALLED): $(SPECS)
 	"python3-venv) or name another Python: make PYTHON=python3.13" >&2; exit 1; }
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check $(SPECS:%=-r %)
+	$(if $(HAS_GPU),-$(BIN)/python -m nvvl.native.build)
 	touch $@
 
 # What faces need may be missing: it is 100 MB, and what uses it says so, its tests too.

@@ -45,7 +45,7 @@ def test_frames_of_a_video_stay_on_the_gpu() -> None:
     on_cpu, on_gpu = faces_in_a_video(CPU), faces_in_a_video(Device("cuda", 0))
     assert [len(faces) for faces in on_cpu] == [len(faces) for faces in on_gpu] == [1] * 8
     for (expected,), (face,) in zip(on_cpu, on_gpu, strict=True):
-        assert face.box == pytest.approx(expected.box, abs=3.0)  # the decoders' pixels differ a little
+        assert face.box == pytest.approx(expected.box, abs=5.0)  # the decoders' pixels differ a little
 
 
 def faces_in_a_video(where: Device) -> tuple[tuple[Face, ...], ...]:

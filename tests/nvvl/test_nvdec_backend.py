@@ -26,11 +26,17 @@ class OnEngine(Exception):
     """The engine was asked."""
 
 
+def capabilities(gpu: int, codec: str, bit_depth: int) -> dict[str, int]:
+    return LIMITS if (codec, bit_depth) == ("h264", 8) else {}
+
+
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch) -> NvdecBackend:
     monkeypatch.setattr(torch.cuda, "init", lambda: None)
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
-    monkeypatch.setattr(nvdec_backend, "capabilities", lambda gpu, codec, bits: LIMITS if (codec, bits) == ("h264", 8) else {})
+    monkeypatch.setattr(
+        nvdec_backend, "capabilities", lambda gpu, codec, bits: LIMITS if (codec, bits) == ("h264", 8) else {}
+    )
     backend = NvdecBackend(torch.device("meta"), Window.centred(8, 8), None)
 
     def on_engine(*_: object) -> int:

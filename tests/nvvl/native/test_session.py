@@ -1,4 +1,4 @@
-"""The native session against a driver that is made up: what it is fed, which pictures it keeps, what it gives back."""
+"""The native session against a made up driver: what it is fed, which pictures it keeps, what it gives back."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _counts() -> tuple[int, ...]:
 
 @pytest.mark.parametrize("kind", ["b_frames", "transport_stream", "hevc", "vp9_hidden_frames"])
 def test_each_wanted_frame_is_in_its_places(pool: ProcessPoolExecutor, tmp_path: Path, kind: str) -> None:
-    """Those of several clips in each of them, luma and chroma, and no picture is mapped that is not wanted."""
+    """Those of several clips in each of them, luma and chroma; only wanted pictures are mapped."""
     path = odd_videos.make(tmp_path, kind)
     before = pool.submit(_counts).result()
     decoded = pool.submit(decode, path, CLIPS).result()
