@@ -1,4 +1,4 @@
-"""The native session against a made up driver: what it is fed, which pictures it keeps, what it gives back."""
+"""The native session against a made up driver: what it is fed, which pictures it keeps, what it gives."""
 
 from __future__ import annotations
 
