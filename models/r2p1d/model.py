@@ -13,7 +13,7 @@ from models.class_names import read_class_names
 from models.r2p1d.agreement import sample_clips, top1_agreement
 from models.r2p1d.checkpoint import read_checkpoint, select_weights
 from models.r2p1d.execution import Execution, ExecutionOptions
-from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS
+from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS, output_shape
 from models.r2p1d.options import (
     ClassNameOptions,
     ClipCountOptions,
@@ -247,14 +247,11 @@ class R2P1DRunner(Step):
         )
         if checkpoint:
             select_weights(checkpoint, part)
-        row = inputs[0].row
-        try:
-            output = part(torch.empty(1, *row, device="meta"))
-        except RuntimeError:
-            raise ValueError(
-                f"start_index: {options.start_index}, does not take an input of {tuple(row)}"
-            ) from None
-        return (TensorSpec((inputs[0].most_rows, *output.shape[1:])),)
+        # Running the part on the device 'meta' would have torch import its compiler, which takes a second.
+        row = output_shape(
+            inputs[0].row, options.start_index, options.end_index, num_classes=options.num_classes
+        )
+        return (TensorSpec((inputs[0].most_rows, *row)),)
 
     @classmethod
     def class_names(cls, options: Any) -> Sequence[str]:
