@@ -5,8 +5,9 @@ rows -> static input (cast, laid out) -> network, eager or as one CUDA graph per
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, Protocol, Self
 
 import torch
@@ -59,6 +60,9 @@ class ExecutionOptions(Options):
         return min((size for size in self.row_buckets or () if size >= num_rows), default=num_rows)
 
 
+Phase = Callable[[str], contextlib.AbstractContextManager[None]]
+
+
 class Network(Protocol):
     """What runs: the part as it is, or lowered."""
 
@@ -88,12 +92,16 @@ class Execution:
         std: Sequence[float],
         device: torch.device,
         options: ExecutionOptions,
+        phase: Phase = lambda what: contextlib.nullcontext(),
     ) -> None:
+        """`phase`: see `rnb.contract.Context`."""
+        self._phase = phase
         self._row, self._device, self._options = tuple(row), device, options
         self._on_gpu = device.type == "cuda"
         self._dtype = PRECISIONS[options.precision]
         scale, shift = 1 / (255 * torch.tensor(std)), -torch.tensor(mean) / torch.tensor(std)
-        self._network = self._make_network(part.to(device), scale.to(device), shift.to(device))
+        with phase("network"):
+            self._network = self._make_network(part.to(device), scale.to(device), shift.to(device))
         # A static input has one number type and few sizes, whatever the rows have.
         self._copies_rows = options.fuse or options.compile or options.row_buckets is not None
         self._static: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -158,12 +166,18 @@ class Execution:
         if not self._on_gpu:  # where a size costs nothing extra when it is new
             self._run_once(sizes[-1])
             return
-        with _WARM_UP:
+        with self._phase("wait for the other worker's warm-up"):
+            _WARM_UP.acquire()
+        try:
             # Largest first: the graphs share a pool, and the smaller find their memory in it.
             for size in sizes:
-                self._run_once(size)
+                with self._phase(f"{size} rows"):
+                    self._run_once(size)
             if self._uses_graphs:
-                self._capture(sizes)
+                with self._phase("graphs"):
+                    self._capture(sizes)
+        finally:
+            _WARM_UP.release()
 
     @property
     def _uses_graphs(self) -> bool:

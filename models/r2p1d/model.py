@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -146,11 +147,9 @@ class R2P1DLoader(Step):
         return out[:num_clips]
 
     def warm_up(self, row_counts: Sequence[int]) -> None:
-        for video in self.context.samples[:NUM_WARM_UP_VIDEOS]:
-            try:
-                self._decode(video, 0, self._frames)
-            except RequestError:
-                continue  # it fails again, and is counted, when its turn comes
+        for number, video in enumerate(self.context.samples[:NUM_WARM_UP_VIDEOS]):
+            with self.context.phase(f"video {number}"), contextlib.suppress(RequestError):
+                self._decode(video, 0, self._frames)  # what fails does so again, and is counted, in its turn
 
     def facts(self) -> dict[str, Any]:
         return {"decoder": self._loader.decoder}
@@ -222,13 +221,16 @@ class R2P1DRunner(Step):
         self._execution = self._execute(options)
 
     def _execute(self, options: ExecutionOptions) -> Execution:
+        with self.context.phase("weights"):
+            part = self._build_part()
         return Execution(
-            self._build_part(),
+            part,
             row=self._row,
             mean=self.options.mean,
             std=self.options.std,
             device=self.context.device,
             options=options,
+            phase=self.context.phase,
         )
 
     @classmethod
