@@ -36,7 +36,7 @@ from rnb.processes.memory import Sample, samples_of
 from rnb.processes.mps import Sharing, shared_gpus
 from rnb.processes.other_nodes import Launcher, OtherNodes, Work
 from rnb.processes.recovery import Allowed, Recovery, is_complete
-from rnb.processes.replicas import NUM_SAMPLES, Replicas, Setting, imported, starting
+from rnb.processes.replicas import IMPORTED_ON_GPUS, NUM_SAMPLES, Replicas, Setting, imported, starting
 from rnb.processes.sender import SenderTask, run_sender
 from rnb.processes.start_up import StartUp
 from rnb.processes.supervisor import Child, Supervisor
@@ -46,12 +46,15 @@ from rnb.record.run_folder import RunFolderError, write
 from rnb.record.seed_format import namespace_text
 from rnb.record.start_up import Phase
 from rnb.record.tables import EVENTS, MEMORY
-from rnb.spec import RunSpec, keeps_jobs, plan_of
+from rnb.spec import RunSpec, keeps_jobs, names_gpus, plan_of
 from rnb.transport.fabric import FAILED, REFUSED, STATUS_NAMES, ControlLine, Fabric, Log, Table
 from rnb.transport.local.fabric import LocalFabric
+from rnb.transport.local.nursery import nursery
 
 DEFAULT_FABRIC = LocalFabric
 """What joins the processes of a run."""
+
+GPU_DRIVER = Path("/dev/nvidiactl")
 
 
 @dataclass
@@ -128,6 +131,12 @@ def play(
         for observer in watching:
             observer.conclude(run)
     return run
+
+
+def foresee(spec: RunSpec) -> None:
+    """Have what processes on GPUs need imported while the run is planned, which imports as much here."""
+    if GPU_DRIVER.exists() and names_gpus(spec):
+        nursery(IMPORTED_ON_GPUS)
 
 
 @contextlib.contextmanager
