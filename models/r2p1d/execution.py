@@ -79,8 +79,8 @@ class Execution:
     """Owns a part and runs it on rows of shape `row`.
 
     Frames are of any number type, from 0 to 255, and are normalized with `mean` and `std` of each colour,
-    which are of frames from 0 to 1. It takes the part over, and changes it. One
-    thread may use it, on any one stream.
+    which are of frames from 0 to 1. It takes the part over, and changes it. One thread may use it, on any one
+    stream; where all sizes have graphs, several, one at a time, which wait for their work before the next.
     """
 
     def __init__(
@@ -159,6 +159,15 @@ class Execution:
         sizes = sorted({self._options.bucket(count) for count in row_counts if count}, reverse=True)
         if not sizes:
             return
+        with self._phase("turn of the warm-up"):
+            _WARM_UP.acquire()
+        try:
+            if self._graphs.keys() != set(sizes):  # else another thread, which shares this, has done it
+                self._warm_up(sizes)
+        finally:
+            _WARM_UP.release()
+
+    def _warm_up(self, sizes: Sequence[int]) -> None:
         if self._copies_rows or self._uses_graphs:
             self._static = self._network.make_input(
                 sizes[0], self._row, dtype=self._dtype, device=self._device
@@ -166,18 +175,13 @@ class Execution:
         if not self._on_gpu:  # where a size costs nothing extra when it is new
             self._run_once(sizes[-1])
             return
-        with self._phase("wait for the other worker's warm-up"):
-            _WARM_UP.acquire()
-        try:
-            # Largest first: the graphs share a pool, and the smaller find their memory in it.
-            for size in sizes:
-                with self._phase(f"{size} rows"):
-                    self._run_once(size)
-            if self._uses_graphs:
-                with self._phase("graphs"):
-                    self._capture(sizes)
-        finally:
-            _WARM_UP.release()
+        # Largest first: the graphs share a pool, and the smaller find their memory in it.
+        for size in sizes:
+            with self._phase(f"{size} rows"):
+                self._run_once(size)
+        if self._uses_graphs:
+            with self._phase("graphs"):
+                self._capture(sizes)
 
     @property
     def _uses_graphs(self) -> bool:

@@ -11,7 +11,8 @@ import torch
 from pydantic import StrictInt
 
 from models.class_names import read_class_names
-from models.r2p1d.agreement import sample_clips, top1_agreement
+from models.kept_figures import kept
+from models.r2p1d.agreement import conditions, sample_clips, top1_agreement
 from models.r2p1d.checkpoint import read_checkpoint, select_weights
 from models.r2p1d.execution import Execution, ExecutionOptions
 from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS, output_shape
@@ -218,7 +219,14 @@ class R2P1DRunner(Step):
         )
         self._is_whole = (options.start_index, options.end_index) == (1, NUM_PARTS)
         self._output_row = self.output(options, context.inputs)[0].row
-        self._execution = self._execute(options)
+        # A graph serves any thread, but those that only have cuDNN's plans have them per thread.
+        has_graphs = options.cuda_graphs and context.where.is_gpu
+        self._execution = context.share(self._execute_for_all) if has_graphs else self._execute(options)
+
+    def _execute_for_all(self) -> Execution:
+        execution = self._execute(self.options)
+        torch.cuda.current_stream(self.context.device).synchronize()  # each of them has a stream of its own
+        return execution
 
     def _execute(self, options: ExecutionOptions) -> Execution:
         with self.context.phase("weights"):
@@ -303,6 +311,11 @@ class R2P1DRunner(Step):
         """Of a network that is not exact: how often it finds the class of the exact one."""
         if self.options.precision == "fp32" or not self._is_whole:
             return {}
+        samples, device = self.context.samples, self.context.device
+        figures: dict[str, Any] = kept(conditions(self.options, samples, self._row, device), self._agreement)
+        return figures
+
+    def _agreement(self) -> dict[str, Any]:
         device = self.context.device
         clips = sample_clips(self.context.samples, self._row, device)
         if not len(clips):

@@ -18,6 +18,7 @@ from rnb.contract.probe import Probe
 from rnb.contract.termination import Termination
 from rnb.processes.child import report_end, run_child
 from rnb.processes.jobs import JobQueue
+from rnb.processes.sharing import Shared
 from rnb.processes.start_up import TOLD, StartUp
 from rnb.processes.worker import Surroundings, Worker
 from rnb.transport.fabric import ControlLine, Handles, Inlet
@@ -65,7 +66,12 @@ def _run(task: RunnerTask, start_up: StartUp) -> None:
         # A worker keeps one thread for life: CUDA streams, inference mode and cuDNN's plans are per thread.
         threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(around.plan.workers)]
         make = partial(
-            Worker, around, turn=threading.Lock(), start_up=start_up, in_queue=_in_queue(around, line)
+            Worker,
+            around,
+            turn=threading.Lock(),
+            shared=Shared(),
+            start_up=start_up,
+            in_queue=_in_queue(around, line),
         )
         full, is_replaceable = Termination.FRAME_QUEUE_FULL, _is_replaceable(around)
         report = partial(report_end, line, full=full, is_replaceable=is_replaceable)

@@ -28,6 +28,7 @@ from rnb.processes.intake import Intake, Piece
 from rnb.processes.jobs import JobRules, Retired
 from rnb.processes.memory import MemoryWatch
 from rnb.processes.sequence_states import SequenceStates
+from rnb.processes.sharing import Shared
 from rnb.processes.slowness import Slowdown, Slowness
 from rnb.processes.start_up import StartUp
 from rnb.transport.clock import now_ns, sleep_precisely
@@ -88,6 +89,7 @@ class Worker:
         around: Surroundings,
         number: int,
         turn: threading.Lock,
+        shared: Shared,
         start_up: StartUp,
         in_queue: Inlet | None = None,
     ) -> None:
@@ -99,11 +101,11 @@ class Worker:
         with self._phase("stream"):  # the first one makes CUDA's context
             self._computing = Computing(self._plan.device, num_threads=around.num_threads)
         with self._computing.current(), explained("out of GPU memory in the constructor"):
-            table = around.table
-            context = replace(around.context, note=table.note, note_size=table.note_size, phase=self._phase)
+            takes_turns = self._plan.device.is_gpu and self._type.takes_turns
             with self._phase("constructor"):
-                self._step = self._type.make(self._plan.options, context)
-        takes_turns = self._plan.device.is_gpu and self._type.takes_turns
+                self._step = self._type.make(
+                    self._plan.options, self._context(shared if takes_turns else None)
+                )
         self._turn: Any = turn if takes_turns else contextlib.nullcontext()
         self._holding = Holding(joins=self._type.joins_segments) if self._type.regroups else None
         self._memory = self._watch_memory()
@@ -131,6 +133,11 @@ class Worker:
         self._due_ns = around.table.column(DUE)
         self._held_until_ns: int | None = None
         self._slowness = Slowness((), 0)
+
+    def _context(self, shared: Shared | None) -> Context:
+        table = self._around.table
+        context = replace(self._around.context, note=table.note, note_size=table.note_size, phase=self._phase)
+        return context if shared is None else replace(context, share=shared)
 
     def _sequence_states(self) -> SequenceStates | None:
         if not isinstance(self._step, StatefulStep):
