@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from rnb.observe.observer import End, Observer, Seen, Start, Watched
-from rnb.show.console import detail, say
-from rnb.show.text.start_up_text import start_up_text
+from rnb.show.console import detail, is_verbose, say
 
 
 class Announcer(Observer):
@@ -22,8 +21,10 @@ class Announcer(Observer):
         assert self._watched is not None
         for line in _facts(self._watched, start):
             say(line)
-        if start.phases:
-            detail(start_up_text(start.phases, _kinds(self._watched)))
+        if start.phases and is_verbose():
+            from rnb.show.text.start_up_text import start_up_text
+
+            say(start_up_text(start.phases, _kinds(self._watched)))
 
     def begin(self, start_ns: int) -> None:
         assert self._watched is not None

@@ -204,4 +204,4 @@ def test_workers_that_take_turns_share_what_the_first_has_tuned(bench: Bench) ->
     did = [phase.what for phase in run.meta.start_up if phase.process == "step 1.0"]
     assert did.count("warm-up") == 2
     assert [did.count(what) for what in ("weights", "16 rows", "graphs")] == [2, 1, 1]  # and those of fp32
-    assert run.meta.replicas[1]["facts"]["top1_agreement_with_fp32"] >= 0.99
+    assert run.meta.replicas[1]["facts"]["top1_agreement_with_fp32"] >= 0.97
