@@ -36,20 +36,25 @@ from rnb.processes.memory import Sample, samples_of
 from rnb.processes.mps import Sharing, shared_gpus
 from rnb.processes.other_nodes import Launcher, OtherNodes, Work
 from rnb.processes.recovery import Allowed, Recovery, is_complete
-from rnb.processes.replicas import NUM_SAMPLES, Replicas, Setting, imported, starting
+from rnb.processes.replicas import IMPORTED_ON_GPUS, NUM_SAMPLES, Replicas, Setting, imported, starting
 from rnb.processes.sender import SenderTask, run_sender
+from rnb.processes.start_up import StartUp
 from rnb.processes.supervisor import Child, Supervisor
 from rnb.record.meta import Jobs, RunMeta
 from rnb.record.run import SEQUENCE, Run, class_columns, size_columns
 from rnb.record.run_folder import RunFolderError, write
 from rnb.record.seed_format import namespace_text
+from rnb.record.start_up import Phase
 from rnb.record.tables import EVENTS, MEMORY
-from rnb.spec import RunSpec, keeps_jobs, plan_of
+from rnb.spec import RunSpec, keeps_jobs, names_gpus, plan_of
 from rnb.transport.fabric import FAILED, REFUSED, STATUS_NAMES, ControlLine, Fabric, Log, Table
 from rnb.transport.local.fabric import LocalFabric
+from rnb.transport.local.nursery import nursery
 
 DEFAULT_FABRIC = LocalFabric
 """What joins the processes of a run."""
+
+GPU_DRIVER = Path("/dev/nvidiactl")
 
 
 @dataclass
@@ -94,12 +99,16 @@ def play(
     Raises:
         UsageError: it cannot start as asked, or not on this machine; nothing runs.
     """
+    start_up = StartUp()
     plan = plan or plan_of(spec, num_requests=len(schedule))
     faults = FaultPlayer(plan_faults(spec.faults, plan, schedule))
     watching = [MachineObserver(), *spec.observers(), *observers, faults]
     part = part_of(plan, 0)
-    with shared_gpus(part.plan, spec.placement.mps) as sharing, _ending(watching):
-        with starting():
+    with contextlib.ExitStack() as stack:
+        with start_up.phase("MPS"):
+            sharing = stack.enter_context(shared_gpus(part.plan, spec.placement.mps))
+        stack.enter_context(_ending(watching))
+        with starting(), start_up.phase("shared memory"):
             playing = _Playing(
                 spec=spec,
                 schedule=schedule,
@@ -113,6 +122,7 @@ def play(
                 faults=faults,
                 interruption=interruption or Interruption(),
                 warn=warn,
+                start_up=start_up,
             )
         run = playing.play()
     run.folder = folder
@@ -121,6 +131,12 @@ def play(
         for observer in watching:
             observer.conclude(run)
     return run
+
+
+def foresee(spec: RunSpec) -> None:
+    """Have what processes on GPUs need imported while the run is planned, which imports as much here."""
+    if GPU_DRIVER.exists() and names_gpus(spec):
+        nursery(IMPORTED_ON_GPUS)
 
 
 @contextlib.contextmanager
@@ -158,6 +174,9 @@ class _Playing:
     faults: FaultPlayer
     interruption: Interruption
     warn: Callable[[str], None]
+    start_up: StartUp
+    phases: Sequence[Phase] = ()
+    """Empty until the start barrier is passed."""
     start_ns: int | None = None
     """None until the start barrier is passed."""
     end_ns: int = 0
@@ -244,18 +263,18 @@ class _Playing:
         """Start all processes and pass the start barrier; the start time, or None when that failed."""
         if self._others is not None:
             self._others.launch(self._replicas, self.sharing.environment)
-        for number in range(self.spec.load.clients):
-            name = "client" if self.spec.load.clients == 1 else f"client {number}"
-            target = self.clients.run if self.clients else run_sender
-            self._supervisor.spawn(name, target, partial(self._client_task, number))
-        for replica in self.part.plan.replicas:
-            self._spawn(replica)
-        for observer in self.observers:
-            observer.prepare(self._watched())
+        with self.start_up.phase("processes"):
+            self._spawn_all()
+        with self.start_up.phase("observers"):
+            for observer in self.observers:
+                observer.prepare(self._watched())
         if self._others is not None:
             self._others.welcome(self._work)
-        if not self._replicas.get_ready(self._others.join if self._others else lambda: True):
+        with self.start_up.phase("wait for all to be ready"):
+            is_ready = self._replicas.get_ready(self._others.join if self._others else lambda: True)
+        if not is_ready:
             return None
+        self.phases = self._supervisor.phases(self.start_up)
         for observer in self.observers:
             observer.start(self._start_of(observer))
         start_ns = self._replicas.start(self._others.start() if self._others else None)
@@ -270,6 +289,14 @@ class _Playing:
                 replaced=self._tell_of_heir,
             )
         return start_ns
+
+    def _spawn_all(self) -> None:
+        for number in range(self.spec.load.clients):
+            name = "client" if self.spec.load.clients == 1 else f"client {number}"
+            target = self.clients.run if self.clients else run_sender
+            self._supervisor.spawn(name, target, partial(self._client_task, number))
+        for replica in self.part.plan.replicas:
+            self._spawn(replica)
 
     def _work(self, part: Part) -> Work:
         assert self._others is not None
@@ -308,6 +335,7 @@ class _Playing:
             pids={**(self.clients.beside() if self.clients else {}), **self._supervisor.pids()},
             facts=self._replicas.facts(),
             told=self._told(observer),
+            phases=self.phases,
         )
 
     def _told(self, observer: Observer) -> dict[str, list[Any]]:
@@ -431,6 +459,7 @@ class _Playing:
             faults=self.faults.played(offset_ns),
             full_queue=self._full_queue(),
             server=self.spec.config.data["server"] if self.spec.server else None,
+            start_up=list(self.phases),
             jobs=self._jobs(),
         )
 

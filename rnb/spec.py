@@ -210,6 +210,14 @@ def _pipeline(spec: RunSpec) -> PipelineConfig:
     return spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue, num_nodes=spec.num_nodes)
 
 
+def names_gpus(spec: RunSpec) -> bool:
+    """Whether it is to run on GPUs of this machine, as far as its config says. Raises ConfigError."""
+    if spec.server is not None or spec.placement.device == "cpu":
+        return False
+    groups = [group for step in _pipeline(spec).pipeline for group in step.queue_groups]
+    return any(node == 0 and gpu >= 0 for group in groups for node, gpu in group.places)
+
+
 def _plan(spec: RunSpec, *, queue_capacity: int, is_for_this_machine: bool = True) -> Plan:
     pipeline = _pipeline(spec)
     options = PlanOptions(

@@ -72,6 +72,8 @@ COVERED_BY = {
     "rnb/command_line/parser.py": "tests/rnb/command_line/test_flag_errors.py",
     "rnb/command_line/play_command.py": "tests/rnb/command_line/test_commands.py",
     "rnb/command_line/report.py": "tests/rnb/command_line/test_commands.py",
+    "utils/user_cache.py": "tests/models/test_kept_figures.py",
+    "rnb/record/start_up.py": "tests/rnb/processes/test_start_up.py",
     "rnb/contract/probe.py": "tests/rnb/observe/test_observer.py",
     "rnb/contract/step.py": "tests/end_to_end/test_pipelines.py",
     "rnb/contract/termination.py": "tests/rnb/processes/test_supervisor.py",

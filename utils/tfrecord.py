@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 import google_crc32c
 
+from utils.user_cache import user_cache
+
 _HEAD, _SUM = struct.Struct("<QI"), struct.Struct("<I")
 _NUM_LENGTH_BYTES = 8
 FRAME_BYTES = _HEAD.size + _SUM.size
@@ -134,8 +136,7 @@ def _cached_index(path: str) -> Path:
     """In the user's cache; the name depends on what the file is now."""
     status = os.stat(path)
     told = f"{os.path.abspath(path)}\n{status.st_size}\n{status.st_mtime_ns}"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "rnb" / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.idx"
+    return user_cache() / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.idx"
 
 
 def _parse_index(index: Path, path: str) -> list[Place]:

@@ -5,8 +5,9 @@ rows -> static input (cast, laid out) -> network, eager or as one CUDA graph per
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, Protocol, Self
 
 import torch
@@ -59,6 +60,9 @@ class ExecutionOptions(Options):
         return min((size for size in self.row_buckets or () if size >= num_rows), default=num_rows)
 
 
+Phase = Callable[[str], contextlib.AbstractContextManager[None]]
+
+
 class Network(Protocol):
     """What runs: the part as it is, or lowered."""
 
@@ -75,8 +79,8 @@ class Execution:
     """Owns a part and runs it on rows of shape `row`.
 
     Frames are of any number type, from 0 to 255, and are normalized with `mean` and `std` of each colour,
-    which are of frames from 0 to 1. It takes the part over, and changes it. One
-    thread may use it, on any one stream.
+    which are of frames from 0 to 1. It takes the part over, and changes it. One thread may use it, on any one
+    stream; where all sizes have graphs, several, one at a time, which wait for their work before the next.
     """
 
     def __init__(
@@ -88,12 +92,16 @@ class Execution:
         std: Sequence[float],
         device: torch.device,
         options: ExecutionOptions,
+        phase: Phase = lambda what: contextlib.nullcontext(),
     ) -> None:
+        """`phase`: see `rnb.contract.Context`."""
+        self._phase = phase
         self._row, self._device, self._options = tuple(row), device, options
         self._on_gpu = device.type == "cuda"
         self._dtype = PRECISIONS[options.precision]
         scale, shift = 1 / (255 * torch.tensor(std)), -torch.tensor(mean) / torch.tensor(std)
-        self._network = self._make_network(part.to(device), scale.to(device), shift.to(device))
+        with phase("network"):
+            self._network = self._make_network(part.to(device), scale.to(device), shift.to(device))
         # A static input has one number type and few sizes, whatever the rows have.
         self._copies_rows = options.fuse or options.compile or options.row_buckets is not None
         self._static: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -151,6 +159,15 @@ class Execution:
         sizes = sorted({self._options.bucket(count) for count in row_counts if count}, reverse=True)
         if not sizes:
             return
+        with self._phase("turn of the warm-up"):
+            _WARM_UP.acquire()
+        try:
+            if self._graphs.keys() != set(sizes):  # else another thread, which shares this, has done it
+                self._warm_up(sizes)
+        finally:
+            _WARM_UP.release()
+
+    def _warm_up(self, sizes: Sequence[int]) -> None:
         if self._copies_rows or self._uses_graphs:
             self._static = self._network.make_input(
                 sizes[0], self._row, dtype=self._dtype, device=self._device
@@ -158,11 +175,12 @@ class Execution:
         if not self._on_gpu:  # where a size costs nothing extra when it is new
             self._run_once(sizes[-1])
             return
-        with _WARM_UP:
-            # Largest first: the graphs share a pool, and the smaller find their memory in it.
-            for size in sizes:
+        # Largest first: the graphs share a pool, and the smaller find their memory in it.
+        for size in sizes:
+            with self._phase(f"{size} rows"):
                 self._run_once(size)
-            if self._uses_graphs:
+        if self._uses_graphs:
+            with self._phase("graphs"):
                 self._capture(sizes)
 
     @property

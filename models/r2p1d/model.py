@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -10,10 +11,11 @@ import torch
 from pydantic import StrictInt
 
 from models.class_names import read_class_names
-from models.r2p1d.agreement import sample_clips, top1_agreement
+from models.kept_figures import kept
+from models.r2p1d.agreement import conditions, sample_clips, top1_agreement
 from models.r2p1d.checkpoint import read_checkpoint, select_weights
 from models.r2p1d.execution import Execution, ExecutionOptions
-from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS
+from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS, output_shape
 from models.r2p1d.options import (
     ClassNameOptions,
     ClipCountOptions,
@@ -146,11 +148,9 @@ class R2P1DLoader(Step):
         return out[:num_clips]
 
     def warm_up(self, row_counts: Sequence[int]) -> None:
-        for video in self.context.samples[:NUM_WARM_UP_VIDEOS]:
-            try:
-                self._decode(video, 0, self._frames)
-            except RequestError:
-                continue  # it fails again, and is counted, when its turn comes
+        for number, video in enumerate(self.context.samples[:NUM_WARM_UP_VIDEOS]):
+            with self.context.phase(f"video {number}"), contextlib.suppress(RequestError):
+                self._decode(video, 0, self._frames)  # what fails does so again, and is counted, in its turn
 
     def facts(self) -> dict[str, Any]:
         return {"decoder": self._loader.decoder}
@@ -219,16 +219,26 @@ class R2P1DRunner(Step):
         )
         self._is_whole = (options.start_index, options.end_index) == (1, NUM_PARTS)
         self._output_row = self.output(options, context.inputs)[0].row
-        self._execution = self._execute(options)
+        # A graph serves any thread, but those that only have cuDNN's plans have them per thread.
+        has_graphs = options.cuda_graphs and context.where.is_gpu
+        self._execution = context.share(self._execute_for_all) if has_graphs else self._execute(options)
+
+    def _execute_for_all(self) -> Execution:
+        execution = self._execute(self.options)
+        torch.cuda.current_stream(self.context.device).synchronize()  # each of them has a stream of its own
+        return execution
 
     def _execute(self, options: ExecutionOptions) -> Execution:
+        with self.context.phase("weights"):
+            part = self._build_part()
         return Execution(
-            self._build_part(),
+            part,
             row=self._row,
             mean=self.options.mean,
             std=self.options.std,
             device=self.context.device,
             options=options,
+            phase=self.context.phase,
         )
 
     @classmethod
@@ -247,14 +257,11 @@ class R2P1DRunner(Step):
         )
         if checkpoint:
             select_weights(checkpoint, part)
-        row = inputs[0].row
-        try:
-            output = part(torch.empty(1, *row, device="meta"))
-        except RuntimeError:
-            raise ValueError(
-                f"start_index: {options.start_index}, does not take an input of {tuple(row)}"
-            ) from None
-        return (TensorSpec((inputs[0].most_rows, *output.shape[1:])),)
+        # Running the part on the device 'meta' would have torch import its compiler, which takes a second.
+        row = output_shape(
+            inputs[0].row, options.start_index, options.end_index, num_classes=options.num_classes
+        )
+        return (TensorSpec((inputs[0].most_rows, *row)),)
 
     @classmethod
     def class_names(cls, options: Any) -> Sequence[str]:
@@ -304,6 +311,11 @@ class R2P1DRunner(Step):
         """Of a network that is not exact: how often it finds the class of the exact one."""
         if self.options.precision == "fp32" or not self._is_whole:
             return {}
+        samples, device = self.context.samples, self.context.device
+        figures: dict[str, Any] = kept(conditions(self.options, samples, self._row, device), self._agreement)
+        return figures
+
+    def _agreement(self) -> dict[str, Any]:
         device = self.context.device
         clips = sample_clips(self.context.samples, self._row, device)
         if not len(clips):

@@ -67,27 +67,29 @@ def input_shape(
 ) -> tuple[int, ...]:
     """Shape of one row that part `start_index` takes: (channels, frames, height, width)."""
     _check_range(start_index, NUM_PARTS)
-    for index in range(1, start_index):
+    frames = (_CHANNELS[0], num_frames, height, width)
+    return frames if start_index == 1 else output_shape(frames, 1, start_index - 1)
+
+
+def output_shape(
+    row: Sequence[int], start_index: int = 1, end_index: int = NUM_PARTS, *, num_classes: int = 400
+) -> tuple[int, ...]:
+    """Shape of one row that these parts make of a row: what the next part takes, (num_classes,) at the end.
+
+    Raises ValueError for a range that does not exist, and a row that part `start_index` does not take.
+    """
+    _check_range(start_index, end_index)
+    channels, num_frames, height, width = row
+    if channels != _CHANNELS[start_index - 1]:
+        raise ValueError(f"start_index: {start_index}, does not take an input of {tuple(row)}")
+    if end_index == NUM_PARTS:
+        return (num_classes,)
+    for index in range(start_index, end_index + 1):
         if index != 2:  # the only part that keeps the size
             height, width = _halved(height), _halved(width)
         if index > 2:
             num_frames = _halved(num_frames)
-    return (_CHANNELS[start_index - 1], num_frames, height, width)
-
-
-def output_shape(
-    end_index: int = NUM_PARTS,
-    *,
-    num_frames: int = 8,
-    height: int = 112,
-    width: int = 112,
-    num_classes: int = 400,
-) -> tuple[int, ...]:
-    """Shape of one row that part `end_index` gives: what the next part takes, (num_classes,) for the last."""
-    _check_range(1, end_index)
-    if end_index == NUM_PARTS:
-        return (num_classes,)
-    return input_shape(end_index + 1, num_frames=num_frames, height=height, width=width)
+    return (_CHANNELS[end_index], num_frames, height, width)
 
 
 class R2P1DPart(nn.Module):

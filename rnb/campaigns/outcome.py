@@ -12,7 +12,7 @@ from rnb.contract.termination import UsageError
 from rnb.faults.plan import plan_faults
 from rnb.observe.observer import Observer
 from rnb.pipeline.plan import Plan
-from rnb.play import Interruption, play
+from rnb.play import Interruption, foresee, play
 from rnb.processes.other_nodes import Launcher
 from rnb.record.run import Run
 from rnb.record.run_folder import RunFolderError, create, write_averages, write_summary
@@ -78,6 +78,7 @@ def play_and_judge(
     `cluster`: the machines of a run over several.
     `announce` is called when all that can be checked before the start is right.
     """
+    foresee(spec)
     spec, schedule = schedule_of(spec)
     plan = plan_of(spec, num_requests=len(schedule))
     plan_faults(spec.faults, plan, schedule)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 
 def _ignore(request_id: int, *what: Any) -> None:
     """Outside of a run nobody asks."""
+
+
+def _own(make: Callable[[], Any]) -> Any:
+    return make()
+
+
+def _untimed(what: str) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +45,11 @@ class Context:
     """Say what is odd about a request, by its id, though it is served: the column `reason` keeps it."""
     note_size: Callable[[int, int, int], None] = _ignore
     """Say the width and height in pixels of what a request came with, by its id: columns keep them."""
+    share: Callable[[Callable[[], Any]], Any] = _own
+    """In the constructor: what the argument makes, once for all workers of a replica that take turns, as only
+    one of them uses it at a time; of others, each gets its own."""
+    phase: Callable[[str], AbstractContextManager[None]] = _untimed
+    """Before the start: what is done inside is told of the start-up, with how long it took, by this name."""
 
     @property
     def device(self) -> torch.device:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rnb.contract.probe import Probe
 from rnb.pipeline.plan import Plan
 from rnb.record.run import Run
+from rnb.record.start_up import Phase
 from rnb.transport.fabric import Clock, Queue, Table
 
 Columns = dict[str, NDArray[Any]]
@@ -59,6 +60,8 @@ class Start:
     facts: Mapping[str, Mapping[str, Any]]
     """What the step of a replica told of itself, by the name of its process."""
     told: Told
+    phases: Sequence[Phase] = ()
+    """What the processes did until now."""
 
 
 @dataclass(frozen=True, kw_only=True)

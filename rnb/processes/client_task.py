@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.contract.request import Request
+from rnb.processes.start_up import TOLD, StartUp
 from rnb.transport.clock import sleep_precisely
 from rnb.transport.fabric import ControlLine, Stop, Table
 
@@ -64,6 +65,7 @@ def pass_start_barrier(task: ClientTask) -> NDArray[np.int64]:
     """Wait for the start, and note when each request is due, (number of requests,), readings of the clock."""
     task.line.tell("prepared", b"")
     task.line.wait_for("handles")
+    task.line.tell(TOLD, StartUp().told())
     task.line.tell("ready")
     due_ns: NDArray[np.int64] = task.line.wait_for("start") + task.source.arrivals_ns
     task.table.note_due(task.source.ids, due_ns)

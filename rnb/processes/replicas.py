@@ -28,6 +28,9 @@ from rnb.transport.patient_queue import PatientQueue
 from rnb.transport.spread_queue import SpreadQueue, Way
 
 IMPORTED = ("rnb.processes.runner", "rnb.processes.sender", "rnb.pipeline.step_type")
+IMPORTED_ON_GPUS = (*IMPORTED, "torch", "triton", "av", "cv2")
+"""What is not installed is left out. None of them uses CUDA, or starts a thread that a fork would miss, when
+it is imported. Steps may do either, so each process imports its own."""
 
 START_LEAD_NS = 20_000_000
 """The start lies this far ahead when it is announced, so that every process is awake by then."""
@@ -205,9 +208,9 @@ def polling_s(plan: Plan, *, num_clients: int, num_cpus: int) -> float:
 
 
 def imported(plan: Plan) -> tuple[str, ...]:
-    """What the processes of a run without a GPU need; those that use one must be spawned."""
+    """What the processes of a run are forked with."""
     if plan.gpus:
-        return ()
+        return IMPORTED_ON_GPUS
     return (*IMPORTED, "torch") if plan.pools else IMPORTED
 
 

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from rnb.contract.device import Device
 from rnb.contract.probe import Probe
 from rnb.contract.termination import Termination
 from rnb.processes.child import report_end, run_child
 from rnb.processes.jobs import JobQueue
+from rnb.processes.sharing import Shared
+from rnb.processes.start_up import TOLD, StartUp
 from rnb.processes.worker import Surroundings, Worker
 from rnb.transport.fabric import ControlLine, Handles, Inlet
 
@@ -34,10 +37,11 @@ class RunnerTask:
 
 def run_replica(task: RunnerTask) -> None:
     """The main function of a runner process."""
+    start_up = StartUp()
     pool = task.around.out_pool
     run_child(
         task.line,
-        lambda: _run(task),
+        lambda: _run(task, start_up),
         full=Termination.FRAME_QUEUE_FULL,
         environment=task.environment,
         release=pool.detach if pool else None,
@@ -49,28 +53,38 @@ def _is_replaceable(around: Surroundings) -> bool:
     return around.jobs is not None and around.jobs.is_replaceable
 
 
-def _run(task: RunnerTask) -> None:
+def _run(task: RunnerTask, start_up: StartUp) -> None:
     around, line = task.around, task.line
-    device = around.plan.device
-    if device.is_gpu:
-        import torch
-
-        torch.cuda.set_device(device.torch())
+    if around.plan.device.is_gpu:
+        _open(around.plan.device, start_up)
     with contextlib.ExitStack() as stack:
         for probe in task.probes:
             probe.prepare(partial(_tell_observer, line, probe.observer))
-        handle = around.out_pool.allocate() if around.out_pool else b""
+        with start_up.phase("slots"):
+            handle = around.out_pool.allocate() if around.out_pool else b""
+        line.tell("prepared", handle)  # now, as nobody's warm-up shall wait for another's constructor
         # A worker keeps one thread for life: CUDA streams, inference mode and cuDNN's plans are per thread.
         threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(around.plan.workers)]
-        make = partial(Worker, around, turn=threading.Lock(), in_queue=_in_queue(around, line))
+        make = partial(
+            Worker,
+            around,
+            turn=threading.Lock(),
+            shared=Shared(),
+            start_up=start_up,
+            in_queue=_in_queue(around, line),
+        )
         full, is_replaceable = Termination.FRAME_QUEUE_FULL, _is_replaceable(around)
         report = partial(report_end, line, full=full, is_replaceable=is_replaceable)
         each = partial(_on_each, threads, report)
         workers = each([partial(make, number) for number in range(len(threads))])
-        line.tell("prepared", handle)
-        _attach(around, line.wait_for("handles"))
+        with start_up.phase("wait for all to be prepared"):
+            handles = line.wait_for("handles")
+        with start_up.phase("slots of others"):
+            _attach(around, handles)
         each([worker.warm_up for worker in workers])
-        (facts,) = _on_each(threads[:1], report, [workers[0].facts])
+        with start_up.phase("facts"):
+            (facts,) = _on_each(threads[:1], report, [workers[0].facts])
+        line.tell(TOLD, start_up.told())
         line.tell("ready", facts)
         start_ns = line.wait_for("start")
         for probe in task.probes:
@@ -81,6 +95,14 @@ def _run(task: RunnerTask) -> None:
             for probe in task.probes:
                 probe.stop()
         _leave(around, line, has_ended=any(has_ended))
+
+
+def _open(device: Device, start_up: StartUp) -> None:
+    """Make a GPU the process's own."""
+    with start_up.phase("torch"):
+        import torch
+    with start_up.phase("GPU"):
+        torch.cuda.set_device(device.torch())
 
 
 def _in_queue(around: Surroundings, line: ControlLine) -> Inlet:

@@ -15,6 +15,9 @@ from typing import Any, Protocol
 from rnb.contract.termination import Termination
 from rnb.processes.child import interrupts_held_back
 from rnb.processes.guard import Guard
+from rnb.processes.start_up import TOLD, StartUp, phases_of_run
+from rnb.record.start_up import Phase
+from rnb.transport.clock import now_ns
 from rnb.transport.fabric import ControlLine, Fabric
 
 TICK_S = 0.05
@@ -51,6 +54,8 @@ class Child:
     """How late in the pipeline it is: 0 for the client, 1 for step 0, …"""
     process: Process
     connection: connection.Connection
+    spawned_ns: int = 0
+    """When it was asked for; 0: others have started it."""
     is_replaceable: bool = False
     """Whether the run may go on without it; what it tells of its failure waits until it is dead then."""
     told: dict[str, list[Any]] = field(default_factory=dict)
@@ -109,12 +114,20 @@ class Supervisor:
         """Start a process that runs `target(make_task(line))`; the heir of another one has its name."""
         ours, theirs = self._fabric.line()
         process = self._fabric.process(name=name, target=target, args=(make_task(theirs),))
+        spawned_ns = now_ns()
         with interrupts_held_back():
             process.start()
         self._guard = self._guard or Guard()
         self._guard.add(process.pid or 0)
         theirs.close()
-        child = Child(name=name, rank=rank, process=process, connection=ours, is_replaceable=is_replaceable)
+        child = Child(
+            name=name,
+            rank=rank,
+            process=process,
+            connection=ours,
+            spawned_ns=spawned_ns,
+            is_replaceable=is_replaceable,
+        )
         self.children.append(child)
         return child
 
@@ -220,6 +233,11 @@ class Supervisor:
     def told(self, kind: str) -> dict[str, list[Any]]:
         """What the children that have told it said, by their names."""
         return {child.name: child.told[kind] for child in self.children if kind in child.told}
+
+    def phases(self, driver: StartUp) -> list[Phase]:
+        """What each process did until it was ready, with what the driver has noted of itself."""
+        told = {name: values[-1] for name, values in self.told(TOLD).items()}
+        return phases_of_run(driver, told, {child.name: child.spawned_ns for child in self.children})
 
     def pids(self) -> dict[str, int]:
         """Of those on this machine, by the name of the process."""

@@ -9,6 +9,7 @@ import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rnb.contract.events import DUE, Event, EventKind
@@ -27,7 +28,9 @@ from rnb.processes.intake import Intake, Piece
 from rnb.processes.jobs import JobRules, Retired
 from rnb.processes.memory import MemoryWatch
 from rnb.processes.sequence_states import SequenceStates
+from rnb.processes.sharing import Shared
 from rnb.processes.slowness import Slowdown, Slowness
+from rnb.processes.start_up import StartUp
 from rnb.transport.clock import now_ns, sleep_precisely
 from rnb.transport.fabric import (
     EndOfStream,
@@ -86,17 +89,23 @@ class Worker:
         around: Surroundings,
         number: int,
         turn: threading.Lock,
+        shared: Shared,
+        start_up: StartUp,
         in_queue: Inlet | None = None,
     ) -> None:
         """`in_queue`: what it takes from, where that is not the queue itself."""
         self._around, self._plan, self._number = around, around.plan, number
-        self._type = resolve(around.plan.model)
-        self._computing = Computing(self._plan.device, num_threads=around.num_threads)
+        self._phase = partial(start_up.phase, worker=number)
+        with self._phase("import"):
+            self._type = resolve(around.plan.model)
+        with self._phase("stream"):  # the first one makes CUDA's context
+            self._computing = Computing(self._plan.device, num_threads=around.num_threads)
         with self._computing.current(), explained("out of GPU memory in the constructor"):
-            table = around.table
-            context = replace(around.context, note=table.note, note_size=table.note_size)
-            self._step = self._type.make(self._plan.options, context)
-        takes_turns = self._plan.device.is_gpu and self._type.takes_turns
+            takes_turns = self._plan.device.is_gpu and self._type.takes_turns
+            with self._phase("constructor"):
+                self._step = self._type.make(
+                    self._plan.options, self._context(shared if takes_turns else None)
+                )
         self._turn: Any = turn if takes_turns else contextlib.nullcontext()
         self._holding = Holding(joins=self._type.joins_segments) if self._type.regroups else None
         self._memory = self._watch_memory()
@@ -124,6 +133,11 @@ class Worker:
         self._due_ns = around.table.column(DUE)
         self._held_until_ns: int | None = None
         self._slowness = Slowness((), 0)
+
+    def _context(self, shared: Shared | None) -> Context:
+        table = self._around.table
+        context = replace(self._around.context, note=table.note, note_size=table.note_size, phase=self._phase)
+        return context if shared is None else replace(context, share=shared)
 
     def _sequence_states(self) -> SequenceStates | None:
         if not isinstance(self._step, StatefulStep):
@@ -162,7 +176,7 @@ class Worker:
 
     def warm_up(self) -> None:
         """Make the input buffers, and run every batch size that can occur, before anything is timed."""
-        with self._computing.current():
+        with self._computing.current(), self._phase("warm-up"):
             self._assembly = Assembly(
                 self._around.in_pools,
                 self._plan.device,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from rnb.contract.events import Event
+from rnb.record.start_up import Phase
 
 SCHEMA_VERSION = 2
 
@@ -159,6 +160,8 @@ class RunMeta(BaseModel):
     """None: the first death would have ended it, and no request was tried again."""
     server: ServerMeta | None = None
     """None: it was played through a pipeline."""
+    start_up: list[Phase] = []
+    """What its processes did until the timed part began; those on other machines do not tell."""
     nodes: list[dict[str, Any]] = []
     """The machines of a run over several: node, host, address, and what is known of its clock."""
     full_queue: str | None = None

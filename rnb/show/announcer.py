@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnb.observe.observer import End, Observer, Seen, Start, Watched
-from rnb.show.console import detail, say
+from rnb.show.console import detail, is_verbose, say
 
 
 class Announcer(Observer):
@@ -21,6 +21,10 @@ class Announcer(Observer):
         assert self._watched is not None
         for line in _facts(self._watched, start):
             say(line)
+        if start.phases and is_verbose():
+            from rnb.show.text.start_up_text import start_up_text
+
+            say(start_up_text(start.phases, _kinds(self._watched)))
 
     def begin(self, start_ns: int) -> None:
         assert self._watched is not None
@@ -34,6 +38,14 @@ class Announcer(Observer):
         detail(f"That took {(end.time_ns - end.start_ns) / 1e9:f} seconds")
         detail("Waiting for child processes to return...")
         return Seen()
+
+
+def _kinds(watched: Watched) -> dict[str, str]:
+    """What the processes of replicas are alike in."""
+    return {
+        replica.name: f"step {replica.step} on {'a GPU' if replica.device.is_gpu else 'the CPU'}"
+        for replica in watched.plan.replicas
+    }
 
 
 def _facts(watched: Watched, start: Start) -> list[str]:

@@ -194,3 +194,14 @@ def test_workers_that_take_turns_never_compute_at_the_same_time(bench: Bench) ->
     order = np.argsort(run.times[Event(EventKind.STARTED, 1)])
     starts, ends = (run.times[Event(kind, 1)][order] for kind in (EventKind.STARTED, EventKind.FINISHED))
     assert (starts[1:] >= ends[:-1]).all()
+
+
+def test_workers_that_take_turns_share_what_the_first_has_tuned(bench: Bench) -> None:
+    fast = {"precision": "fp16", "fuse": True, "cuda_graphs": True, "autotune": 10, "row_buckets": [1, 4, 16]}
+    config = [{**LOAD, "workers": 3, "dtype": "uint8"}, {**RUN, **fast, "workers": 2}]
+    run = gpu_run(bench, config)
+    assert len(set(run.requests["worker1"].tolist())) == 2
+    did = [phase.what for phase in run.meta.start_up if phase.process == "step 1.0"]
+    assert did.count("warm-up") == 2
+    assert [did.count(what) for what in ("weights", "16 rows", "graphs")] == [2, 1, 1]  # and those of fp32
+    assert run.meta.replicas[1]["facts"]["top1_agreement_with_fp32"] >= 0.97

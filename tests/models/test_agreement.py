@@ -18,6 +18,11 @@ CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {"num_classes": 5, "layer_sizes": [1, 1, 1, 1]}
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 def facts_of(videos: Sequence[str] = (), **options: Any) -> dict[str, Any]:
     context = Context(inputs=(TensorSpec((1, 3, 4, 32, 32)),), samples=videos)
     return R2P1DRunner(R2P1DRunner.Options.model_validate({**SMALL, **options}), context).facts()
@@ -52,6 +57,28 @@ def test_a_step_tells_its_agreement_unless_it_is_exact(tmp_path: Path) -> None:
     assert facts["num_clips_compared"] == CLIPS_PER_VIDEO
     assert 0.5 <= facts["top1_agreement_with_fp32"] <= 1
     assert facts_of(precision="bf16") == {"top1_agreement_with_fp32": None, "num_clips_compared": 0}
+
+
+def test_it_is_told_again_without_being_counted_until_something_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = tmp_path / "video.mp4"
+    write_video(video)
+    counted: list[int] = []
+
+    def count(exact: Any, fast: Any, clips: torch.Tensor) -> float:
+        counted.append(len(clips))
+        return 0.75
+
+    monkeypatch.setattr("models.r2p1d.model.top1_agreement", count)
+    first = facts_of([str(video)], precision="bf16")
+    assert facts_of([str(video)], precision="bf16") == first
+    assert len(counted) == 1
+    facts_of([str(video)], precision="bf16", seed=1)
+    assert len(counted) == 2
+    video.touch()
+    facts_of([str(video)], precision="bf16", seed=1)
+    assert len(counted) == 3
 
 
 def test_a_part_has_no_classes_to_compare(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_the_splits_use_all_connected_ranges() -> None:
 def test_a_part_has_the_shapes_that_are_promised(variant: Variant, start: int, end: int) -> None:
     rows = torch.empty(2, *input_shape(start), device="meta")
     out = on_meta(variant, start, end)(rows)
-    assert tuple(out.shape) == (2, *output_shape(end))
+    assert tuple(out.shape) == (2, *output_shape(input_shape(start), start, end))
 
 
 @VARIANTS
@@ -70,7 +70,7 @@ def test_shapes_hold_for_odd_sizes(
 ) -> None:
     size = {"num_frames": num_frames, "height": height, "width": width}
     out = on_meta(variant, 1, end, num_classes=9)(torch.empty(1, *input_shape(**size), device="meta"))
-    assert tuple(out.shape[1:]) == output_shape(end, num_classes=9, **size)
+    assert tuple(out.shape[1:]) == output_shape(input_shape(**size), 1, end, num_classes=9)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_shapes_hold_for_odd_sizes(
 def test_input_shapes_of_rnb(start: int, shape: tuple[int, ...]) -> None:
     assert input_shape(start) == shape
     if start > 1:
-        assert output_shape(start - 1) == shape
+        assert output_shape(input_shape(), 1, start - 1) == shape
 
 
 def test_torchvision_variant_has_as_many_parameters_as_torchvision_says() -> None:
@@ -171,4 +171,4 @@ def test_shapes_of_parts_that_do_not_exist_are_refused(index: int) -> None:
     with pytest.raises(ValueError, match=f"{index}"):
         input_shape(index)
     with pytest.raises(ValueError, match=f"{index}"):
-        output_shape(index)
+        output_shape(input_shape(), 1, index)

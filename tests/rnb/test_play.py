@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +25,7 @@ from rnb.record.run_folder import read
 from rnb.spec import schedule_of
 from rnb.transport.local.fabric import LocalFabric
 from tests.support.played import NOTHING, played, spec_for
-from tests.support.running import tiny
+from tests.support.running import ROOT, tiny
 from tests.support.tiny_steps import NUM_CLASSES, clips_of, expected_label
 
 ALL_FINISHED = ["finished"] * 20
@@ -274,3 +276,34 @@ def test_what_the_machine_refuses_is_one_line(tmp_path: Path, fabric: type[Local
     spec, schedule = schedule_of(spec_for(tmp_path, [NOTHING]))
     with pytest.raises(UsageError, match=f"^this machine cannot start the run: {reason}$"):
         play(spec, schedule, fabric=fabric())
+
+
+FORESEEN = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import rnb.play
+from rnb.spec import Placement
+from rnb.transport.local.fabric import LocalFabric
+from tests.rnb.transport.local.test_nursery import tell_of_torch
+from tests.support.played import NOTHING, spec_for
+
+spec = spec_for(Path(sys.argv[1]), [NOTHING])
+rnb.play.GPU_DRIVER = Path("/dev/null")
+rnb.play.foresee(replace(spec, placement=Placement(device=sys.argv[2])))
+fabric = LocalFabric(("rnb.processes.child",))
+ours, theirs = fabric.pipe()
+fabric.process(name="tells", target=tell_of_torch, args=(theirs,)).start()
+print(ours.recv())
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("device", "has_torch"), [("auto", "True"), ("cpu", "False")])
+def test_what_processes_on_gpus_need_is_imported_before_the_plan_is_made(
+    tmp_path: Path, device: str, has_torch: str
+) -> None:
+    command = [sys.executable, "-c", FORESEEN, str(tmp_path), device]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=True)
+    assert result.stdout.strip() == has_torch

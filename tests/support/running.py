@@ -113,7 +113,11 @@ class Bench:
         # Not in pytest's folder, since the path of a socket must be short.
         self._temporary = Path(tempfile.mkdtemp(prefix="rnb-test-"))
         compiled = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"  # costly to fill
-        self._own_environment = {"TMPDIR": str(self._temporary), "TORCHINDUCTOR_CACHE_DIR": str(compiled)}
+        self._own_environment = {
+            "TMPDIR": str(self._temporary),
+            "TORCHINDUCTOR_CACHE_DIR": str(compiled),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+        }
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,1 +1,1 @@
-"""The transport within one machine: spawned processes, and memory that they share."""
+"""The transport within one machine: processes, and memory that they share."""

@@ -1,7 +1,8 @@
 """The process that others are forked from: it has imported what all of them need, so they start at once.
 
 It is Python's fork server, which imports this module first. It must never use CUDA, and starts no thread:
-neither survives a fork.
+neither survives a fork. Those that are forked from it may, as if they had been spawned: CUDA reads the
+environment, and with it the GPUs and the MPS daemon to use, when a process first uses it.
 """
 
 from __future__ import annotations

@@ -27,6 +27,9 @@ for name in IMPORTED:
     __import__(name)
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
+AS_CHECKED_WITH_A_NETWORK = AS_CHECKED.replace(
+    '"config/empty.json"', '"config/r2p1d-fast.json", "--device", "cpu"'
+)
 PARTS = """
 import sys
 import rnb.command_line.benchmark, rnb.command_line.{command}
@@ -49,6 +52,12 @@ def test_packages_that_wait(code: str) -> None:
     assert "rnb" in imported
     assert "numpy" in imported
     assert not imported & {*SLOW_PACKAGES}
+
+
+def test_the_plan_of_a_network_needs_no_compiler() -> None:
+    imported = printed(AS_CHECKED_WITH_A_NETWORK)
+    assert "torch" in imported
+    assert "sympy" not in imported
 
 
 @pytest.mark.parametrize(

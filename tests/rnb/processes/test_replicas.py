@@ -1,10 +1,15 @@
-"""When workers look often at their queues instead of sleeping."""
+"""When workers look often at their queues instead of sleeping, and what their processes have imported."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 from rnb.pipeline.config import parse_config
 from rnb.pipeline.plan import PlanOptions, make_plan
-from rnb.processes.replicas import POLLING_S, polling_s
+from rnb.processes.replicas import IMPORTED, IMPORTED_ON_GPUS, POLLING_S, imported, polling_s
+from tests.support.running import ROOT
 
 
 def test_workers_look_often_for_messages_only_where_each_has_a_core() -> None:
@@ -16,3 +21,37 @@ def test_workers_look_often_for_messages_only_where_each_has_a_core() -> None:
     plan = make_plan(parse_config(config), PlanOptions(mode="cpu"))
     assert polling_s(plan, num_clients=2, num_cpus=8) == POLLING_S
     assert polling_s(plan, num_clients=2, num_cpus=7) == 0
+
+
+def test_processes_are_forked_with_what_they_need() -> None:
+    alone = parse_config([{"model": "models.nothing.model.Nothing", "gpus": [0]}])
+    tensors = parse_config(
+        [{"model": f"tests.support.tiny_steps.{name}", "gpus": [-1]} for name in ("Load", "Classify")]
+    )
+    assert imported(make_plan(alone, PlanOptions(mode="cpu"))) == IMPORTED
+    assert imported(make_plan(tensors, PlanOptions(mode="cpu"))) == (*IMPORTED, "torch")
+    assert imported(make_plan(alone, PlanOptions(mode="cuda"))) == IMPORTED_ON_GPUS
+
+
+def test_what_processes_on_gpus_have_imported_survives_a_fork() -> None:
+    """No thread but those of OpenBLAS, which it starts anew, and of NVIDIA's driver nothing."""
+    code = """
+import os
+from importlib.util import find_spec
+from rnb.processes.replicas import IMPORTED_ON_GPUS
+for name in IMPORTED_ON_GPUS:
+    if find_spec(name):
+        __import__(name)
+links = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+print(len(os.listdir("/proc/self/task")), sum("nvidia" in link for link in links))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    assert result.stdout.split() == ["1", "0"]

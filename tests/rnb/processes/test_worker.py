@@ -17,6 +17,8 @@ from rnb.contract.events import Event, EventKind
 from rnb.contract.termination import Termination
 from rnb.pipeline.config import parse_config
 from rnb.pipeline.plan import PlanOptions, make_plan
+from rnb.processes.sharing import Shared
+from rnb.processes.start_up import StartUp
 from rnb.processes.worker import Surroundings, Worker
 from rnb.transport.fabric import FAILED, FINISHED, UNFINISHED, Stopped
 from rnb.transport.local.fabric import LocalFabric
@@ -161,7 +163,7 @@ class Bench:
             num_threads=torch.get_num_threads(),
             context=Context(where=replica.device, inputs=replica.inputs, batch_size=replica.batch_size),
         )
-        worker = Worker(around, 0, threading.Lock())
+        worker = Worker(around, 0, threading.Lock(), Shared(), StartUp())
         worker.warm_up()
         return worker
 

@@ -10,6 +10,7 @@ import pytest
 from rnb.observe.observer import End, Start, Watched
 from rnb.pipeline.config import parse_config
 from rnb.pipeline.plan import PlanOptions, make_plan
+from rnb.record.start_up import Phase
 from rnb.show import console
 from rnb.show.announcer import Announcer
 from rnb.transport.local.fabric import LocalFabric
@@ -87,6 +88,16 @@ def test_what_steps_tell_comes_once_for_replicas_that_tell_the_same(
         "step 0: decoder pyav",
         "step 1: top1 0.5, clips 3",
     ]
+
+
+def test_verbose_says_where_the_start_up_went(capsys: pytest.CaptureFixture[str]) -> None:
+    phases = [Phase(process="step 1.0", worker=0, what="warm-up", from_s=0, seconds=1)]
+    start = Start(pids={}, facts={}, told={}, phases=phases)
+    prepared().start(start)
+    assert capsys.readouterr().out == ""
+    console.configure(verbose=True)
+    prepared().start(start)
+    assert "step 1 on the CPU: warm-up" in capsys.readouterr().out
 
 
 def test_quiet_leaves_it_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,10 @@ def hang(connection: Connection) -> None:
     time.sleep(60)
 
 
+def tell_of_torch(connection: Connection) -> None:
+    connection.send("torch" in sys.modules)
+
+
 def told(fabric: LocalFabric) -> Any:
     ours, theirs = fabric._context.Pipe()
     process = fabric.process(name="tells", target=tell, args=(theirs,))
