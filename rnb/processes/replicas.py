@@ -43,6 +43,11 @@ POLLING_S = 0.02
 a core to itself: an idle core takes 50 to 300 us to wake up, one that looks often 30."""
 
 
+CPU_NICENESS = 10
+"""Of replicas on the CPU in a run that uses GPUs (nice(2)): a thread that feeds a GPU needs a core for moments,
+and while it waits for one, all that it feeds stands still."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """What all replicas are told alike."""
@@ -158,7 +163,13 @@ class Replicas:
             memory=setting.memory,
             jobs=self.rules_of(replica),
         )
-        return RunnerTask(line=line, around=around, probes=setting.probes, environment=setting.environment)
+        return RunnerTask(
+            line=line,
+            around=around,
+            probes=setting.probes,
+            environment=setting.environment,
+            niceness=niceness(self._plan, replica),
+        )
 
     def writing_end(self, queue: int) -> WritingEnd:
         """Of a queue, for who puts messages into it."""
@@ -205,6 +216,11 @@ def polling_s(plan: Plan, *, num_clients: int, num_cpus: int) -> float:
     """For how long a worker of the plan looks often for a message."""
     num_busy = sum(replica.workers for replica in plan.replicas) + num_clients + 1
     return POLLING_S if num_busy <= num_cpus else 0.0
+
+
+def niceness(plan: Plan, replica: ReplicaPlan) -> int:
+    """How far a replica's process lets others go first."""
+    return CPU_NICENESS if plan.gpus and not replica.device.is_gpu else 0
 
 
 def imported(plan: Plan) -> tuple[str, ...]:

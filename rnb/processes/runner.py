@@ -6,6 +6,7 @@ It gets everything ready (step, slots, warm-up) before the start barrier and tel
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -33,11 +34,13 @@ class RunnerTask:
     probes: tuple[Probe, ...]
     """What observers do in this process."""
     environment: Mapping[str, str]
+    niceness: int = 0
 
 
 def run_replica(task: RunnerTask) -> None:
     """The main function of a runner process."""
     start_up = StartUp()
+    os.nice(task.niceness)
     pool = task.around.out_pool
     run_child(
         task.line,

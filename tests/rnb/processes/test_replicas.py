@@ -1,4 +1,4 @@
-"""When workers look often at their queues instead of sleeping, and what their processes have imported."""
+"""When workers look often at their queues instead of sleeping, who goes first, and what processes import."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ import sys
 
 from rnb.pipeline.config import parse_config
 from rnb.pipeline.plan import PlanOptions, make_plan
-from rnb.processes.replicas import IMPORTED, IMPORTED_ON_GPUS, POLLING_S, imported, polling_s
+from rnb.processes.replicas import (
+    CPU_NICENESS,
+    IMPORTED,
+    IMPORTED_ON_GPUS,
+    POLLING_S,
+    imported,
+    niceness,
+    polling_s,
+)
 from tests.support.running import ROOT
 
 
@@ -21,6 +29,15 @@ def test_workers_look_often_for_messages_only_where_each_has_a_core() -> None:
     plan = make_plan(parse_config(config), PlanOptions(mode="cpu"))
     assert polling_s(plan, num_clients=2, num_cpus=8) == POLLING_S
     assert polling_s(plan, num_clients=2, num_cpus=7) == 0
+
+
+def test_replicas_on_the_cpu_let_those_that_feed_a_gpu_go_first() -> None:
+    tiny = "tests.support.tiny_steps"
+    config = [{"model": f"{tiny}.Load", "gpus": [0, -1]}, {"model": f"{tiny}.Classify", "gpus": [0]}]
+    plan = make_plan(parse_config(config), PlanOptions(mode="cuda"))
+    assert [niceness(plan, replica) for replica in plan.replicas] == [0, CPU_NICENESS, 0]
+    plan = make_plan(parse_config(config), PlanOptions(mode="cpu"))
+    assert [niceness(plan, replica) for replica in plan.replicas] == [0, 0, 0]
 
 
 def test_processes_are_forked_with_what_they_need() -> None:
