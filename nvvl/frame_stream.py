@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from nvvl.damage import Damage
 from nvvl.errors import VideoError
@@ -58,6 +60,10 @@ class FrameStream:
                 return (self._scaler.convert(frame, self._file.filename) + 0.5).astype(np.uint8)
         self._next = None
         raise VideoError(self._file.filename, f"is damaged: frame {wanted} cannot be decoded")
+
+    def picture_into(self, number: int, out: Tensor) -> None:
+        """The same into bytes of (3, height, width) on any device."""
+        out.copy_(torch.from_numpy(self.picture(number)))
 
     def _start_at(self, first: int) -> None:
         index = self._index

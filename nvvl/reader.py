@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,9 @@ class Contents:
     begins: array[int]
     sizes: array[int]
 
+    def without_first(self, num_packets: int) -> Contents:
+        return Contents(self.content, self.begins[num_packets:], self.sizes[num_packets:])
+
 
 def payloads_of(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[bytes]:
     """The contents of everything that the run needs, in decoding order, for a decoder that is not FFmpeg's.
@@ -56,11 +59,31 @@ def contents_of(file: VideoFile, index: VideoIndex, run: Run) -> Contents:
     Raises:
         VideoError: the file cannot be read.
     """
-    if index.as_stored:
-        return _stored(index.filename, [index.packets.extent(packet) for packet in index.needed(run)])
-    payloads = [bytes(packet) for packet in packets_of(file, index, run)]
-    sizes = array("q", map(len, payloads))
-    return Contents(b"".join(payloads), array("q", itertools.accumulate(sizes, initial=0))[:-1], sizes)
+    ((_, contents),) = chunks_of(file, index, run, len(index.packets))
+    return contents
+
+
+def chunks_of(
+    file: VideoFile, index: VideoIndex, run: Run, num_packets: int
+) -> Iterator[tuple[list[int], Contents]]:
+    """The same in pieces of so many packets, each with the packets' numbers, and read when it is asked for.
+
+    Raises:
+        VideoError: the file cannot be read.
+    """
+    others = None if index.as_stored else packets_of(file, index, run)
+    needed = iter(index.needed(run))
+    while numbers := list(itertools.islice(needed, num_packets)):
+        if others is None:
+            yield numbers, _stored(index.filename, [index.packets.extent(packet) for packet in numbers])
+        else:
+            yield numbers, _joined(bytes(packet) for packet in itertools.islice(others, len(numbers)))
+
+
+def _joined(payloads: Iterable[bytes]) -> Contents:
+    contents = list(payloads)
+    sizes = array("q", map(len, contents))
+    return Contents(b"".join(contents), array("q", itertools.accumulate(sizes, initial=0))[:-1], sizes)
 
 
 def _stored(filename: str, extents: Sequence[Extent]) -> Contents:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable, Sequence
 from typing import Any
 
 import torch
 
 from nvvl import VideoError
+from nvvl.errors import UnsupportedVideo
 from nvvl.frame_stream import FrameStream
+from nvvl.gpu_frame_stream import GpuFrameStream
 from nvvl.window import Window
 from rnb.contract import (
     Batch,
@@ -24,14 +27,16 @@ from rnb.contract import (
 from rnb.contract.sequence import FRAME, FRAME_STEP
 
 Out = tuple[torch.Tensor, ...] | None
+Stream = FrameStream | GpuFrameStream
 NUM_WARM_UP_VIDEOS = 3
 
 
 class StreamDecoder(StatefulStep):
     """The frame of a stream that each request is for: (1, 3, height, width), RGB, bytes.
 
-    It keeps a decoder for each stream, so that no frame is decoded twice; on the CPU, with FFmpeg. Requests
-    of --streams say which frame they are for; those of --sequences take every frame.
+    It keeps a decoder for each stream, so that no frame is decoded twice: a session of the GPU's video
+    engine, or FFmpeg on the CPU, also for what the engine does not decode. Requests of --streams say which
+    frame they are for; those of --sequences take every frame.
     """
 
     class Options(StatefulStep.Options):
@@ -46,18 +51,18 @@ class StreamDecoder(StatefulStep):
         super().__init__(options, context)
         self._window = Window.centred(options.width, options.height, options.resize)
         (spec,) = self.output(options, ())
-        self._row = torch.empty(spec.shape, dtype=torch.uint8)
+        self._row = torch.empty(spec.shape, dtype=torch.uint8, device=context.device)
 
     @classmethod
     def output(cls, options: Any, inputs: Layout) -> Layout:
         Window.centred(options.width, options.height, options.resize)
         return (TensorSpec((1, 3, options.height, options.width), "uint8"),)
 
-    def start(self, sequence: Hashable) -> dict[str, FrameStream]:
+    def start(self, sequence: Hashable) -> dict[str, Stream]:
         """Of a stream: its decoder, once its first request has said which video it is."""
         return {}
 
-    def end(self, sequence: Hashable, state: dict[str, FrameStream]) -> None:
+    def end(self, sequence: Hashable, state: dict[str, Stream]) -> None:
         for stream in state.values():
             stream.close()
 
@@ -65,23 +70,35 @@ class StreamDecoder(StatefulStep):
         (request,) = batch.requests
         row = out[0] if out else self._row
         try:
-            row[0].copy_(torch.from_numpy(self._picture(request)))
+            self._stream_of(request).picture_into(self._frame_of(request), row[0])
         except VideoError as error:
             raise RequestError(str(error), [request.id]) from error
         return batch.give(tensors=[row], rows=[1])
 
-    def _picture(self, request: Request) -> Any:
+    def _frame_of(self, request: Request) -> int:
         point, told = point_of(request), request.parameters or {}
         assert point is not None  # the others do not come here
-        streams = self.states[point.id]
+        return int(told.get(FRAME, point.position or 0))
+
+    def _stream_of(self, request: Request) -> Stream:
+        point, told = point_of(request), request.parameters or {}
+        assert point is not None  # the others do not come here
+        streams: dict[str, Stream] = self.states[point.id]
         if request.payload not in streams:
-            step = told.get(FRAME_STEP, 1)
-            streams[request.payload] = FrameStream(request.payload, self._window, frame_step=step)
-        return streams[request.payload].picture(told.get(FRAME, point.position or 0))
+            streams[request.payload] = self._opened(request.payload, told.get(FRAME_STEP, 1))
+        return streams[request.payload]
+
+    def _opened(self, video: str, frame_step: int = 1) -> Stream:
+        if self.context.where.is_gpu:
+            with contextlib.suppress(UnsupportedVideo):
+                return GpuFrameStream(video, self._window, self.context.device, frame_step=frame_step)
+        return FrameStream(video, self._window, frame_step=frame_step)
 
     def warm_up(self, row_counts: Sequence[int]) -> None:
         for video in self.context.samples[:NUM_WARM_UP_VIDEOS]:
             try:
-                FrameStream(video, self._window).picture(0)
+                stream = self._opened(video)
+                stream.picture_into(0, self._row[0])
+                stream.close()
             except VideoError:
                 continue  # it fails again, and is counted, when its turn comes

@@ -28,6 +28,8 @@ class Packets(ctypes.Structure):
         ("headers", c_char_p),
         ("headers_size", c_int64),
         ("length_size", c_int32),
+        ("goes_on", c_int32),
+        ("fed", c_int64),
     )
 
 
@@ -67,7 +69,7 @@ def functions() -> ctypes.CDLL:
     library.rnb_find_driver.argtypes = message
     library.rnb_capabilities.argtypes = (c_int, c_int, c_int, POINTER(c_int32 * 4), *message)
     library.rnb_open.argtypes = (
-        *(c_int, c_int, c_int, c_uint32, c_uint32, c_void_p, POINTER(c_void_p)),
+        *(c_int, c_int, c_int, c_uint32, c_uint32, c_uint32, c_void_p, POINTER(c_void_p)),
         *message,
     )
     library.rnb_decode.argtypes = (c_void_p, POINTER(Packets), POINTER(Wanted), *message)

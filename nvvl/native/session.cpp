@@ -12,24 +12,26 @@
 namespace rnb {
 namespace {
 
-// Pictures that the parser may hold beyond what the stream needs, so that decoding runs ahead of mapping.
+// Pictures that the parser may hold beyond what the stream needs.
 constexpr unsigned SPARE_SURFACES = 4;
-constexpr unsigned DISPLAY_DELAY = 4;
 constexpr unsigned MOST_SURFACES = 32;
 
 class OtherPictures : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// What of a run is fed. `stamps` are places in the order of display. `length_size` is the number of bytes before each NAL
-// unit that hold its length; 0: the packets go in as they are.
+// What is fed. `stamps` are places in the order of display. `headers` go before the first packet. `length_size` is the number
+// of bytes before each NAL unit that hold its length; 0: the packets go in as they are. With `goes_on` feeding stops when the
+// first wanted picture has come, and the next call goes on behind; else the stream ends with the last packet. `fed` becomes
+// the number of packets that went in.
 struct Packets {
     const uint8_t *content;
     const int64_t *begins, *sizes, *stamps;
     int64_t count;
     const uint8_t *headers;
     int64_t headers_size;
-    int32_t length_size;
+    int32_t length_size, goes_on;
+    int64_t fed;
 };
 
 // The pictures to keep: `count` pairs of a stamp, ascending, and a place in `surfaces`, each `width` x `height` of NV12 or
@@ -44,13 +46,14 @@ struct Wanted {
 
 class Session {
   public:
-    Session(int device, int codec, int bit_depth, unsigned max_width, unsigned max_height, CUstream stream)
+    // `delay`: by how many pictures decoding may run ahead of mapping.
+    Session(int device, int codec, int bit_depth, unsigned max_width, unsigned max_height, unsigned delay, CUstream stream)
         : driver_(Driver::get()), context_(device), codec_(static_cast<cudaVideoCodec>(codec)), bit_depth_(bit_depth), max_width_(max_width),
           max_height_(max_height), stream_(stream) {
         CUVIDPARSERPARAMS params{};
         params.CodecType = codec_;
         params.ulMaxNumDecodeSurfaces = 1; // on_sequence says how many.
-        params.ulMaxDisplayDelay = DISPLAY_DELAY;
+        params.ulMaxDisplayDelay = delay;
         params.pUserData = this;
         params.pfnSequenceCallback = [](void *self, CUVIDEOFORMAT *format) {
             return static_cast<Session *>(self)->guarded([&](Session &session) { return session.on_sequence(*format); });
@@ -73,14 +76,16 @@ class Session {
     }
 
     // After an exception the session is to be closed: pictures of this run may still be inside.
-    void decode(const Packets &packets, const Wanted &wanted) {
+    void decode(Packets &packets, const Wanted &wanted) {
         Current current(context_);
         wanted_ = &wanted;
         failure_ = nullptr;
-        for (int64_t number = 0; number < packets.count; ++number) {
-            gather(packets, number);
-            feed(CUVID_PKT_TIMESTAMP, packets.stamps[number]);
+        for (packets.fed = 0; packets.fed < packets.count; ++packets.fed) {
+            if (packets.goes_on && wanted.arrived[0]) return;
+            gather(packets, packets.fed);
+            feed(CUVID_PKT_TIMESTAMP, packets.stamps[packets.fed]);
         }
+        if (packets.goes_on) return;
         access_unit_.clear();
         feed(CUVID_PKT_ENDOFSTREAM, 0);
     }
@@ -291,14 +296,14 @@ EXPORTED int rnb_capabilities(int device, int codec, int bit_depth, int32_t limi
     });
 }
 
-EXPORTED int rnb_open(int device, int codec, int bit_depth, uint32_t max_width, uint32_t max_height, void *stream, void **session,
-             char *message, int64_t size) {
+EXPORTED int rnb_open(int device, int codec, int bit_depth, uint32_t max_width, uint32_t max_height, uint32_t delay,
+                      void *stream, void **session, char *message, int64_t size) {
     return rnb::told(message, size, [&] {
-        *session = new rnb::Session(device, codec, bit_depth, max_width, max_height, static_cast<CUstream>(stream));
+        *session = new rnb::Session(device, codec, bit_depth, max_width, max_height, delay, static_cast<CUstream>(stream));
     });
 }
 
-EXPORTED int rnb_decode(void *session, const rnb::Packets *packets, const rnb::Wanted *wanted, char *message, int64_t size) {
+EXPORTED int rnb_decode(void *session, rnb::Packets *packets, const rnb::Wanted *wanted, char *message, int64_t size) {
     return rnb::told(message, size, [&] { static_cast<rnb::Session *>(session)->decode(*packets, *wanted); });
 }
 

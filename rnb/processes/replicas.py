@@ -44,8 +44,8 @@ a core to itself: an idle core takes 50 to 300 us to wake up, one that looks oft
 
 
 CPU_NICENESS = 10
-"""Of replicas on the CPU in a run that uses GPUs (nice(2)): a thread that feeds a GPU needs a core for moments,
-and while it waits for one, all that it feeds stands still."""
+"""Of replicas on the CPU in a run that uses GPUs (nice(2)): a thread that feeds a GPU needs a core for
+moments, and while it waits for one, all that it feeds stands still."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nvvl import nvdec_backend
+from nvvl import engine_pictures
 from nvvl.errors import VideoError
 from nvvl.index import VideoIndex
 from nvvl.indexing import index_of
@@ -34,9 +34,7 @@ def capabilities(gpu: int, codec: str, bit_depth: int) -> dict[str, int]:
 def backend(monkeypatch: pytest.MonkeyPatch) -> NvdecBackend:
     monkeypatch.setattr(torch.cuda, "init", lambda: None)
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
-    monkeypatch.setattr(
-        nvdec_backend, "capabilities", lambda gpu, codec, bits: LIMITS if (codec, bits) == ("h264", 8) else {}
-    )
+    monkeypatch.setattr(engine_pictures, "capabilities", capabilities)
     backend = NvdecBackend(torch.device("meta"), Window.centred(8, 8), None)
 
     def on_engine(*_: object) -> int:

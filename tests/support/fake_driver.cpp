@@ -1,5 +1,6 @@
 // Stands in for libcuda.so.1 and libnvcuvid.so.1 where there is no GPU. Each packet is one picture, filled with the sum of
-// the packet's bytes; all are shown in the order of their stamps when the stream ends. "Device memory" is the host's.
+// the packet's bytes; of more than DELAY the one with the least stamp is shown, and all when the stream ends. "Device memory"
+// is the host's.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -13,15 +14,34 @@
 namespace {
 
 constexpr unsigned PITCH = 1024;
+constexpr size_t DELAY = 3;
 
 struct Picture {
     int64_t stamp;
     uint8_t sum;
 };
 
+std::vector<Picture> shown;
+
 struct Parser {
     CUVIDPARSERPARAMS params;
     std::vector<Picture> pictures;
+    bool has_begun = false;
+
+    CUresult show(size_t most_left) {
+        while (pictures.size() > most_left) {
+            auto least = std::min_element(pictures.begin(), pictures.end(), [](const Picture &one, const Picture &other) {
+                return one.stamp < other.stamp;
+            });
+            CUVIDPARSERDISPINFO info{};
+            info.picture_index = int(shown.size());
+            info.timestamp = least->stamp;
+            shown.push_back(*least);
+            pictures.erase(least);
+            if (!params.pfnDisplayPicture(params.pUserData, &info)) return CUDA_ERROR_UNKNOWN;
+        }
+        return CUDA_SUCCESS;
+    }
 };
 
 struct Decoder {
@@ -32,7 +52,6 @@ struct Decoder {
 
 unsigned setting(const char *name) { return unsigned(std::atoi(std::getenv(name))); }
 
-std::vector<Picture> *shown;
 int num_contexts, num_parsers, num_decoders, num_maps;
 
 } // namespace
@@ -65,7 +84,7 @@ CUresult cuvidGetDecoderCaps(CUVIDDECODECAPS *caps) {
 
 CUresult cuvidCreateVideoParser(CUvideoparser *parser, CUVIDPARSERPARAMS *params) {
     ++num_parsers;
-    return *parser = reinterpret_cast<CUvideoparser>(new Parser{*params, {}}), CUDA_SUCCESS;
+    return *parser = reinterpret_cast<CUvideoparser>(new Parser{*params, {}, false}), CUDA_SUCCESS;
 }
 
 CUresult cuvidDestroyVideoParser(CUvideoparser parser) {
@@ -76,35 +95,24 @@ CUresult cuvidDestroyVideoParser(CUvideoparser parser) {
 CUresult cuvidParseVideoData(CUvideoparser handle, CUVIDSOURCEDATAPACKET *packet) {
     Parser &parser = *reinterpret_cast<Parser *>(handle);
     void *user = parser.params.pUserData;
-    if (!(packet->flags & CUVID_PKT_ENDOFSTREAM)) {
-        if (parser.pictures.empty()) {
-            unsigned width = setting("FAKE_WIDTH"), height = setting("FAKE_HEIGHT");
-            CUVIDEOFORMAT format{};
-            format.chroma_format = cudaVideoChromaFormat_420;
-            format.min_num_decode_surfaces = 5;
-            format.coded_width = (width + 15) / 16 * 16;
-            format.coded_height = (height + 15) / 16 * 16;
-            format.display_area = {0, 0, int(width), int(height)};
-            if (!parser.params.pfnSequenceCallback(user, &format)) return CUDA_ERROR_UNKNOWN;
-        }
-        uint8_t sum = 0;
-        for (unsigned long place = 0; place < packet->payload_size; ++place) sum += packet->payload[place];
-        CUVIDPICPARAMS picture{};
-        picture.CurrPicIdx = int(parser.pictures.size());
-        if (!parser.params.pfnDecodePicture(user, &picture)) return CUDA_ERROR_UNKNOWN;
-        parser.pictures.push_back({packet->timestamp, sum});
-        return CUDA_SUCCESS;
+    if (packet->flags & CUVID_PKT_ENDOFSTREAM) return parser.has_begun = false, parser.show(0);
+    if (!parser.has_begun) {
+        unsigned width = setting("FAKE_WIDTH"), height = setting("FAKE_HEIGHT");
+        CUVIDEOFORMAT format{};
+        format.chroma_format = cudaVideoChromaFormat_420;
+        format.min_num_decode_surfaces = 5;
+        format.coded_width = (width + 15) / 16 * 16;
+        format.coded_height = (height + 15) / 16 * 16;
+        format.display_area = {0, 0, int(width), int(height)};
+        if (!parser.params.pfnSequenceCallback(user, &format)) return CUDA_ERROR_UNKNOWN;
+        parser.has_begun = true;
     }
-    std::sort(parser.pictures.begin(), parser.pictures.end(),
-              [](const Picture &one, const Picture &other) { return one.stamp < other.stamp; });
-    shown = &parser.pictures;
-    for (size_t number = 0; number < parser.pictures.size(); ++number) {
-        CUVIDPARSERDISPINFO info{};
-        info.picture_index = int(number);
-        info.timestamp = parser.pictures[number].stamp;
-        if (!parser.params.pfnDisplayPicture(user, &info)) return CUDA_ERROR_UNKNOWN;
-    }
-    return parser.pictures.clear(), CUDA_SUCCESS;
+    uint8_t sum = 0;
+    for (unsigned long place = 0; place < packet->payload_size; ++place) sum += packet->payload[place];
+    CUVIDPICPARAMS picture{};
+    if (!parser.params.pfnDecodePicture(user, &picture)) return CUDA_ERROR_UNKNOWN;
+    parser.pictures.push_back({packet->timestamp, sum});
+    return parser.show(DELAY);
 }
 
 CUresult cuvidCreateDecoder(CUvideodecoder *decoder, CUVIDDECODECREATEINFO *info) {
@@ -133,7 +141,7 @@ CUresult cuvidMapVideoFrame64(CUvideodecoder handle, int number, unsigned long l
     if (decoder.is_mapped) return CUDA_ERROR_UNKNOWN;
     ++num_maps, decoder.is_mapped = true;
     decoder.mapped.assign(size_t(PITCH) * decoder.height * 3 / 2, 0);
-    uint8_t sum = (*shown)[size_t(number)].sum;
+    uint8_t sum = shown[size_t(number)].sum;
     std::fill_n(decoder.mapped.begin(), size_t(PITCH) * decoder.height, sum);
     std::fill(decoder.mapped.begin() + size_t(PITCH) * decoder.height, decoder.mapped.end(), uint8_t(~sum));
     *address = reinterpret_cast<unsigned long long>(decoder.mapped.data());

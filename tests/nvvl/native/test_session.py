@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
-import os
 import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -26,8 +22,8 @@ from nvvl.native.session import NativeSession
 from nvvl.reader import payloads_of
 from nvvl.video_file import VideoFile
 from tests.support import odd_videos
+from tests.support.fake_driver import FakeStream, announce, counts_of_driver
 
-FAKE_DRIVER = Path(__file__).parents[2] / "support" / "fake_driver.cpp"
 CLIPS = [[1, 2, 3], [3, 4, 5]]
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
@@ -44,39 +40,13 @@ class Decoded(NamedTuple):
     counts: tuple[int, ...]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("native")
-    build(folder / "libsession.so")
-    for name in ("libcuda.so.1", "libnvcuvid.so.1"):
-        options = ["-std=c++17", "-fPIC", "-shared", f"-Wl,-soname,{name}"]
-        subprocess.run(["g++", *options, str(FAKE_DRIVER), "-o", str(folder / "fake.so")], check=True)
-        os.link(folder / "fake.so", folder / name)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pool(folder: Path) -> Iterator[ProcessPoolExecutor]:
-    """A process that finds the made up driver where others find NVIDIA's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LD_LIBRARY_PATH", str(folder))
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=context, initializer=use, initargs=(folder,)) as pool:
-            yield pool
-
-
-def use(folder: Path) -> None:
-    library.LIBRARY = folder / "libsession.so"
-
-
 def decode(path: Path, clips: Sequence[Sequence[int]], size: tuple[int, int] | None = None) -> Decoded:
     with VideoFile(str(path)) as file:
         index = index_of(file)
-        width, height = size or (index.info.width, index.info.height)
-        os.environ.update(FAKE_WIDTH=str(width), FAKE_HEIGHT=str(height))
+        announce(index, size)
         rows = index.info.height * 3 // 2
         out = torch.zeros((len(clips), len(clips[0]), rows, index.info.width), dtype=torch.uint8)
-        places, stream = places_of(clips), _Stream()
+        places, stream = places_of(clips), FakeStream()
         session = NativeSession(0, index.info.codec, 8, stream, 1280, 1280)  # type: ignore[arg-type]
         (run,) = index.plan(places.of_frame)
         session.collect(file, index, run, places, out)
@@ -90,26 +60,14 @@ def decode(path: Path, clips: Sequence[Sequence[int]], size: tuple[int, int] | N
             sums[index.frame_of_packet[packet]] = sum(headers + data) % 256
             headers = b""
         session.close()
-        return Decoded(firsts[0], firsts[1], sums, is_whole, places.arrived, _counts())
-
-
-class _Stream:
-    cuda_stream = 0
-
-
-def _counts() -> tuple[int, ...]:
-    counts = (ctypes.c_int32 * 4)()
-    ctypes.CDLL("libnvcuvid.so.1").fake_counts(counts)
-    cuda = (ctypes.c_int32 * 4)()
-    ctypes.CDLL("libcuda.so.1").fake_counts(cuda)
-    return (cuda[0], *counts[1:])
+        return Decoded(firsts[0], firsts[1], sums, is_whole, places.arrived, counts_of_driver())
 
 
 @pytest.mark.parametrize("kind", ["b_frames", "transport_stream", "hevc", "vp9_hidden_frames"])
 def test_each_wanted_frame_is_in_its_places(pool: ProcessPoolExecutor, tmp_path: Path, kind: str) -> None:
     """Those of several clips in each of them, luma and chroma; only wanted pictures are mapped."""
     path = odd_videos.make(tmp_path, kind)
-    before = pool.submit(_counts).result()
+    before = pool.submit(counts_of_driver).result()
     decoded = pool.submit(decode, path, CLIPS).result()
     assert decoded.is_whole
     assert decoded.arrived == {1, 2, 3, 4, 5}
@@ -189,11 +147,11 @@ def decode_with_index_of(path: Path, other: Path) -> Any:
     """Play the packets of a file by the index of one that it was made of; the frames that came."""
     with VideoFile(str(path)) as file:
         index = replace(index_of(file), filename=str(other))
-        os.environ.update(FAKE_WIDTH=str(index.info.width), FAKE_HEIGHT=str(index.info.height))
+        announce(index)
         places = places_of(CLIPS)
         (run,) = index.plan(places.of_frame)
         out = torch.zeros((2, 3, index.info.height * 3 // 2, index.info.width), dtype=torch.uint8)
-        session = NativeSession(0, index.info.codec, 8, _Stream(), 64, 64)  # type: ignore[arg-type]
+        session = NativeSession(0, index.info.codec, 8, FakeStream(), 64, 64)  # type: ignore[arg-type]
         session.collect(file, index, run, places, out)
         session.close()
         return places.arrived
