@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 from models.r2p1d.sampler import R2P1DSampler
@@ -67,10 +68,9 @@ class Rate:
 def measure(paths: Sequence[Path], threads: int, seconds: float) -> Rate:
     """Of videos of one codec, played in turn."""
     with tempfile.TemporaryDirectory(prefix="rnb-raw-") as folder:
-        program = Path(folder, "raw_nvdec")
-        command = ["g++", "-std=c++17", "-O2", str(SOURCE), "-o", str(program), "-ldl", "-pthread"]
-        subprocess.run(command, check=True)
-        streams = []
+        program, streams = Path(folder, "raw_nvdec"), []
+        program.write_bytes(compiled())
+        program.chmod(0o700)
         for number, path in enumerate(paths):
             codec, content = elementary_stream(path)
             streams.append(Path(folder, f"{number}.stream"))
@@ -81,6 +81,16 @@ def measure(paths: Sequence[Path], threads: int, seconds: float) -> Rate:
         )
         frames, cores = result.stdout.split()
         return Rate(float(frames), float(cores))
+
+
+@cache
+def compiled() -> bytes:
+    """The program. Raises CalledProcessError, FileNotFoundError: no compiler."""
+    with tempfile.TemporaryDirectory(prefix="rnb-raw-") as folder:
+        program = Path(folder, "raw_nvdec")
+        command = ["g++", "-std=c++17", "-O2", str(SOURCE), "-o", str(program), "-ldl", "-pthread"]
+        subprocess.run(command, check=True)
+        return program.read_bytes()
 
 
 def elementary_stream(path: Path) -> tuple[str, bytes]:

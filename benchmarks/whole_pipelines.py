@@ -1,7 +1,9 @@
 """Whole pipelines beside their ceiling, decoding alone. python -m benchmarks.whole_pipelines
 
-Runs of the pipeline and of its loader alone alternate, so that both meet the same machine. The loader's slots
-go to a step that does nothing with them. Then a run at a share of the median throughput shows the latency.
+Each request is for a file of its own, of which nothing is known yet: copies of the samples in a temporary
+folder. Runs of the pipeline, of its loader alone and of the pipeline with the samples again and again, which
+flatters, alternate, so that all meet the same machine. The loader's slots go to a step that does nothing with
+them. Then a run at a share of the median throughput shows the latency.
 What bounds a pipeline shows in what was busiest: the CPUs, a GPU's decoders or its SMs, as NVML says, and the
 steps.
 """
@@ -12,14 +14,16 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.different_videos import different_videos
 from benchmarks.measuring import ROOT, run_pipeline, show, spread, throughput
-from rnb.analysis.statistics import describe
+from rnb.analysis.statistics import stage_durations_ms
 from rnb.analysis.utilization import mean_shares, worker_utilizations
-from rnb.contract.events import END_TO_END
+from rnb.contract.events import LATENESS
 from rnb.pipeline.config import read_config
 from rnb.record.run import Run
 from rnb.record.tables import TELEMETRY
@@ -31,8 +35,10 @@ VIDEOS = "models.r2p1d.model.R2P1DVideoPathIterator"
 
 def main() -> None:
     args = parse_arguments()
-    for config in args.configs:
-        measure(config, args)
+    samples = sorted(args.data.rglob("*.mp4"))
+    with different_videos(samples, args.videos, int(args.max_gb * 1e9)) as files:
+        for config in args.configs:
+            measure(config, files[0].parent, args)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -42,68 +48,73 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("-c", "--configs", nargs="+", help="config files (those of R(2+1)D that run here)")
     parser.add_argument("-n", "--repeats", type=int, default=5, help="runs of each kind (%(default)s)")
     parser.add_argument("--ceiling-repeats", type=int, help="runs of the loader alone (as -n)")
+    parser.add_argument("--repeated", type=int, help="runs with repeated files (as -n)")
     parser.add_argument("-v", "--videos", type=int, help="requests a run (on a GPU 3000, else 24)")
     parser.add_argument("-bt", "--batch-timeout-ms", default="2", help="as for benchmark.py (%(default)s)")
     parser.add_argument(
         "--share", type=float, default=0.8, help="of the throughput, paced; 0: no (%(default)s)"
     )
     parser.add_argument("--paced-seconds", type=float, default=20, help="of the paced run (%(default)s)")
-    parser.add_argument("--data", default="data/videos")
+    parser.add_argument("--data", type=Path, default=Path("data/videos"))
+    parser.add_argument("--max-gb", type=float, default=2.0, help="of different files (%(default)s)")
     args = parser.parse_args()
     has_gpu = torch.cuda.is_available()
     names = GPU_CONFIGS if has_gpu else CPU_CONFIGS
     args.configs = args.configs or [f"config/{name}.json" for name in names]
     args.videos = args.videos or (3000 if has_gpu else 24)
+    args.ceiling_repeats = args.repeats if args.ceiling_repeats is None else args.ceiling_repeats
+    args.repeated = args.repeats if args.repeated is None else args.repeated
     return args
 
 
-def measure(config: str, args: argparse.Namespace) -> None:
-    whole, decoding = play_in_turn(config, args)
-    rates, ceiling = (spread([throughput(run) for run in runs]) for runs in (whole, decoding))
-    figures = {
-        "config": config,
-        "videos_per_s": rates,
-        "decode_only_videos_per_s": ceiling,
-        "share_of_ceiling": rates["median"] / ceiling["median"],
-        "busy_percent": busiest(whole[-1]),
-        "decode_only_busy_percent": busiest(decoding[-1]),
-    }
-    line = (
-        f"{_text(rates)} videos/s ({args.repeats} runs of {args.videos}); its loader alone {_text(ceiling)},"
-        f" so {figures['share_of_ceiling']:.0%} of that; busy: "
-        + ", ".join(f"{name} {value:.0f} %" for name, value in busiest(whole[-1]).items())
-    )
+def measure(config: str, files: Path, args: argparse.Namespace) -> None:
+    whole, decoding, repeated = play_in_turn(config, files, args)
+    rates = spread([throughput(run) for run in whole])
+    figures: dict[str, Any] = {"config": config, "videos_per_s": rates, "busy_percent": busiest(whole[-1])}
+    line = f"{_text(rates)} videos/s ({args.repeats} runs of {args.videos} files)"
+    for name, runs in (("its loader alone", decoding), ("repeated files", repeated)):
+        if runs:
+            others = spread([throughput(run) for run in runs])
+            share = rates["median"] / others["median"]
+            figures |= {name: others, f"share of {name}": share, f"busy, {name}": busiest(runs[-1])}
+            line += f"; {name} {_text(others)}, so {share:.1%} of that"
+    line += "; busy: " + ", ".join(f"{name} {value:.0f} %" for name, value in busiest(whole[-1]).items())
+    line += f"; GPU memory {gpu_memory_gb(whole[-1]):.1f} GB"
     if args.share:
         rate = args.share * rates["median"]
-        latency_ms = play_paced(config, rate, args)
-        figures |= {"paced_videos_per_s": rate, "paced_latency_ms": latency_ms}
-        line += f"; at {rate:.4g}/s p50 {latency_ms['p50']} ms, p99 {latency_ms['p99']} ms"
+        figures |= {"paced_videos_per_s": rate, "paced": play_paced(config, files, rate, args)}
+        line += f"; at {rate:.4g}/s {figures['paced']}"
     show(f"whole pipeline {Path(config).stem}", line, figures)
 
 
-def play_in_turn(config: str, args: argparse.Namespace) -> tuple[list[Run], list[Run]]:
-    """Bulk runs of the pipeline, and of its loader alone."""
-    flags = ("-mi", "0", "-v", str(args.videos), *common_flags(args))
-    whole, decoding = [], []
+def play_in_turn(
+    config: str, files: Path, args: argparse.Namespace
+) -> tuple[list[Run], list[Run], list[Run]]:
+    """Bulk runs of the pipeline, of its loader alone, and of the pipeline with repeated files."""
+    flags = ("-mi", "0", "-v", str(args.videos), "-bt", args.batch_timeout_ms)
+    whole, decoding, repeated = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         loader = str(decode_only(ROOT / config, Path(folder)))
-        for number in range(args.repeats):
-            whole.append(run_pipeline(config, *flags))
-            if args.ceiling_repeats is None or number < args.ceiling_repeats:
-                decoding.append(run_pipeline(loader, *flags))
-    return whole, decoding
+        for number in range(max(args.repeats, args.ceiling_repeats, args.repeated)):
+            if number < args.repeats:
+                whole.append(run_pipeline(config, "--data", str(files), *flags))
+            if number < args.ceiling_repeats:
+                decoding.append(run_pipeline(loader, "--data", str(files), *flags))
+            if number < args.repeated:
+                repeated.append(run_pipeline(config, "--data", str(args.data), *flags))
+    return whole, decoding, repeated
 
 
-def play_paced(config: str, rate: float, args: argparse.Namespace) -> dict[str, float | None]:
-    """Percentiles of the end-to-end latency in ms, with Poisson arrivals of `rate` requests/s."""
-    num = str(max(args.videos, int(rate * args.paced_seconds)))
-    run = run_pipeline(config, "-mi", f"{1000 / rate:.6f}", "-v", num, "-qs", num, *common_flags(args))
-    percentiles = describe(END_TO_END, run.latency_ms).percentiles_ms
-    return {name: None if value is None else round(value, 1) for name, value in percentiles.items()}
-
-
-def common_flags(args: argparse.Namespace) -> tuple[str, ...]:
-    return ("--data", args.data, "-bt", args.batch_timeout_ms)
+def play_paced(config: str, files: Path, rate: float, args: argparse.Namespace) -> dict[str, float]:
+    """Percentiles of latency and of the client's lateness, with Poisson arrivals of `rate` requests/s."""
+    num = str(int(rate * args.paced_seconds))
+    flags = ("-mi", f"{1000 / rate:.6f}", "-v", num, "-qs", num, "-bt", args.batch_timeout_ms)
+    run = run_pipeline(config, *flags, "--data", str(files))
+    late_ms = stage_durations_ms(run, run.finished)[LATENESS]
+    return {
+        **{f"p{one} ms": round(float(np.nanpercentile(run.latency_ms, one)), 1) for one in (50, 99, 99.9)},
+        **{f"late p{one} ms": round(float(np.nanpercentile(late_ms, one)), 2) for one in (50, 99, 99.9)},
+    }
 
 
 def decode_only(config: Path, folder: Path) -> Path:
@@ -132,6 +143,16 @@ def busiest(run: Run) -> dict[str, float]:
         shares = mean_shares([worker for worker in workers if worker.step == step])
         found[f"step {step}"] = 100 * shares["busy"]
     return found
+
+
+def gpu_memory_gb(run: Run) -> float:
+    """The most that the processes of the run held together on all GPUs."""
+    columns = [
+        np.nan_to_num(values)
+        for name, values in run.tables.get(TELEMETRY, {}).items()
+        if name.endswith(".gpu_memory_bytes")
+    ]
+    return float(np.sum(columns, axis=0).max()) / 1e9 if columns else 0.0
 
 
 def _text(rates: dict[str, float]) -> str:
