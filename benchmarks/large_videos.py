@@ -2,7 +2,7 @@
 
 For each kind: the video engines alone (raw_nvdec), decoder threads on NVDEC, decoders on all CPUs, a pipeline
 and its loader alone. The videos are the samples, enlarged and with the grain of a camera, and no file is
-played twice. The CPUs are measured while the engines rest, so the sum of both is more than a machine can give.
+played twice. The CPUs are measured while the engines rest: the sum of both is more than a machine can give.
 """
 
 from __future__ import annotations
