@@ -55,6 +55,8 @@ class Setting:
     num_clients: int
     """How many processes send requests."""
     environment: Mapping[str, str]
+    cores_of_clients: frozenset[int] = frozenset()
+    """Which replicas leave to them."""
     max_lateness_ns: int | None = None
     """A request that comes later than that after it was due is dropped; None: none is."""
     probes: tuple[Probe, ...] = ()
@@ -158,7 +160,13 @@ class Replicas:
             memory=setting.memory,
             jobs=self.rules_of(replica),
         )
-        return RunnerTask(line=line, around=around, probes=setting.probes, environment=setting.environment)
+        return RunnerTask(
+            line=line,
+            around=around,
+            probes=setting.probes,
+            environment=setting.environment,
+            cores_of_clients=setting.cores_of_clients,
+        )
 
     def writing_end(self, queue: int) -> WritingEnd:
         """Of a queue, for who puts messages into it."""
