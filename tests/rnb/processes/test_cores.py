@@ -20,7 +20,7 @@ FOUR = frozenset({2, 3, 5, 9})
 @pytest.fixture
 def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CORES_A_CLIENT", 2)
-    monkeypatch.setattr(module.os, "sched_getaffinity", lambda pid: set(FOUR))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(FOUR))
 
 
 def may_go_first(monkeypatch: pytest.MonkeyPatch, *, is_so: bool) -> None:
@@ -49,7 +49,7 @@ def test_who_may_not_go_first_stays_where_it_is(monkeypatch: pytest.MonkeyPatch)
     def refuse(*_: Any) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(module.os, "sched_setscheduler", refuse)
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
     assert not go_first()
 
 
