@@ -32,6 +32,7 @@ from rnb.observe.observer import End, Observer, Seen, Start, Watched
 from rnb.pipeline.parts import Part, part_of
 from rnb.pipeline.plan import Plan, ReplicaPlan
 from rnb.processes.client_task import Clients, ClientTask
+from rnb.processes.cores import cores_of_clients
 from rnb.processes.memory import Sample, samples_of
 from rnb.processes.mps import Sharing, shared_gpus
 from rnb.processes.other_nodes import Launcher, OtherNodes, Work
@@ -189,6 +190,8 @@ class _Playing:
         self._table = self.fabric.table(num_requests=len(self.schedule), events=self.plan.events)
         self._supervisor = Supervisor(self.fabric, lambda: self.interruption.is_set)
         self._memory = self.fabric.log() if self.spec.memory else None
+        is_paced = self.schedule.arrivals_ns.any() and self.clients is None
+        self._cores_of_clients = cores_of_clients(self.spec.load.clients) if is_paced else frozenset()
         self._others = self._make_others()
         self._replicas = Replicas(
             plan=self.part.plan, fabric=self.fabric, supervisor=self._supervisor, setting=self._setting()
@@ -223,6 +226,7 @@ class _Playing:
             num_clients=self.spec.load.clients,
             num_bridge_threads=sum(bridge.num_threads for bridge in self.part.bridges),
             environment=self.sharing.environment,
+            cores_of_clients=self._cores_of_clients,
             max_lateness_ns=None if max_lateness is None else int(max_lateness * 1e6),
             probes=tuple(probe for probe in probes if probe is not None),
             memory=self._memory,
@@ -363,7 +367,7 @@ class _Playing:
         return (
             self.clients.task(**common)
             if self.clients
-            else SenderTask(queue=self._replicas.writing_end(0), **common)
+            else SenderTask(queue=self._replicas.writing_end(0), cores=self._cores_of_clients, **common)
         )
 
     def _wait(self) -> None:
@@ -460,6 +464,7 @@ class _Playing:
             full_queue=self._full_queue(),
             server=self.spec.config.data["server"] if self.spec.server else None,
             start_up=list(self.phases),
+            cores_of_clients=sorted(self._cores_of_clients),
             jobs=self._jobs(),
         )
 

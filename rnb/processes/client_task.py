@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.contract.request import Request
+from rnb.processes.cores import go_first
 from rnb.processes.start_up import TOLD, StartUp
 from rnb.transport.clock import sleep_precisely
 from rnb.transport.fabric import ControlLine, Stop, Table
@@ -75,8 +74,7 @@ def pass_start_barrier(task: ClientTask) -> NDArray[np.int64]:
 def wake_on_time() -> None:
     """Have the kernel wake this process when it asked for it, whatever else wants the core.
 
-    Where this user may, that is ahead of all processes without real-time priority (sched(7)).
+    Where this user may, that is ahead of all processes without real-time priority (rnb/processes/cores.py).
     """
     sleep_precisely()
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    go_first()

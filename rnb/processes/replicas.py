@@ -60,6 +60,8 @@ class Setting:
     num_clients: int
     """How many processes send requests."""
     environment: Mapping[str, str]
+    cores_of_clients: frozenset[int] = frozenset()
+    """Which replicas leave to them."""
     max_lateness_ns: int | None = None
     """A request that comes later than that after it was due is dropped; None: none is."""
     probes: tuple[Probe, ...] = ()
@@ -169,6 +171,7 @@ class Replicas:
             probes=setting.probes,
             environment=setting.environment,
             niceness=niceness(self._plan, replica),
+            cores_of_clients=setting.cores_of_clients,
         )
 
     def writing_end(self, queue: int) -> WritingEnd:

@@ -18,6 +18,7 @@ from rnb.contract.device import Device
 from rnb.contract.probe import Probe
 from rnb.contract.termination import Termination
 from rnb.processes.child import report_end, run_child
+from rnb.processes.cores import keep_off
 from rnb.processes.jobs import JobQueue
 from rnb.processes.sharing import Shared
 from rnb.processes.start_up import TOLD, StartUp
@@ -34,6 +35,8 @@ class RunnerTask:
     probes: tuple[Probe, ...]
     """What observers do in this process."""
     environment: Mapping[str, str]
+    cores_of_clients: frozenset[int]
+    """They are left to them."""
     niceness: int = 0
 
 
@@ -41,6 +44,7 @@ def run_replica(task: RunnerTask) -> None:
     """The main function of a runner process."""
     start_up = StartUp()
     os.nice(task.niceness)
+    keep_off(task.cores_of_clients)
     pool = task.around.out_pool
     run_child(
         task.line,

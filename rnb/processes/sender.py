@@ -10,6 +10,7 @@ from rnb.contract.request import Request
 from rnb.contract.termination import Termination
 from rnb.processes.child import run_child
 from rnb.processes.client_task import ClientTask, pass_start_barrier, wake_on_time
+from rnb.processes.cores import keep_to
 from rnb.transport.clock import now_ns
 from rnb.transport.fabric import POLL_S, QueueFull, Stamp, Stop, WritingEnd
 from rnb.transport.message import Message
@@ -20,10 +21,13 @@ class SenderTask(ClientTask):
     """All that a client process of a pipeline is told."""
 
     queue: WritingEnd
+    cores: frozenset[int] = frozenset()
+    """Those that the clients have to themselves; none: they share with everybody."""
 
 
 def run_sender(task: SenderTask) -> None:
     """The main function of a client process."""
+    keep_to(task.cores)
     run_child(
         task.line,
         lambda: _run(task),

@@ -162,6 +162,8 @@ class RunMeta(BaseModel):
     """None: it was played through a pipeline."""
     start_up: list[Phase] = []
     """What its processes did until the timed part began; those on other machines do not tell."""
+    cores_of_clients: list[int] = []
+    """Which replicas left to them, where they might not take real-time priority."""
     nodes: list[dict[str, Any]] = []
     """The machines of a run over several: node, host, address, and what is known of its clock."""
     full_queue: str | None = None

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from rnb.transport.local.descriptors import passed
+
 
 class SharedMemory:
     """Zero-filled memory; pass it to a spawned process as an argument and that process maps it too."""
@@ -36,7 +38,7 @@ class SharedMemory:
         return np.frombuffer(self.buffer, dtype, count, offset_bytes).reshape(shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _attach, (reduction.DupFd(self._fd), self.num_bytes)
+        return _attach, (passed(self._fd), self.num_bytes)
 
     def __del__(self) -> None:
         if hasattr(self, "_fd"):

@@ -82,7 +82,7 @@ def play(
     process.start()
     assert receive(driver)[0] == "prepared"
     driver.send(("handles", {}))
-    assert receive(driver)[0] == "ready"
+    assert [receive(driver)[0] for _ in range(2)] == ["phases", "ready"]
     start_ns = now_ns() + in_ns
     driver.send(("start", start_ns))
     told = [receive(driver)]
