@@ -120,7 +120,7 @@ def play_paced(config: str, files: Path, rate: float, args: argparse.Namespace) 
 def decode_only(config: Path, folder: Path) -> Path:
     """A config of the same loader in front of a step that does nothing; returns its path."""
     loader = read_config(config).pipeline().pipeline[0]
-    groups = [group.model_dump(exclude_none=True) for group in loader.queue_groups]
+    groups = [group.model_dump(exclude_none=True, exclude={"nodes"}) for group in loader.queue_groups]
     gpus = sorted({gpu for group in loader.queue_groups for gpu in group.gpus if gpu >= 0}) or [-1]
     queues = sorted({queue for group in loader.queue_groups for queue in group.out_queues or ()})
     step = loader.model_dump(exclude_none=True) | {"queue_groups": groups}
