@@ -299,7 +299,7 @@ class _Playing:
             name = "client" if self.spec.load.clients == 1 else f"client {number}"
             target = self.clients.run if self.clients else run_sender
             self._supervisor.spawn(name, target, partial(self._client_task, number))
-        for replica in self.part.plan.replicas:
+        for replica in reversed(self.part.plan.replicas):  # networks, which come late, warm up longest
             self._spawn(replica)
 
     def _work(self, part: Part) -> Work:
