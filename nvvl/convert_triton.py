@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
+
 import torch
 import triton
 import triton.language as tl
@@ -16,11 +19,24 @@ from nvvl.window import Window
 
 PIXELS_PER_PROGRAM = 512
 
+_COMPILING = threading.Lock()
+_COMPILED = set[tuple[object, ...]]()
+"""Threads that call the kernel for the first time at once would all compile it, or fetch it from the disk."""
+
 
 def convert(
     surfaces: Surfaces, out: Tensor, coeffs: Coefficients, orientation: Orientation, window: Window
 ) -> None:
     """As `nvvl.convert.convert`, on the current CUDA stream, without any memory of its own."""
+    kind = (surfaces.data.dtype, out.dtype, out.device, orientation)
+    with nullcontext() if kind in _COMPILED else _COMPILING:
+        _launch(surfaces, out, coeffs, orientation, window)
+    _COMPILED.add(kind)
+
+
+def _launch(
+    surfaces: Surfaces, out: Tensor, coeffs: Coefficients, orientation: Orientation, window: Window
+) -> None:
     clips, _, frames, height, width = out.shape
     stored = window.stored(orientation)
     grid = (clips * frames, triton.cdiv(height * width, PIXELS_PER_PROGRAM))

@@ -278,9 +278,10 @@ class _Playing:
             is_ready = self._replicas.get_ready(self._others.join if self._others else lambda: True)
         if not is_ready:
             return None
+        with self.start_up.phase("start of observers"):
+            for observer in self.observers:
+                observer.start(self._start_of(observer))
         self.phases = self._supervisor.phases(self.start_up)
-        for observer in self.observers:
-            observer.start(self._start_of(observer))
         start_ns = self._replicas.start(self._others.start() if self._others else None)
         for observer in self.observers:
             observer.begin(start_ns)
@@ -299,7 +300,7 @@ class _Playing:
             name = "client" if self.spec.load.clients == 1 else f"client {number}"
             target = self.clients.run if self.clients else run_sender
             self._supervisor.spawn(name, target, partial(self._client_task, number))
-        for replica in self.part.plan.replicas:
+        for replica in reversed(self.part.plan.replicas):  # networks, which come late, warm up longest
             self._spawn(replica)
 
     def _work(self, part: Part) -> Work:
@@ -339,7 +340,7 @@ class _Playing:
             pids={**(self.clients.beside() if self.clients else {}), **self._supervisor.pids()},
             facts=self._replicas.facts(),
             told=self._told(observer),
-            phases=self.phases,
+            phases=self._supervisor.phases(self.start_up),
         )
 
     def _told(self, observer: Observer) -> dict[str, list[Any]]:

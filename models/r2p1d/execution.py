@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Literal, Protocol, Self
 
 import torch
@@ -159,22 +159,25 @@ class Execution:
         sizes = sorted({self._options.bucket(count) for count in row_counts if count}, reverse=True)
         if not sizes:
             return
+        if not self._on_gpu:  # where a size costs nothing extra when it is new
+            self._make_static(sizes[0])
+            self._run_once(sizes[-1])
+            return
+        with self._turn():
+            if self._graphs.keys() != set(sizes):  # else another thread, which shares this, has done it
+                self._warm_up_on_gpu(sizes)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
         with self._phase("turn of the warm-up"):
             _WARM_UP.acquire()
         try:
-            if self._graphs.keys() != set(sizes):  # else another thread, which shares this, has done it
-                self._warm_up(sizes)
+            yield
         finally:
             _WARM_UP.release()
 
-    def _warm_up(self, sizes: Sequence[int]) -> None:
-        if self._copies_rows or self._uses_graphs:
-            self._static = self._network.make_input(
-                sizes[0], self._row, dtype=self._dtype, device=self._device
-            )
-        if not self._on_gpu:  # where a size costs nothing extra when it is new
-            self._run_once(sizes[-1])
-            return
+    def _warm_up_on_gpu(self, sizes: Sequence[int]) -> None:
+        self._make_static(sizes[0])
         # Largest first: the graphs share a pool, and the smaller find their memory in it.
         for size in sizes:
             with self._phase(f"{size} rows"):
@@ -182,6 +185,10 @@ class Execution:
         if self._uses_graphs:
             with self._phase("graphs"):
                 self._capture(sizes)
+
+    def _make_static(self, size: int) -> None:
+        if self._copies_rows or self._uses_graphs:
+            self._static = self._network.make_input(size, self._row, dtype=self._dtype, device=self._device)
 
     @property
     def _uses_graphs(self) -> bool:

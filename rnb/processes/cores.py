@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-CORES_A_CLIENT = 8
+CORES_A_CLIENT = 16
 """Where there are fewer, one to itself would be too much of the machine."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -194,3 +195,15 @@ def test_a_runner_passes_its_options_on() -> None:
 def runner(shape: tuple[int, ...], **options: Any) -> R2P1DRunner:
     context = Context(inputs=(TensorSpec(shape, "uint8"),))
     return R2P1DRunner(R2P1DRunner.Options.model_validate({**SMALL, **options}), context)
+
+
+def test_threads_that_share_graphs_warm_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU: what would run and be captured there is only noted."""
+    execution: Any = runner((2, 3, 4, 24, 32), cuda_graphs=True, row_buckets=[2, 4])._execution
+    ran: list[int] = []
+    monkeypatch.setattr(execution, "_on_gpu", True)
+    monkeypatch.setattr(execution, "_run_once", ran.append)
+    monkeypatch.setattr(execution, "_capture", lambda sizes: execution._graphs.update(dict.fromkeys(sizes)))
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(execution.warm_up, [range(1, 5)] * 2))
+    assert ran == [4, 2]
