@@ -127,8 +127,9 @@ class Search:
     def _choose(self, left: dict[Values, Candidate]) -> None:
         """The config as it is, the best of the others, and those that were played before."""
         start, other_work = self._space.start, {self._work(values) for values in self._rejected}
-        if start in left:
-            self._known[start] = self._simulator.predict(self._goal, left[start])
+        for values in (start, *self._played):  # also those that cannot be the best any more
+            if values in left and (values == start or values not in self._known):
+                self._known[values] = self._simulator.predict(self._goal, left[values])
         candidates = [values for values in self._known if values in left and values != start]
         best = sorted(candidates, key=self._rank)
         self._check_goal(best + [start] * (start in left))

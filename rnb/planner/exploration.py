@@ -10,7 +10,7 @@ from typing import Any
 
 from rnb.pipeline.step_type import asking_once
 from rnb.planner.goal import Goal, Prediction
-from rnb.planner.screening import Candidates, Simulator, candidates_of, screen
+from rnb.planner.screening import Candidates, Simulator, candidates_of, known_forms, screen
 from rnb.planner.space import Space, Values
 
 MOST_ENUMERATED = 20_000
@@ -48,7 +48,8 @@ def explore(
 
     with asking_once():
         first_s = time.monotonic() + (until_s - time.monotonic()) * (SHARE_OF_SAMPLE if is_large else 1)
-        look(_sample(space, known) if is_large else space.candidates(), first_s)
+        forms = known_forms(space, simulator) if is_large else []
+        look(_sample(space, forms, known) if is_large else space.candidates(), first_s)
         around = set[Values]()
         while is_large and time.monotonic() < until_s:
             best = sorted(known, key=lambda values: goal.rank(known[values]))[:NUM_AROUND]
@@ -60,15 +61,16 @@ def explore(
     return found
 
 
-def _sample(space: Space, known: dict[Values, Prediction]) -> Iterator[Values]:
-    """The forms as they are, what lies around them, what is known from before, and candidates drawn."""
+def _sample(space: Space, forms: Sequence[int], known: dict[Values, Prediction]) -> Iterator[Values]:
+    """The forms as they are, what lies around them, what is known from before, and candidates drawn from the
+    forms that the profile knows."""
     lots = random.Random(0)
     yield from known
     for form in range(len(space.forms)):
         yield space.start_of(form)
         yield from neighbours(space, space.start_of(form))
-    for _ in range(SAMPLE):
-        form = lots.randrange(len(space.forms))
+    for _ in range(SAMPLE if forms else 0):
+        form = lots.choice(forms)
         yield (form, *(lots.choice(one.values) for one in space.forms[form].dimensions))
 
 

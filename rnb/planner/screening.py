@@ -90,6 +90,19 @@ def candidates_of(space: Space, goal: Goal, simulator: Simulator, which: Iterabl
     return found
 
 
+def known_forms(space: Space, simulator: Simulator) -> list[int]:
+    """The forms of which the profile knows all steps, as they are."""
+    return [number for number in range(len(space.forms)) if _is_known(space, simulator, number)]
+
+
+def _is_known(space: Space, simulator: Simulator, form: int) -> bool:
+    try:
+        spec = space.spec_of(space.start_of(form))
+        return not simulator.profile.missing(_plan_of(spec), spec.config.pipeline())
+    except UsageError:
+        return False
+
+
 def _plan_of(spec: RunSpec) -> Plan:
     return plan_of(spec.with_load(mean_interval_ms=0), num_requests=NUM_REQUESTS)
 
@@ -126,6 +139,10 @@ class Simulator:
         spec = spec.with_load(
             mean_interval_ms=mean_interval_ms, videos=num_requests, warmup=0, duration=None, replay=None
         )
+        return self.play_as_asked(spec, plan)
+
+    def play_as_asked(self, spec: RunSpec, plan: Plan | None = None) -> Run:
+        """A run with its own load. Raises UsageError for what cannot be simulated."""
         spec, schedule = schedule_of(replace(spec, observe=()))
         config = spec.config.pipeline()
         plan = plan or plan_of(spec, num_requests=len(schedule))

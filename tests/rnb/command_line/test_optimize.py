@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from rnb.campaigns.outcome import Outcome, play_and_judge
@@ -17,11 +15,8 @@ from rnb.command_line import optimize, quiet_run, search_command
 from rnb.command_line.exit_status import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from rnb.pipeline.config import read_config
 from rnb.planner.memory import BEST, PLAYED, SCREENED, Memory
-from rnb.planner.origin import origin_now
-from rnb.record.run_folder import write
-from rnb.simulation.simulate import Surroundings, simulate
-from rnb.spec import RunSpec, schedule_of
-from tests.support.known_times import KnownTimes
+from rnb.spec import RunSpec
+from tests.support.known_harness import Harness
 
 STEPS = [
     {"model": "tests.support.timed_steps.Source", "gpus": [-1], "fixed_ms": 2},
@@ -47,32 +42,6 @@ def search(config: Path, tmp_path: Path) -> Callable[..., int]:
         return optimize.main(["-c", str(config), "--cores", "2", "--logs", str(tmp_path / "logs"), *flags])
 
     return run
-
-
-class Harness:
-    """Stands for the real one: plays what is known of each step at once, and keeps the runs as it does."""
-
-    def __init__(self, call_ms: Callable[[RunSpec, int], float], cores: float = 64) -> None:
-        """`call_ms`: of a run's step."""
-        self._call_ms, self._cores = call_ms, cores
-        self.specs: list[RunSpec] = []
-
-    def __call__(self, spec: RunSpec, logs: Path, **more: Any) -> Any:
-        self.specs.append(spec)
-        settled, schedule = schedule_of(replace(spec, observe=(), memory=False))
-        times = KnownTimes(lambda step, rows, request: self._call_ms(spec, step), lambda request: 2)
-        run = simulate(settled, schedule, times, around=Surroundings(capacity={"cpu": self._cores}))
-        options = spec.config.data["pipeline"][-1]
-        right = run.requests["request_id"] % 10 < 10 * options.get("share", 1)
-        run.requests["label"] = np.where(right, 1, 2).astype(np.int32)
-        run.meta.is_success = not options.get("fails", False)
-        run.meta.provenance = origin_now(spec, {})
-        run.meta.provenance["gpus"], run.meta.provenance["inputs"] = [], None
-        run.folder = logs / f"run {len(self.specs)}"
-        run.folder.mkdir()
-        write(run, run.folder)
-        problem = "" if run.meta.is_success else "it does not work"
-        return type("Played", (), {"run": run, "is_success": not problem, "problem": problem})
 
 
 WRONG = [STEPS[0], {"model": "tests.support.timed_steps.Wrong", "gpus": [-1], "fixed_ms": 6}]
