@@ -14,10 +14,17 @@ from rnb.analysis.utilization import worker_utilizations
 from rnb.contract.events import SENT, Event, EventKind
 from rnb.contract.request import split_rows
 from rnb.pipeline.step_type import resolve
+from rnb.processes.replicas import polling_s
 from rnb.record.run import Run
 from rnb.record.tables import MEMORY, TELEMETRY
+from rnb.simulation.shared_resource import shared_by
 
 Numbers = NDArray[np.int64]
+POLLING_CORES = 0.5
+"""What a worker takes that looks for messages often; see docs/architecture.md."""
+TELLING_SECONDS, TELLING_SHARE = 1.0, 0.2
+"""What a call takes of the cores is told by runs that are not shorter; where workers look for messages often,
+by those that are in a call for so much of the time."""
 COSTS = ("wake", "prepare", "hand_on", "rest")
 """Of rnb.simulation.service_times.Costs."""
 
@@ -52,16 +59,16 @@ class Observations:
     lateness_ns: int
     """Of the client, the median."""
     demand: dict[tuple[int, bool], float]
-    """By step and whether it is on a GPU: how many cores a call takes while it runs; none where the run was
-    without telemetry."""
+    """By step and whether it is on a GPU: how many cores a call takes while it runs; none where that is not
+    told."""
     peaks: dict[tuple[int, bool, int], int]
     """By step, whether it is on a GPU, and rows in the call: bytes held or peaked at, with --memory."""
 
 
 def observe(run: Run) -> Observations:
     """Look at the requests that finished."""
-    places = {(one["step"], one["replica"]): _place(one) for one in run.meta.replicas}
-    is_gpu = {replica: place.device != "cpu" for replica, place in places.items()}
+    places = {(one["step"], one["replica"]): _place(run, one) for one in run.meta.replicas}
+    is_gpu = {replica: place.is_gpu for replica, place in places.items()}
     rows = np.maximum(np.asarray(run.requests["num_clips"], dtype=np.int64), 1)
     pixels = _pixels(run)
     served = [_served(run, step, places) for step in range(run.num_steps)]
@@ -89,7 +96,9 @@ def observe(run: Run) -> Observations:
 class _Place(NamedTuple):
     """Of a replica."""
 
-    device: str
+    shared: str
+    """What its calls share with others."""
+    is_gpu: bool
     workers: int
 
 
@@ -101,8 +110,16 @@ class _Served(NamedTuple):
     places: list[_Place]
 
 
-def _place(replica: Mapping[str, Any]) -> _Place:
-    return _Place(replica.get("device", "cpu"), replica.get("workers", 1))
+def _place(run: Run, replica: Mapping[str, Any]) -> _Place:
+    device, step_type = replica.get("device", "cpu"), resolve(_steps(run)[replica["step"]]["model"])
+    shared = shared_by(device, decodes=step_type.decodes)
+    return _Place(shared, device != "cpu", replica.get("workers", 1))
+
+
+def _steps(run: Run) -> Sequence[Any]:
+    """The steps of its config."""
+    steps: Sequence[Any] = run.config if isinstance(run.config, list) else run.config.get("pipeline", [])
+    return steps
 
 
 def _served(run: Run, step: int, places: Mapping[tuple[int, int], _Place]) -> _Served:
@@ -121,11 +138,11 @@ def _pixels(run: Run) -> Numbers:
 
 
 def _busy(served: Sequence[_Served]) -> list[NDArray[np.float64]]:
-    """Of the calls of each step, how many were running on their device meanwhile, on average."""
-    devices = {place.device for one in served for place in one.places}
+    """Of the calls of each step, how many were running meanwhile on what they share, on average."""
+    shared = {place.shared for one in served for place in one.places}
     found = [np.ones(len(one.calls)) for one in served]
-    for device in devices:
-        here = [np.array([place.device == device for place in one.places], dtype=bool) for one in served]
+    for name in shared:
+        here = [np.array([place.shared == name for place in one.places], dtype=bool) for one in served]
         spans = [
             (one.calls.start_ns[is_here], one.calls.finish_ns[is_here])
             for one, is_here in zip(served, here, strict=True)
@@ -182,7 +199,7 @@ def _calls(
     took_ns = calls.finish_ns - calls.start_ns
     of_call = np.add.reduceat(rows[calls.members], calls.offsets[:-1])
     pixels_of = np.where(np.diff(calls.offsets) == 1, pixels[calls.members[calls.offsets[:-1]]], 0)
-    on_gpu = [place.device != "cpu" for place in places]
+    on_gpu = [place.is_gpu for place in places]
     workers = [place.workers for place in places]
     kinds: dict[tuple[bool, int, int, float, int], list[int]] = {}
     for number, kind in enumerate(
@@ -239,7 +256,7 @@ def _taken_last(run: Run, visits: Visits, calls: Calls) -> NDArray[np.bool_] | N
     None where nothing says so: clips are gathered, or turns are waited for.
     """
     replicas = [one for one in run.meta.replicas if one["step"] == visits.step]
-    config = run.config if isinstance(run.config, list) else run.config.get("pipeline", [])
+    config = _steps(run)
     takes_turns = any(one.get("device", "cpu") != "cpu" and one.get("workers", 1) > 1 for one in replicas)
     if "max_clips" in config[visits.step] or takes_turns or not len(calls):
         return None
@@ -254,14 +271,25 @@ def _taken_last(run: Run, visits: Visits, calls: Calls) -> NDArray[np.bool_] | N
 
 
 def _demand(run: Run, is_gpu: dict[tuple[int, int], bool]) -> dict[tuple[int, bool], float]:
-    """Cores in use by a replica's process, over how many of its workers were in a call on average."""
+    """Cores in use by a replica's process, without those that look for messages, over how many of its workers
+    were in a call on average."""
     telemetry: Any = run.tables.get(TELEMETRY, {})
-    busy: dict[tuple[int, int], float] = {}
-    for one in worker_utilizations(run):
-        busy[one.step, one.replica] = busy.get((one.step, one.replica), 0.0) + one.busy
-    found: dict[tuple[int, bool], list[float]] = {}
-    for (step, replica), share in busy.items():
+    polls, found = _polls(run), dict[tuple[int, bool], list[float]]()
+    busy: dict[tuple[int, int], list[float]] = {}
+    for one in worker_utilizations(run) if run.seconds >= TELLING_SECONDS else ():
+        busy.setdefault((one.step, one.replica), []).append(one.busy)
+    for (step, replica), shares in busy.items():
         used = telemetry.get(f"process.step {step}.{replica}.cpu_percent")
-        if used is not None and share > 0.01 and np.isfinite(used).any():
-            found.setdefault((step, is_gpu[step, replica]), []).append(float(np.nanmean(used)) / 100 / share)
+        enough = TELLING_SHARE if polls else 0.01
+        if used is not None and np.mean(shares) > enough and np.isfinite(used).any():
+            looking = POLLING_CORES * (len(shares) - sum(shares)) if polls else 0.0
+            cores = max(0.0, float(np.nanmean(used)) / 100 - looking)
+            found.setdefault((step, is_gpu[step, replica]), []).append(cores / sum(shares))
     return {key: float(np.mean(values)) for key, values in found.items()}
+
+
+def _polls(run: Run) -> bool:
+    """Whether its workers looked for messages often."""
+    num_workers = sum(one.get("workers", 1) for one in run.meta.replicas)
+    num_cpus = run.meta.provenance.get("num_cpus") or 0
+    return polling_s(num_workers, num_clients=run.args.get("clients") or 1, num_cpus=num_cpus) > 0

@@ -132,8 +132,9 @@ class Profile:
         return Surroundings(
             costs={index: self._costs(name) for index, name in enumerate(names)},
             lateness_ns=self.lateness_ns,
-            capacity={"cpu": cores, **{f"cuda:{gpu}": 1.0 for gpu in plan.gpus}},
+            capacity={"cpu": cores, **{f"{of}:{gpu}": 1.0 for gpu in plan.gpus for of in ("cuda", "nvdec")}},
             demand={(index, is_gpu): self._demand_of(names[index], is_gpu) for index, is_gpu in devices},
+            host={index: self.demand.get((name, True), 0.0) for index, name in enumerate(names)},
         )
 
     def too_large(self, plan: Plan, config: PipelineConfig) -> int | None:

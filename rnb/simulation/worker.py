@@ -57,6 +57,10 @@ class Replica:
     resource: SharedResource | None
     demand: float
     """Of a call, on that resource."""
+    cores: SharedResource | None
+    """What a call on a GPU takes besides; None where that has no limit, or it is on the CPU."""
+    host: float
+    """How many of them a call takes."""
     batches: bool
     timeout_ns: int
     most_rows: int
@@ -197,8 +201,12 @@ class Worker:
         )
         prepare_ns = int(at.costs.prepare.draw(at.uniforms[first.request]))
         self._stamp(at.stamps.started, call, calendar.now_ns + prepare_ns)
+        if at.cores is not None and at.host:
+            at.cores.take_away(at.host)
         self._work(prepare_ns + at.services.call_ns(at.plan, rows, first.request))
         yield
+        if at.cores is not None and at.host:
+            at.cores.take_away(-at.host)
         if at.turn is not None:
             at.turn.release()
         outputs = call if self._holding is None else self._holding.outputs(call)
