@@ -1,4 +1,4 @@
-"""What calls share: the cores of the machine, a GPU, its video engines; where they ask for more, all slow down."""
+"""What calls share, the cores, a GPU, its video engines: where they ask for more than that, all slow down."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_cores_that_a_call_takes_follow_from_what_its_process_used() -> None:
 
 
 def test_what_workers_take_that_look_for_messages_is_none_of_a_call() -> None:
-    """Two that look for messages while they are in no call, which is half of the time: that takes half of a core
+    """Two that look for messages half of the time, and are in calls in the other: half a core looks for them,
     of the 0.8 that were used for each that was in a call."""
     spec = spec_of(step("Source", workers=2), mean_interval_ms=10, arrivals="constant", videos=300)
     run = simulated(spec, KnownTimes(lambda *_: 10.0))
