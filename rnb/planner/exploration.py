@@ -10,6 +10,7 @@ from typing import Any
 
 from rnb.pipeline.step_type import asking_once
 from rnb.planner.goal import Goal, Prediction
+from rnb.planner.parallel import Predictor
 from rnb.planner.screening import Candidates, Simulator, candidates_of, known_forms, screen
 from rnb.planner.space import Space, Values
 
@@ -42,11 +43,10 @@ def explore(
         new = list(dict.fromkeys(values for values in which if values not in seen))
         seen.update(new)
         more = candidates_of(space, goal, simulator, new)
-        for _ in screen(more, goal, simulator, known=known, until_s=end_s, tell=tell):
-            pass
+        screen(more, goal, predictor.predict, known=known, until_s=end_s, tell=tell)
         found.add(more)
 
-    with asking_once():
+    with asking_once(), Predictor(goal, simulator, space) as predictor:
         first_s = time.monotonic() + (until_s - time.monotonic()) * (SHARE_OF_SAMPLE if is_large else 1)
         forms = known_forms(space, simulator) if is_large else []
         look(_sample(space, forms, known) if is_large else space.candidates(), first_s)
