@@ -226,6 +226,22 @@ def test_a_goal_that_cannot_be_met_is_one_line_and_what_was_found_is_kept(
     assert Memory(folder_in(tmp_path)).profile().runs
 
 
+def test_where_the_config_itself_is_ruled_out_the_others_are_compared_with_the_best(
+    search: Callable[..., int],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It serves 167 requests/s, and two replicas of its second step twice as many."""
+    monkeypatch.setattr(quiet_run, "play_and_judge", Harness(steady_ms))
+    assert search("--budget", "1", "--goal", "latency", "--rate", "220") == EXIT_OK
+    out = capfd.readouterr().out
+    assert "A is the best that was predicted, as the config as it was is ruled out" in out
+    assert re.search(r"^A: .*step 1 replicas 2 on the CPU", out, re.MULTILINE)
+    page = (folder_in(tmp_path) / "report.html").read_text()
+    assert "against A, the best that was predicted, as the config as it was is ruled out" in page
+
+
 def test_a_search_is_not_resumed_on_another_machine(
     search: Callable[..., int],
     tmp_path: Path,
