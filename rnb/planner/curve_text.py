@@ -36,8 +36,9 @@ def described(curve: Curve) -> str:
         f"{key} = {values[0]:g}" if len(values) == 1 else f"{key} = {values[0]:g} to {values[-1]:g}"
         for key, values in settings.items()
     ]
-    if curve.what_if.videos is not None:
-        parts.append(f"videos = {curve.what_if.videos}")
+    for key, value in (("videos", curve.what_if.videos), ("codec", curve.what_if.codec)):
+        if value is not None:
+            parts.append(f"{key} = {value}")
     return ", ".join(parts)
 
 

@@ -14,12 +14,14 @@ from rnb.analysis.utilization import worker_utilizations
 from rnb.contract.events import SENT, Event, EventKind
 from rnb.contract.request import split_rows
 from rnb.pipeline.step_type import resolve
+from rnb.planner.key import Pictures
 from rnb.processes.replicas import polling_s
-from rnb.record.run import Run
+from rnb.record.run import CODEC, Run
 from rnb.record.tables import MEMORY, TELEMETRY
 from rnb.simulation.shared_resource import shared_by
 
 Numbers = NDArray[np.int64]
+NO_PICTURES = Pictures()
 POLLING_CORES = 0.5
 """What a worker takes that looks for messages often; see docs/architecture.md."""
 TELLING_SECONDS, TELLING_SHARE = 1.0, 0.2
@@ -43,8 +45,8 @@ class Observation(NamedTuple):
     """Of the replica, of a call."""
     busy: float = 1.0
     """Calls on the same device while it ran, with itself, on average, to a quarter of one."""
-    pixels: int = 0
-    """Of the request's pictures, of a call of the first step; 0: not told."""
+    pictures: Pictures = NO_PICTURES
+    """Of the request, of a call of the first step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +56,8 @@ class Observations:
     durations: list[Observation]
     rows: Numbers
     """Of each request, as the first step made them; 1 where it makes none."""
-    pixels: Numbers
-    """Of each request's pictures; 0: not told."""
+    pictures: list[Pictures]
+    """Of each request."""
     lateness_ns: int
     """Of the client, the median."""
     demand: dict[tuple[int, bool], float]
@@ -70,13 +72,13 @@ def observe(run: Run) -> Observations:
     places = {(one["step"], one["replica"]): _place(run, one) for one in run.meta.replicas}
     is_gpu = {replica: place.is_gpu for replica, place in places.items()}
     rows = np.maximum(np.asarray(run.requests["num_clips"], dtype=np.int64), 1)
-    pixels = _pixels(run)
+    pictures = _pictures(run)
     served = [_served(run, step, places) for step in range(run.num_steps)]
     busy = _busy(served)
     durations = []
     for step, (visits, calls, place_of) in enumerate(served):
         rows_of = _rows_of(run, visits, rows)
-        of_visit = pixels[visits.request] if step == 0 else np.zeros(len(visits.request), dtype=np.int64)
+        of_visit = [pictures[request] if step == 0 else NO_PICTURES for request in visits.request.tolist()]
         durations += _calls(calls, rows_of, place_of, busy[step], of_visit)
         on_gpu = np.array([is_gpu[step, replica] for replica in visits.replica.tolist()], dtype=bool)
         for kind, (values, of_cost) in _costs(run, visits, calls).items():
@@ -86,7 +88,7 @@ def observe(run: Run) -> Observations:
     return Observations(
         durations=durations,
         rows=rows[run.ended_as("finished")],
-        pixels=pixels[run.ended_as("finished")],
+        pictures=[pictures[request] for request in np.flatnonzero(run.ended_as("finished")).tolist()],
         lateness_ns=int(np.median(lateness)) if len(lateness) and run.args.get("mean_interval_ms") else 0,
         demand=_demand(run, is_gpu),
         peaks=_peaks(run, is_gpu),
@@ -128,13 +130,12 @@ def _served(run: Run, step: int, places: Mapping[tuple[int, int], _Place]) -> _S
     return _Served(visits, calls, [places[step, replica] for replica in calls.replica.tolist()])
 
 
-def _pixels(run: Run) -> Numbers:
-    """Of each request's pictures."""
-    if "width" not in run.requests:
-        return np.zeros(run.num_requests, dtype=np.int64)
-    width, height = (np.asarray(run.requests[name], dtype=np.int64) for name in ("width", "height"))
-    area: Numbers = width * height
-    return area
+def _pictures(run: Run) -> list[Pictures]:
+    """Of each request."""
+    nothing = np.zeros(run.num_requests, dtype=np.int64)
+    width, height = (np.asarray(run.requests.get(name, nothing), np.int64) for name in ("width", "height"))
+    codecs = run.requests.get(CODEC, np.full(run.num_requests, "", dtype=object))
+    return [Pictures(*one) for one in zip((width * height).tolist(), codecs.tolist(), strict=True)]
 
 
 def _busy(served: Sequence[_Served]) -> list[NDArray[np.float64]]:
@@ -191,24 +192,29 @@ def _rows_of(run: Run, visits: Visits, rows: Numbers) -> Numbers:
 
 
 def _calls(
-    calls: Calls, rows: Numbers, places: Sequence[_Place], busy: NDArray[np.float64], pixels: Numbers
+    calls: Calls,
+    rows: Numbers,
+    places: Sequence[_Place],
+    busy: NDArray[np.float64],
+    pictures: Sequence[Pictures],
 ) -> list[Observation]:
     """By device, rows, workers, neighbours and, where each call is of one request, its pictures."""
     if not len(calls):
         return []
     took_ns = calls.finish_ns - calls.start_ns
     of_call = np.add.reduceat(rows[calls.members], calls.offsets[:-1])
-    pixels_of = np.where(np.diff(calls.offsets) == 1, pixels[calls.members[calls.offsets[:-1]]], 0)
+    first, is_of_one = calls.members[calls.offsets[:-1]].tolist(), (np.diff(calls.offsets) == 1).tolist()
+    pictures_of = [pictures[at] if alone else NO_PICTURES for at, alone in zip(first, is_of_one, strict=True)]
     on_gpu = [place.is_gpu for place in places]
     workers = [place.workers for place in places]
-    kinds: dict[tuple[bool, int, int, float, int], list[int]] = {}
+    kinds: dict[tuple[bool, int, int, float, Pictures], list[int]] = {}
     for number, kind in enumerate(
-        zip(on_gpu, of_call.tolist(), workers, busy.tolist(), pixels_of.tolist(), strict=True)
+        zip(on_gpu, of_call.tolist(), workers, busy.tolist(), pictures_of, strict=True)
     ):
         kinds.setdefault(kind, []).append(number)
     return [
-        Observation(calls.step, gpu, "call", count, took_ns[numbers], num_workers, others, size)
-        for (gpu, count, num_workers, others, size), numbers in sorted(kinds.items())
+        Observation(calls.step, gpu, "call", count, took_ns[numbers], num_workers, others, what)
+        for (gpu, count, num_workers, others, what), numbers in sorted(kinds.items())
     ]
 
 
