@@ -31,6 +31,7 @@ from rnb.contract.termination import UsageError
 from rnb.load.load import Load
 from rnb.pipeline.config import ConfigFile, read_config
 from rnb.pipeline.step_type import asking_once
+from rnb.planner.exploration import drawn
 from rnb.planner.goal import Goal, of_run
 from rnb.planner.profile import Profile
 from rnb.planner.profile_folder import FACTS, read, write
@@ -114,11 +115,11 @@ class Acceptance:
         play = partial(play_quietly, self._profile)
         seconds = 60 * self._args.profile_budget
         profile_by_runs(self._profile, space, play, self._folder, seconds=seconds, tell=self._keep_profile)
-        drawn = [self._as_data(space, one, per_s) for one, per_s in self._draw(space)]
-        for number, one in enumerate(drawn):
+        chosen = [self._as_data(space, one, per_s) for one, per_s in self._draw(space)]
+        for number, one in enumerate(chosen):
             one["load"] = LOADS[number % len(LOADS)]
-        (self._folder / DRAWN).write_text(json.dumps(drawn, indent=1) + "\n", encoding="utf-8")
-        self._say(f"drew {len(drawn)} placements")
+        (self._folder / DRAWN).write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+        self._say(f"drew {len(chosen)} placements")
 
     def _keep_profile(self, line: str) -> None:
         """After each of its runs, as the command may be killed."""
@@ -150,12 +151,10 @@ class Acceptance:
         return of_run(self._simulator.play(one.spec, 0, one.plan, num_requests=NUM_GLANCED), one.plan).per_s
 
     def _some(self, space: Space, lots: random.Random) -> list[Values]:
-        """Of each form that the profile knows alike, as they may be very different in number."""
-        forms, drawn = known_forms(space, self._simulator), []
-        for _ in range(NUM_LOOKED_AT):
-            form = lots.choice(forms)
-            drawn.append((form, *(lots.choice(one.values) for one in space.forms[form].dimensions)))
-        return list(dict.fromkeys(drawn))
+        """Of the pipelines that are written down and that the profile knows."""
+        known = known_forms(space, self._simulator)
+        forms = [number for number in known if not space.forms[number].form.num_moves]
+        return list(dict.fromkeys(drawn(space, forms, lots) for _ in range(NUM_LOOKED_AT)))
 
     def _as_data(self, space: Space, one: Candidate, per_s: float) -> dict[str, Any]:
         return {
@@ -168,9 +167,9 @@ class Acceptance:
             "per_s": per_s,
         }
 
-    def _drawn(self) -> list[dict[str, Any]]:
-        drawn: list[dict[str, Any]] = json.loads((self._folder / DRAWN).read_text(encoding="utf-8"))
-        return drawn
+    def _chosen(self) -> list[dict[str, Any]]:
+        chosen: list[dict[str, Any]] = json.loads((self._folder / DRAWN).read_text(encoding="utf-8"))
+        return chosen
 
     def _played(self) -> list[dict[str, Any]]:
         path = self._folder / PLAYED
@@ -178,18 +177,18 @@ class Acceptance:
         return [json.loads(line) for line in lines]
 
     def _play_all(self) -> None:
-        """The one with fewest runs next, as long as one more is likely to end in time."""
-        drawn, longest_s = self._drawn(), 0.0
-        counts = [sum(one["number"] == number for one in self._played()) for number in range(len(drawn))]
-        while drawn and self._spent_s + longest_s < 60 * self._args.budget:
+        """The one with fewest runs next, as long as one more is likely to end in time; one in any case."""
+        chosen, longest_s = self._chosen(), 0.0
+        counts = [sum(one["number"] == number for one in self._played()) for number in range(len(chosen))]
+        while chosen and (not longest_s or self._spent_s + longest_s < 60 * self._args.budget):
             before_s, number = self._spent_s, counts.index(min(counts))
             counts[number] += 1
-            found = self._play(number, drawn[number])
+            found = self._play(number, chosen[number])
             longest_s = max(longest_s, self._spent_s - before_s)
             with (self._folder / PLAYED).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(found) + "\n")
             what = found.get("problem") or "{per_s:.1f}/s, p99 {p99_ms:.1f} ms".format(**found["figures"])
-            self._say(f"{number} {', '.join(drawn[number]['changes'])}: {what}")
+            self._say(f"{number} {', '.join(chosen[number]['changes'])}: {what}")
 
     def _play(self, number: int, one: dict[str, Any]) -> dict[str, Any]:
         spec, num_burst = self._spec(number, one, is_to_write=True)
@@ -228,9 +227,9 @@ class Acceptance:
         return figures_of(self._simulator.play_as_asked(system.spec, system.plan), num_burst)
 
     def _tell(self) -> None:
-        drawn, played = self._drawn(), self._played()
+        chosen, played = self._chosen(), self._played()
         rows = []
-        for number, one in enumerate(drawn):
+        for number, one in enumerate(chosen):
             runs = [
                 Figures(**each["figures"]) for each in played if each["number"] == number and "run" in each
             ]
@@ -240,7 +239,7 @@ class Acceptance:
                 rows.append(Row(changes, self._predict(number, one), runs, rate))
         problems = [one for one in played if "problem" in one]
         lines, figures = describe(rows)
-        lines += [f"{', '.join(drawn[one['number']]['changes'])}: {one['problem']}" for one in problems]
+        lines += [f"{', '.join(chosen[one['number']]['changes'])}: {one['problem']}" for one in problems]
         print("\n".join(lines), flush=True)
         (self._folder / TABLE).write_text("\n".join(lines) + "\n", encoding="utf-8")
         (self._folder / RESULT).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -17,6 +17,8 @@ from rnb.planner.space import Space, Values
 MOST_ENUMERATED = 20_000
 """A space of more candidates is sampled."""
 SAMPLE = 2_000
+MOST_DRAWS = 20
+"""For one of it: many may be the same as another."""
 NUM_AROUND = 3
 """Around so many of the best it is looked."""
 NEAR = 2
@@ -70,8 +72,17 @@ def _sample(space: Space, forms: Sequence[int], known: dict[Values, Prediction])
         yield space.start_of(form)
         yield from neighbours(space, space.start_of(form))
     for _ in range(SAMPLE if forms else 0):
+        yield drawn(space, forms, lots)
+
+
+def drawn(space: Space, forms: Sequence[int], lots: random.Random) -> Values:
+    """A candidate of one of the forms, which are drawn alike, however many candidates they have."""
+    for _ in range(MOST_DRAWS):
         form = lots.choice(forms)
-        yield (form, *(lots.choice(one.values) for one in space.forms[form].dimensions))
+        values = (form, *(lots.choice(one.values) for one in space.forms[form].dimensions))
+        if not space.is_needless(values):
+            break
+    return values
 
 
 def neighbours(space: Space, values: Values) -> Iterator[Values]:

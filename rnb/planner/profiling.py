@@ -25,6 +25,8 @@ ENOUGH = 3
 MOST_REQUESTS = 2_000
 FEWEST_COSTS = 30
 """Samples of what the harness costs where nothing waits."""
+FEW_WORKERS = 2
+"""Threads of a replica wait for each other; with so many more or fewer that is nearly the same."""
 SLOTS = "num_shared_tensors"
 PLACING = ("gpus", "workers", SLOTS, "num_segments", "queue_groups", "batch_timeout_ms", "per_gpu_queue")
 """Keys that say where calls run and what waits for them; all others change the calls themselves."""
@@ -171,6 +173,10 @@ def _telling(dimension: Dimension) -> Iterator[tuple[Any, float]]:
         yield from ((value, len(others) / len(dimension.values)) for value in sorted(others, reverse=True))
     elif dimension.key == "gpus":
         yield from _telling_placements(dimension)
+    elif dimension.key == "workers":
+        most = max(dimension.values, key=lambda value: value or 0)
+        if most != dimension.start:
+            yield most, 1 / len(dimension.values)
     elif dimension.step is not None and dimension.key not in PLACING:
         values = dimension.values
         yield from ((value, 1 / len(values)) for value in values if value != dimension.start)
@@ -210,6 +216,11 @@ def _is_known(profile: Profile, space: Space, wanted: Wanted) -> bool:
     names = variants(config)
     if wanted.is_paced:
         return all(profile.num_of(name, "wake") >= FEWEST_COSTS for name in names)
+    seen = {(key.step, key.is_gpu, key.workers) for key in profile.durations if key.kind == "call"}
+    for one in plan.replicas:
+        near = range(one.workers - FEW_WORKERS, one.workers + FEW_WORKERS + 1)
+        if not any((names[one.step], one.device.is_gpu, workers) in seen for workers in near):
+            return False
     crowds = crowds_of((one.step, one.device.is_gpu, one.workers) for one in plan.replicas)
     if any(2 * profile.crowds.get((names[step], gpu), 0) < count for (step, gpu), count in crowds.items()):
         return False

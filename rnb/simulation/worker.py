@@ -71,28 +71,55 @@ class Replica:
 class Worker:
     """One worker; `start` has it wait for its first message."""
 
-    __slots__ = ("_at", "_held_until_ns", "_holding", "_number", "_select", "_token", "_waits", "resume")
+    __slots__ = (
+        "_at",
+        "_held_until_ns",
+        "_holding",
+        "_number",
+        "_select",
+        "_token",
+        "_until_ns",
+        "_waits",
+        "resume",
+    )
 
     def __init__(
         self, replica: Replica, number: int, select: Callable[[Batch], int], holding: Holding | None
     ) -> None:
         self._at, self._number, self._select, self._holding = replica, number, select, holding
         self._held_until_ns: int | None = None
+        self._until_ns: int | None = None
+        """Of the wait."""
         self._token, self._waits = 0, False
         self.resume = self._run().send
 
     def start(self) -> None:
         self.resume(None)
 
-    def wake(self, message: Message | None) -> None:
-        """It waits, and gets a message; None: there will be none any more."""
+    def wake(self, message: Message) -> None:
+        """A message has come: it looks when it is awake, and waits on where another was faster."""
+        self._waits, at = False, self._at
+        wake_ns = int(at.costs.wake.draw(at.uniforms[message.pieces[0].request]))
+        at.calendar.at(at.calendar.now_ns + wake_ns, self._look)
+
+    def wake_at_the_end(self) -> None:
+        """It waits, and there will be nothing any more."""
         self._waits = False
-        at = self._at
-        wake_ns = 0
-        if message:
-            wake_ns = int(at.costs.wake.draw(at.uniforms[message.pieces[0].request]))
-            wake_ns += at.in_queue.readers.wait_ns(at.calendar.now_ns + wake_ns)
-        at.calendar.at(at.calendar.now_ns + wake_ns, self.resume, message)
+        self._at.calendar.at(self._at.calendar.now_ns, self.resume, None)
+
+    def _look(self, _: None) -> None:
+        queue, now_ns = self._at.in_queue, self._at.calendar.now_ns
+        if queue.messages:
+            message, wait_ns = queue.messages.popleft(), queue.readers.wait_ns(now_ns)
+            if wait_ns:
+                self._at.calendar.at(now_ns + wait_ns, self.resume, message)
+            else:
+                self.resume(message)
+        elif queue.is_closed or (self._until_ns is not None and self._until_ns <= now_ns):
+            self.resume(None)
+        else:
+            self._waits = True
+            queue.waiters.append(self)
 
     def _time_out(self, token: int) -> None:
         if self._waits and token == self._token:
@@ -124,7 +151,7 @@ class Worker:
 
     def _wait(self, until_ns: int | None) -> Waiting:
         """The next message; None where none comes by then, or ever."""
-        calendar, self._token = self._at.calendar, self._token + 1
+        calendar, self._token, self._until_ns = self._at.calendar, self._token + 1, until_ns
         if until_ns is not None:
             if until_ns <= calendar.now_ns:
                 return None

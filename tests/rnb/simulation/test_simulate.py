@@ -232,6 +232,14 @@ def test_the_costs_of_the_harness() -> None:
     assert at(run, EventKind.HANDED_ON) == [22.65, 35.55]
 
 
+def test_who_has_done_its_work_takes_a_message_before_who_is_still_waking_up() -> None:
+    """Each needs 15 ms to wake up: the first is done at 33 ms, when the second is still not awake."""
+    around = Surroundings(costs={0: Costs(wake=Samples([15e6]))})
+    run = run_of(step(replicas=2), times=KnownTimes(lambda *_: 8.0), around=around, videos=5)
+    assert at(run, EventKind.TAKEN)[:4] == [25, 33, 35, 41]
+    assert run.requests["replica0"].tolist()[:4] == [0, 0, 1, 0]
+
+
 def test_who_waited_for_a_slot_wakes_up_late_and_copies_into_it_then() -> None:
     times = KnownTimes(lambda step, rows, request: [1.0, 5.0][step])
     costs = Costs(wake=Samples([1e5]), hand_on=Samples([3e5]))
