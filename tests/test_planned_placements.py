@@ -110,7 +110,6 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(
     assert "no room" in capsys.readouterr().out
 
 
-@pytest.mark.processes
 def test_real_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flags = (
         "--budget",

@@ -39,7 +39,6 @@ def screened(predictor: Predictor, of: Simulator) -> tuple[dict[Values, Predicti
     return known, found.ruled_out
 
 
-@pytest.mark.processes
 def test_what_is_found_does_not_depend_on_how_many_work(monkeypatch: pytest.MonkeyPatch) -> None:
     of = simulator()
     alone = screened(Predictor(GOAL, of, SPACE, num_processes=1), of)
@@ -49,7 +48,6 @@ def test_what_is_found_does_not_depend_on_how_many_work(monkeypatch: pytest.Monk
     assert screened(predictor, of) == alone
 
 
-@pytest.mark.processes
 def test_when_one_is_killed_the_rest_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
     of = simulator()
     left = candidates_of(SPACE, GOAL, of, SPACE.candidates()).left[:12]
