@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.prediction_errors import Figures, Row, describe, figures_of
 from rnb.campaigns.campaign import RunFailed
-from rnb.command_line.exit_status import EXIT_USAGE
+from rnb.command_line.exit_status import EXIT_FAILED, EXIT_USAGE
 from rnb.command_line.quiet_run import play_quietly
 from rnb.contract.termination import UsageError
 from rnb.load.load import Load
@@ -59,6 +59,9 @@ def main() -> int:
     except (UsageError, RunFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on", file=sys.stderr)
+        return EXIT_FAILED
 
 
 def parse_arguments() -> argparse.Namespace:
