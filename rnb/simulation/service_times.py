@@ -7,7 +7,7 @@ import functools
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -64,6 +64,16 @@ class Costs:
 
 
 FREE = Costs()
+
+
+class Lots(NamedTuple):
+    """What the costs of each request are drawn with: numbers from 0 to 1, others for each cost, as who wakes
+    up late need not hand on late, too."""
+
+    wake: Sequence[float]
+    prepare: Sequence[float]
+    hand_on: Sequence[float]
+    rest: Sequence[float]
 
 
 @dataclass(frozen=True, kw_only=True)

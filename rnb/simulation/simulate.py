@@ -31,7 +31,7 @@ from rnb.simulation.holding import holding_of
 from rnb.simulation.lock import Lock
 from rnb.simulation.message import Message, Piece
 from rnb.simulation.queue import SimulatedQueue
-from rnb.simulation.service_times import FREE, Costs, ServiceTimes, uniforms
+from rnb.simulation.service_times import FREE, Costs, Lots, ServiceTimes, uniforms
 from rnb.simulation.shared_resource import SharedResource, shared_by
 from rnb.simulation.slots import Slots
 from rnb.simulation.worker import Column, Replica, Stamps, Waiting, Worker
@@ -119,8 +119,14 @@ class Simulation:
         self._resources = {
             name: SharedResource(self.calendar, capacity) for name, capacity in around.capacity.items()
         }
-        self._uniforms = [
-            uniforms(num_requests, spec.load.seed, NUM_MOST_STEPS + step) for step in range(plan.num_steps)
+        self._lots = [
+            Lots(
+                *(
+                    uniforms(num_requests, spec.load.seed, NUM_MOST_STEPS + step, kind)
+                    for kind in range(len(Lots._fields))
+                )
+            )
+            for step in range(plan.num_steps)
         ]
         self._workers = [worker for one in plan.replicas for worker in self._workers_of(one)]
         self._full_queue: str | None = None
@@ -146,7 +152,7 @@ class Simulation:
             calendar=self.calendar,
             services=self._services,
             costs=around.costs.get(plan.step, FREE),
-            uniforms=self._uniforms[plan.step],
+            lots=self._lots[plan.step],
             stamps=self._stamps(plan.step),
             in_queue=self._queues[plan.in_queue],
             out_queues=[self._queues[index] for index in plan.out_queues],

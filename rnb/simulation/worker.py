@@ -16,7 +16,7 @@ from rnb.simulation.holding import Holding
 from rnb.simulation.lock import Lock
 from rnb.simulation.message import Message, Piece
 from rnb.simulation.queue import SimulatedQueue
-from rnb.simulation.service_times import Costs, ServiceTimes
+from rnb.simulation.service_times import Costs, Lots, ServiceTimes
 from rnb.simulation.shared_resource import SharedResource
 from rnb.simulation.slots import Slots
 
@@ -46,8 +46,8 @@ class Replica:
     calendar: Calendar
     services: ServiceTimes
     costs: Costs
-    uniforms: Sequence[float]
-    """Of each request, for the costs."""
+    lots: Lots
+    """For the costs."""
     stamps: Stamps
     in_queue: SimulatedQueue
     out_queues: Sequence[SimulatedQueue]
@@ -99,7 +99,7 @@ class Worker:
     def wake(self, message: Message) -> None:
         """A message has come: it looks when it is awake, and waits on where another was faster."""
         self._waits, at = False, self._at
-        wake_ns = int(at.costs.wake.draw(at.uniforms[message.pieces[0].request]))
+        wake_ns = int(at.costs.wake.draw(at.lots.wake[message.pieces[0].request]))
         at.calendar.at(at.calendar.now_ns + wake_ns, self._look)
 
     def wake_at_the_end(self) -> None:
@@ -208,7 +208,7 @@ class Worker:
         for message in messages:
             if message.slots is not None:
                 message.slots.release()
-        uniform = at.uniforms[messages[0].pieces[0].request]
+        uniform = at.lots.rest[messages[0].pieces[0].request]
         if rest_ns := int(at.costs.rest.draw(uniform)):
             at.calendar.at(at.calendar.now_ns + rest_ns, self.resume)
             yield
@@ -226,7 +226,7 @@ class Worker:
         rows = (
             first.rows if len(call) == 1 == len(call[0]) else sum(one.rows for part in call for one in part)
         )
-        prepare_ns = int(at.costs.prepare.draw(at.uniforms[first.request]))
+        prepare_ns = int(at.costs.prepare.draw(at.lots.prepare[first.request]))
         self._stamp(at.stamps.started, call, calendar.now_ns + prepare_ns)
         if at.cores is not None and at.host:
             at.cores.take_away(at.host)
@@ -250,7 +250,7 @@ class Worker:
         if at.out_slots.take(self.resume):
             return
         yield
-        if wake_ns := int(at.costs.wake.draw(at.uniforms[request])):
+        if wake_ns := int(at.costs.wake.draw(at.lots.wake[request])):
             at.calendar.at(at.calendar.now_ns + wake_ns, self.resume)
             yield
 
@@ -287,7 +287,7 @@ class Worker:
             at.out_queues[0] if len(at.out_queues) == 1 else at.out_queues[self._select(_as_batch(pieces))]
         )
         request = pieces[0].request
-        hand_on_ns = int(at.costs.hand_on.draw(at.uniforms[request]))
+        hand_on_ns = int(at.costs.hand_on.draw(at.lots.hand_on[request]))
         for segment, part in enumerate(_segments(pieces, at.plan.num_segments)):
             if at.out_slots is not None and not has_slot:
                 yield from self._take_slot(request)
