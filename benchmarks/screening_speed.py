@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import os
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 from rnb.pipeline.step_type import asking_once
 from rnb.planner.goal import Goal, Prediction
+from rnb.planner.parallel import Predictor
 from rnb.planner.profile import Profile
 from rnb.planner.profiling import profile_by_runs
 from rnb.planner.screening import Simulator, candidates_of, screen
@@ -65,21 +67,25 @@ def in_full(goal: Goal, simulator: Simulator, space: Space, chosen: list[Values]
 
 def pruned(name: str, goal: Goal, simulator: Simulator, space: Space, chosen: list[Values]) -> None:
     timer, known = _Timer(), dict[Values, Prediction]()
-    with asking_once():
+    with asking_once(), Predictor(goal, simulator, space) as predictor:
         found = candidates_of(space, goal, simulator, chosen)
-        until_s = time.monotonic() + 3600
-        for _ in screen(found, goal, simulator, known=known, until_s=until_s):
-            pass
+        screen(found, goal, predictor.predict, known=known, until_s=math.inf)
     timer.tell(f"{name}, as optimize.py does: {len(known):,} worked out")
 
 
 class _Timer:
     def __init__(self) -> None:
-        self._wall_s, self._cpu_s = time.monotonic(), time.process_time()
+        self._wall_s, self._cpu_s = time.monotonic(), _cpu_s()
 
     def tell(self, what: Any) -> None:
-        wall_s, cpu_s = time.monotonic() - self._wall_s, time.process_time() - self._cpu_s
+        wall_s, cpu_s = time.monotonic() - self._wall_s, _cpu_s() - self._cpu_s
         print(f"{what}: {wall_s:.0f} s, {cpu_s:.0f} s of one core", flush=True)
+
+
+def _cpu_s() -> float:
+    """Of this process and of those that worked for it and have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 if __name__ == "__main__":

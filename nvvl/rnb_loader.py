@@ -51,7 +51,7 @@ class RnBLoader:
         ValueError, ImportError: an option cannot be had, in one line.
 
     `notes` are lines on the file that was decoded last: what is odd about it, but no reason to refuse it.
-    `size` is the width and height of its pictures.
+    `size` is the width and height of its pictures, `codec` how they are encoded, by FFmpeg's name.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class RnBLoader:
         self.sampler = AllSampler() if sampler is None else sampler
         self.device = _device(device_id)
         self.notes: tuple[str, ...] = ()
-        self.size = 0, 0
+        self.size, self.codec = (0, 0), ""
         self._pace = Pace(frame_step, frame_rate)
         self._index_folder = None if index_cache is None else IndexFolder(index_cache)
         window = Window.centred(width, height, resize)
@@ -189,7 +189,7 @@ class RnBLoader:
         return clips_from(starts, length, stride)
 
     def _decode(self, file: VideoFile, index: VideoIndex, clips: Clips, out: Tensor) -> None:
-        self.size = index.info.width, index.info.height
+        self.size, self.codec = (index.info.width, index.info.height), index.info.codec
         try:
             num_concealed = self._backend.decode(file, index, clips, out)
         except MissingFrames as missing:

@@ -135,6 +135,7 @@ class R2P1DLoader(Step):
         """The request's clips, which are the first rows of `out`. Raises RequestError."""
         clips = self._decode(video, request_id, out)
         self.context.note_size(request_id, *self._loader.size)
+        self.context.note_codec(request_id, self._loader.codec)
         if self._loader.notes:
             self.context.note(request_id, f"{video}: {'; '.join(self._loader.notes)}")
         return clips

@@ -55,8 +55,13 @@ def _as_asked(args: argparse.Namespace) -> argparse.Namespace:
 
 def _spec_of(args: argparse.Namespace) -> RunSpec:
     """The config as it is. Raises UsageError."""
+    config = read_config(args.config_file_path)
+    if any(group.nodes for step in config.pipeline().pipeline for group in step.queue_groups):
+        raise UsageError(
+            f"{config.path}: its gpus name nodes, and optimize.py knows one machine: leave them out"
+        )
     return RunSpec(
-        config=read_config(args.config_file_path),
+        config=config,
         load=Load(data=args.data, seed=args.seed, videos=FEWEST, mean_interval_ms=0),
         placement=Placement(
             batch_size=args.batch_size, device=args.device, checkpoint=args.checkpoint, queue_size=10_000

@@ -87,8 +87,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--what-if", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
         help="say what it would be, by simulation, with gpus=N, cores=N or cores_per_gpu=N, clients=N,"
-        " decode_speed=FACTOR, step<i>=FACTOR, videos=1080p, and stop; one of the numbers may be a list, or a"
-        " range as gpus=1..1000, and rates=R,R asks for the GPUs that those rates need",
+        " decode_speed=FACTOR, step<i>=FACTOR, videos=1080p, codec=hevc, and stop; one of the numbers may be"
+        " a list, or a range as gpus=1..1000, and rates=R,R asks for the GPUs that those rates need",
     )  # fmt: skip
     run.add_argument(
         "--html", type=page, metavar="FILE",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from rnb.campaigns.campaign import RunFailed, create
+from rnb.campaigns.outcome import Outcome
 from rnb.command_line.exit_status import EXIT_OK
 from rnb.command_line.quiet_run import play_quietly
 from rnb.command_line.search_result import tell_finding
@@ -34,6 +34,8 @@ LEAST_SCREENING = 0.2
 """Of the budget, for the candidates, however long the profile took."""
 NUM_VERIFIED, NUM_ROUNDS, MOST_SECONDS, FEWEST = 3, 3, 20.0, 24
 """How many of the best are played, how often, how long a run takes at most, and its fewest requests."""
+LEAST_SHARE = 0.3
+"""Of what it takes to start a run, for its requests."""
 MOST_REFINEMENTS = 3
 """How often measured runs may go into the profile, and others be played."""
 
@@ -59,6 +61,8 @@ class Search:
             (run.args["videos"] for runs in self._played.values() for run in runs), None
         )
         """Of a run; the same in all, so that they can be compared."""
+        self._start_up_s = 0.0
+        """What the last run took beside its requests."""
         self._chosen: list[Verified] = []
         self._ruled_out: Mapping[str, int] = {}
 
@@ -93,7 +97,7 @@ class Search:
             profile_by_runs(
                 self._profile,
                 self._space,
-                partial(play_quietly, self._profile),
+                self._play,
                 self._memory.folder,
                 seconds=self._at(PROFILE_SHARE) - time.monotonic(),
                 tell=console.say,
@@ -101,6 +105,13 @@ class Search:
         finally:
             if self._profile.runs:
                 self._memory.keep_profile(self._profile)
+
+    def _play(self, spec: RunSpec, logs: Path) -> Outcome:
+        """Raises UsageError, RunFailed, KeyboardInterrupt."""
+        began_s = time.monotonic()
+        outcome = play_quietly(self._profile, spec, logs)
+        self._start_up_s = max(0.0, time.monotonic() - began_s - outcome.run.seconds)
+        return outcome
 
     def _screen(self) -> None:
         began_s, num_before = time.monotonic(), len(self._known)
@@ -127,8 +138,9 @@ class Search:
     def _choose(self, left: dict[Values, Candidate]) -> None:
         """The config as it is, the best of the others, and those that were played before."""
         start, other_work = self._space.start, {self._work(values) for values in self._rejected}
-        if start in left:
-            self._known[start] = self._simulator.predict(self._goal, left[start])
+        for values in (start, *self._played):  # also those that cannot be the best any more
+            if values in left and (values == start or values not in self._known):
+                self._known[values] = self._simulator.predict(self._goal, left[values])
         candidates = [values for values in self._known if values in left and values != start]
         best = sorted(candidates, key=self._rank)
         self._check_goal(best + [start] * (start in left))
@@ -185,17 +197,18 @@ class Search:
     def _play_rounds(self, num_rounds: int) -> None:
         left_s = max(0.0, self._ends_s - time.monotonic())
         if self._num_requests is None:
-            seconds = min(MOST_SECONDS, left_s / NUM_ROUNDS / len(self._chosen))
+            each_s = left_s / NUM_ROUNDS / len(self._chosen) - self._start_up_s
+            seconds = min(MOST_SECONDS, max(each_s, LEAST_SHARE * self._start_up_s))
             slowest = min(one.predicted.per_s for one in self._chosen)
             self._num_requests = max(FEWEST, int(seconds * slowest))
         verify(
             self._chosen,
             self._goal,
-            partial(play_quietly, self._profile),
+            self._play,
             self._memory.folder,
             num_requests=self._num_requests,
             num_rounds=num_rounds,
-            has_time=lambda: time.monotonic() < self._ends_s,
+            has_time=lambda: time.monotonic() + self._start_up_s < self._ends_s,
             min_agreement=self._args.min_agreement,
             tell=self._tell_run,
         )

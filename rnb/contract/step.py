@@ -45,6 +45,8 @@ class Context:
     """Say what is odd about a request, by its id, though it is served: the column `reason` keeps it."""
     note_size: Callable[[int, int, int], None] = _ignore
     """Say the width and height in pixels of what a request came with, by its id: columns keep them."""
+    note_codec: Callable[[int, str], None] = _ignore
+    """Say how what a request came with is encoded ('h264'), by its id: the column `codec` keeps it."""
     share: Callable[[Callable[[], Any]], Any] = _own
     """In the constructor: what the argument makes, once for all workers of a replica that take turns, as only
     one of them uses it at a time; of others, each gets its own."""

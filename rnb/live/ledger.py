@@ -6,6 +6,7 @@ import numpy as np
 
 from rnb.contract.result import ClassAndScore
 from rnb.live.table import LiveTable
+from rnb.transport.local.request_table import CODEC_BYTES
 
 MOST_BYTES = 4 << 20
 """Of results and names; it is full with more of them."""
@@ -15,6 +16,7 @@ _OUTCOME = np.dtype(
         ("num_clips", "i4"),
         ("width", "i4"),
         ("height", "i4"),
+        ("codec", f"S{CODEC_BYTES}"),
         ("label", "i4"),
         ("score", "f4"),
         ("ended_ns", "i8"),
@@ -25,8 +27,8 @@ _OUTCOME = np.dtype(
 class Ledger:
     """Room for `size` requests, in the order in which they were answered.
 
-    `times`, `served_by`: as of the table; readings of the clock. `outcomes`: a structured array with outcome,
-    num_clips, width, height, label, score, ended_ns. What few requests have is in dictionaries, by place.
+    `times`, `served_by`: as of the table; readings of the clock. `outcomes`: a structured array with what
+    `_OUTCOME` names. What few requests have is in dictionaries, by place.
     """
 
     def __init__(self, table: LiveTable, size: int) -> None:
@@ -63,9 +65,9 @@ class Ledger:
         self.num_requests += 1
         self.times[place] = table.times[row]
         self.served_by[place] = table.served_by[row]
-        _, _, _, num_clips, width, height, note = table.outcomes[row].item()
+        _, _, _, num_clips, width, height, codec, note = table.outcomes[row].item()
         label, score = result if isinstance(result, ClassAndScore) else ClassAndScore()
-        self.outcomes[place] = (outcome, num_clips, width, height, label, score, ended_ns)
+        self.outcomes[place] = (outcome, num_clips, width, height, codec, label, score, ended_ns)
         self.payloads.append(payload)
         self.num_bytes += len(payload)
         if isinstance(result, bytes) and result:

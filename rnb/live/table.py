@@ -89,7 +89,8 @@ class LiveTable(RequestTable):
         self.served_by[row] = -1
         self.claims[row] = NOBODY
         outcome = self.outcomes[row]
-        outcome["num_clips"], outcome["width"], outcome["height"], outcome["reason"] = 0, 0, 0, b""
+        outcome["num_clips"], outcome["width"], outcome["height"] = 0, 0, 0
+        outcome["codec"], outcome["reason"] = b"", b""
         self.deadlines_ns[row] = deadline_ns
         self.ids[row] = request_id
         return row
@@ -138,6 +139,10 @@ class LiveTable(RequestTable):
     def note_size(self, request_id: int, width: int, height: int) -> None:
         if (row := self.row_of(request_id)) is not None:
             super().note_size(row, width, height)
+
+    def note_codec(self, request_id: int, codec: str) -> None:
+        if (row := self.row_of(request_id)) is not None:
+            super().note_codec(row, codec)
 
     def note(self, request_id: int, text: str) -> None:
         if (row := self.row_of(request_id)) is not None:

@@ -13,6 +13,7 @@ from rnb.contract.events import Event, EventKind
 from rnb.pipeline.batcher import Batcher
 from rnb.pipeline.plan import Plan, ReplicaPlan
 from rnb.simulation.service_times import SampledTimes, Samples
+from rnb.simulation.shared_resource import shared_by
 from rnb.simulation.simulate import Surroundings
 
 SLACK = 1.05
@@ -31,7 +32,7 @@ def ceilings(plan: Plan, services: SampledTimes, around: Surroundings) -> list[C
     """All of them, the lowest first."""
     mean_rows = float(np.mean(services.rows))
     found = []
-    cores_s = gpus_s = 0.0
+    cores_s, of_gpus_s = 0.0, {"cuda": 0.0, "nvdec": 0.0}
     for step, step_type in enumerate(plan.step_types):
         replicas = [one for one in plan.replicas if one.step == step]
         if step_type.regroups and not step_type.joins_segments:
@@ -44,22 +45,28 @@ def ceilings(plan: Plan, services: SampledTimes, around: Surroundings) -> list[C
             num_at_once = 1 if replica.device.is_gpu and step_type.takes_turns else replica.workers
             per_s += num_at_once * 1e9 / max(1.0, request_ns)
             taken_s = around.demand.get((step, replica.device.is_gpu), 1.0) * request_ns / 1e9
-            on_cpu_s.append(0.0 if replica.device.is_gpu else taken_s)
+            host_s = around.host.get(step, 0.0) * request_ns / 1e9
+            on_cpu_s.append(host_s if replica.device.is_gpu else taken_s)
             on_gpu_s.append(taken_s if replica.device.is_gpu else 0.0)
-        cores_s, gpus_s = cores_s + min(on_cpu_s), gpus_s + min(on_gpu_s)  # the others may serve most
+        cores_s += min(on_cpu_s)  # the others may serve most
+        of_gpus_s[shared_by("cuda", decodes=step_type.decodes)] += min(on_gpu_s)
         found.append(Ceiling(f"step {step} {step_type.name}", per_s))
-    found += _of_devices(plan, around, cores_s, gpus_s)
+    found += _of_devices(plan, around, cores_s, of_gpus_s)
     found += _of_harness(plan, around)
     return sorted(found, key=lambda one: one.per_s)
 
 
-def _of_devices(plan: Plan, around: Surroundings, cores_s: float, gpus_s: float) -> Iterator[Ceiling]:
+def _of_devices(
+    plan: Plan, around: Surroundings, cores_s: float, of_gpus_s: Mapping[str, float]
+) -> Iterator[Ceiling]:
     """Of what steps share, by how much of it a request takes at least."""
     if cores_s and "cpu" in around.capacity:
         yield Ceiling("the CPU's cores", around.capacity["cpu"] / cores_s)
-    num_gpus, gpus = len(plan.gpus), sum(around.capacity.get(f"cuda:{gpu}", math.inf) for gpu in plan.gpus)
-    if gpus_s and gpus < math.inf:
-        yield Ceiling("the GPU" if num_gpus == 1 else f"the {num_gpus} GPUs", gpus / gpus_s)
+    gpus = "the GPU" if len(plan.gpus) == 1 else f"the {len(plan.gpus)} GPUs"
+    for of, name in (("cuda", gpus), ("nvdec", f"the video engines of {gpus}")):
+        capacity = sum(around.capacity.get(f"{of}:{gpu}", math.inf) for gpu in plan.gpus)
+        if of_gpus_s[of] and capacity < math.inf:
+            yield Ceiling(name, capacity / of_gpus_s[of])
 
 
 def _of_harness(plan: Plan, around: Surroundings) -> Iterator[Ceiling]:

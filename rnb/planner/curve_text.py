@@ -11,9 +11,15 @@ from rnb.show.text.table import align
 def curve_lines(curve: Curve) -> list[str]:
     """The table of its points, then the GPUs that rates need."""
     varied = curve.what_if.varied
-    header = [varied or "", "cores", "requests/s", f"p99 ms at {LOAD:.0%}", "held up by", "then by"]
-    rows = [[setting(curve, point), *figures(point)] for point in curve.points]
-    return [f"as if {described(curve)} ({how(curve)})", *align([header, *rows]), *needed_lines(curve)]
+    rows = [[varied or "", *column_names(curve)]]
+    rows += [[setting(curve, point), *figures(curve, point)] for point in curve.points]
+    return [f"as if {described(curve)} ({how(curve)})", *align(rows), *needed_lines(curve)]
+
+
+def column_names(curve: Curve) -> list[str]:
+    """Of `figures`."""
+    names = ["requests/s", f"p99 ms at {LOAD:.0%}", "held up by", "then by"]
+    return names if curve.what_if.varied == "cores" else ["cores", *names]
 
 
 def how(curve: Curve) -> str:
@@ -30,8 +36,9 @@ def described(curve: Curve) -> str:
         f"{key} = {values[0]:g}" if len(values) == 1 else f"{key} = {values[0]:g} to {values[-1]:g}"
         for key, values in settings.items()
     ]
-    if curve.what_if.videos is not None:
-        parts.append(f"videos = {curve.what_if.videos}")
+    for key, value in (("videos", curve.what_if.videos), ("codec", curve.what_if.codec)):
+        if value is not None:
+            parts.append(f"{key} = {value}")
     return ", ".join(parts)
 
 
@@ -42,13 +49,14 @@ def setting(curve: Curve, point: Point) -> str:
     return "as it is" if point is curve.points[0] else "then"
 
 
-def figures(point: Point) -> list[str]:
-    """Cores, requests/s, p99, what holds it up, and what would next."""
+def figures(curve: Curve, point: Point) -> list[str]:
+    """Cores, where the curve is not over them, requests/s, p99, what holds it up, and what would next."""
     limits = [f"{one.name} ({number(one.per_s)}/s)" for one in (point.held_up_by, point.then_by) if one]
     if not point.is_at_ceiling:
         limits.insert(0, "waits between calls")
+    cores = [] if curve.what_if.varied == "cores" else [f"{point.cores:g}"]
     return [
-        f"{point.cores:g}",
+        *cores,
         f"{number(point.predicted.per_s)}",
         f"{number(point.predicted.p99_ms)}",
         *[*limits, ""][:2],

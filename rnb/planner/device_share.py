@@ -22,7 +22,7 @@ def share_of_device(calls: Mapping[Key, Numbers]) -> float | None:
     """
     alike: dict[Any, dict[float, Numbers]] = {}
     for key, values in calls.items():
-        alike.setdefault((key.rows, key.workers, key.pixels), {})[key.busy] = values
+        alike.setdefault((key.rows, key.workers, key.pictures), {})[key.busy] = values
     shares, weights = [], []
     for of_busy in alike.values():
         least = min(of_busy)

@@ -10,12 +10,15 @@ from typing import Any
 
 from rnb.pipeline.step_type import asking_once
 from rnb.planner.goal import Goal, Prediction
-from rnb.planner.screening import Candidates, Simulator, candidates_of, screen
+from rnb.planner.parallel import Predictor
+from rnb.planner.screening import Candidates, Simulator, candidates_of, known_forms, screen
 from rnb.planner.space import Space, Values
 
 MOST_ENUMERATED = 20_000
 """A space of more candidates is sampled."""
 SAMPLE = 2_000
+MOST_DRAWS = 20
+"""For one of it: many may be the same as another."""
 NUM_AROUND = 3
 """Around so many of the best it is looked."""
 NEAR = 2
@@ -42,13 +45,13 @@ def explore(
         new = list(dict.fromkeys(values for values in which if values not in seen))
         seen.update(new)
         more = candidates_of(space, goal, simulator, new)
-        for _ in screen(more, goal, simulator, known=known, until_s=end_s, tell=tell):
-            pass
+        screen(more, goal, predictor.predict, known=known, until_s=end_s, tell=tell)
         found.add(more)
 
-    with asking_once():
+    with asking_once(), Predictor(goal, simulator, space) as predictor:
         first_s = time.monotonic() + (until_s - time.monotonic()) * (SHARE_OF_SAMPLE if is_large else 1)
-        look(_sample(space, known) if is_large else space.candidates(), first_s)
+        forms = known_forms(space, simulator) if is_large else []
+        look(_sample(space, forms, known) if is_large else space.candidates(), first_s)
         around = set[Values]()
         while is_large and time.monotonic() < until_s:
             best = sorted(known, key=lambda values: goal.rank(known[values]))[:NUM_AROUND]
@@ -60,16 +63,26 @@ def explore(
     return found
 
 
-def _sample(space: Space, known: dict[Values, Prediction]) -> Iterator[Values]:
-    """The forms as they are, what lies around them, what is known from before, and candidates drawn."""
+def _sample(space: Space, forms: Sequence[int], known: dict[Values, Prediction]) -> Iterator[Values]:
+    """The forms as they are, what lies around them, what is known from before, and candidates drawn from the
+    forms that the profile knows."""
     lots = random.Random(0)
     yield from known
     for form in range(len(space.forms)):
         yield space.start_of(form)
         yield from neighbours(space, space.start_of(form))
-    for _ in range(SAMPLE):
-        form = lots.randrange(len(space.forms))
-        yield (form, *(lots.choice(one.values) for one in space.forms[form].dimensions))
+    for _ in range(SAMPLE if forms else 0):
+        yield drawn(space, forms, lots)
+
+
+def drawn(space: Space, forms: Sequence[int], lots: random.Random) -> Values:
+    """A candidate of one of the forms, which are drawn alike, however many candidates they have."""
+    for _ in range(MOST_DRAWS):
+        form = lots.choice(forms)
+        values = (form, *(lots.choice(one.values) for one in space.forms[form].dimensions))
+        if not space.is_needless(values):
+            break
+    return values
 
 
 def neighbours(space: Space, values: Values) -> Iterator[Values]:

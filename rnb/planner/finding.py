@@ -23,7 +23,7 @@ class SearchFinding:
     """By what, how many."""
     worked_out: Mapping[Values, Prediction]
     chosen: Sequence[Verified]
-    """The first is the config as it was."""
+    """The first is the config as it was, unless that is ruled out."""
     best: Verified | None
     """As measured; None before any was played."""
 

@@ -23,6 +23,8 @@ class Form(NamedTuple):
     """What it is, beside the config; empty: the config itself."""
     data: Data
     """In the long form, with queue groups."""
+    num_moves: int = 0
+    """How often a step was divided, or two were joined, since somebody wrote it down."""
 
 
 def forms_of(spec: RunSpec) -> list[Form]:
@@ -81,7 +83,7 @@ def _replaced(form: Form, index: int, count: int, steps: list[Data]) -> Form:
     before = form.data["pipeline"]
     pipeline = [*before[:index], *steps, *before[index + count :]]
     name = " → ".join(_described(step) for step in pipeline)
-    return Form(name, {**form.data, "pipeline": pipeline})
+    return Form(name, {**form.data, "pipeline": pipeline}, form.num_moves + 1)
 
 
 def _described(step: Data) -> str:

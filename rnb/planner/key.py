@@ -9,6 +9,13 @@ from rnb.pipeline.config import PipelineConfig
 from rnb.planner.dimension import AGGREGATE
 
 
+class Pictures(NamedTuple):
+    """What tells the requests of a first step apart."""
+
+    pixels: int = 0
+    codec: str = ""
+
+
 class Key(NamedTuple):
     """What a duration is of."""
 
@@ -23,6 +30,12 @@ class Key(NamedTuple):
     """Calls on its device while it ran, with itself, of a call."""
     pixels: int = 0
     """Of the pictures of its request, of a call of the first step; 0: not told."""
+    codec: str = ""
+    """The same; empty: not told."""
+
+    @property
+    def pictures(self) -> Pictures:
+        return Pictures(self.pixels, self.codec)
 
 
 def variants(config: PipelineConfig) -> list[str]:

@@ -14,10 +14,19 @@ from rnb.analysis.utilization import worker_utilizations
 from rnb.contract.events import SENT, Event, EventKind
 from rnb.contract.request import split_rows
 from rnb.pipeline.step_type import resolve
-from rnb.record.run import Run
+from rnb.planner.key import Pictures
+from rnb.processes.replicas import polling_s
+from rnb.record.run import CODEC, Run
 from rnb.record.tables import MEMORY, TELEMETRY
+from rnb.simulation.shared_resource import shared_by
 
 Numbers = NDArray[np.int64]
+NO_PICTURES = Pictures()
+POLLING_CORES = 0.5
+"""What a worker takes that looks for messages often; see docs/architecture.md."""
+TELLING_SECONDS, TELLING_SHARE = 1.0, 0.2
+"""What a call takes of the cores is told by runs that are not shorter; where workers look for messages often,
+by those that are in a call for so much of the time."""
 COSTS = ("wake", "prepare", "hand_on", "rest")
 """Of rnb.simulation.service_times.Costs."""
 
@@ -36,8 +45,8 @@ class Observation(NamedTuple):
     """Of the replica, of a call."""
     busy: float = 1.0
     """Calls on the same device while it ran, with itself, on average, to a quarter of one."""
-    pixels: int = 0
-    """Of the request's pictures, of a call of the first step; 0: not told."""
+    pictures: Pictures = NO_PICTURES
+    """Of the request, of a call of the first step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,29 +56,29 @@ class Observations:
     durations: list[Observation]
     rows: Numbers
     """Of each request, as the first step made them; 1 where it makes none."""
-    pixels: Numbers
-    """Of each request's pictures; 0: not told."""
+    pictures: list[Pictures]
+    """Of each request."""
     lateness_ns: int
     """Of the client, the median."""
     demand: dict[tuple[int, bool], float]
-    """By step and whether it is on a GPU: how many cores a call takes while it runs; none where the run was
-    without telemetry."""
+    """By step and whether it is on a GPU: how many cores a call takes while it runs; none where that is not
+    told."""
     peaks: dict[tuple[int, bool, int], int]
     """By step, whether it is on a GPU, and rows in the call: bytes held or peaked at, with --memory."""
 
 
 def observe(run: Run) -> Observations:
     """Look at the requests that finished."""
-    places = {(one["step"], one["replica"]): _place(one) for one in run.meta.replicas}
-    is_gpu = {replica: place.device != "cpu" for replica, place in places.items()}
+    places = {(one["step"], one["replica"]): _place(run, one) for one in run.meta.replicas}
+    is_gpu = {replica: place.is_gpu for replica, place in places.items()}
     rows = np.maximum(np.asarray(run.requests["num_clips"], dtype=np.int64), 1)
-    pixels = _pixels(run)
+    pictures = _pictures(run)
     served = [_served(run, step, places) for step in range(run.num_steps)]
     busy = _busy(served)
     durations = []
     for step, (visits, calls, place_of) in enumerate(served):
         rows_of = _rows_of(run, visits, rows)
-        of_visit = pixels[visits.request] if step == 0 else np.zeros(len(visits.request), dtype=np.int64)
+        of_visit = [pictures[request] if step == 0 else NO_PICTURES for request in visits.request.tolist()]
         durations += _calls(calls, rows_of, place_of, busy[step], of_visit)
         on_gpu = np.array([is_gpu[step, replica] for replica in visits.replica.tolist()], dtype=bool)
         for kind, (values, of_cost) in _costs(run, visits, calls).items():
@@ -79,7 +88,7 @@ def observe(run: Run) -> Observations:
     return Observations(
         durations=durations,
         rows=rows[run.ended_as("finished")],
-        pixels=pixels[run.ended_as("finished")],
+        pictures=[pictures[request] for request in np.flatnonzero(run.ended_as("finished")).tolist()],
         lateness_ns=int(np.median(lateness)) if len(lateness) and run.args.get("mean_interval_ms") else 0,
         demand=_demand(run, is_gpu),
         peaks=_peaks(run, is_gpu),
@@ -89,7 +98,9 @@ def observe(run: Run) -> Observations:
 class _Place(NamedTuple):
     """Of a replica."""
 
-    device: str
+    shared: str
+    """What its calls share with others."""
+    is_gpu: bool
     workers: int
 
 
@@ -101,8 +112,16 @@ class _Served(NamedTuple):
     places: list[_Place]
 
 
-def _place(replica: Mapping[str, Any]) -> _Place:
-    return _Place(replica.get("device", "cpu"), replica.get("workers", 1))
+def _place(run: Run, replica: Mapping[str, Any]) -> _Place:
+    device, step_type = replica.get("device", "cpu"), resolve(_steps(run)[replica["step"]]["model"])
+    shared = shared_by(device, decodes=step_type.decodes)
+    return _Place(shared, device != "cpu", replica.get("workers", 1))
+
+
+def _steps(run: Run) -> Sequence[Any]:
+    """The steps of its config."""
+    steps: Sequence[Any] = run.config if isinstance(run.config, list) else run.config.get("pipeline", [])
+    return steps
 
 
 def _served(run: Run, step: int, places: Mapping[tuple[int, int], _Place]) -> _Served:
@@ -111,21 +130,20 @@ def _served(run: Run, step: int, places: Mapping[tuple[int, int], _Place]) -> _S
     return _Served(visits, calls, [places[step, replica] for replica in calls.replica.tolist()])
 
 
-def _pixels(run: Run) -> Numbers:
-    """Of each request's pictures."""
-    if "width" not in run.requests:
-        return np.zeros(run.num_requests, dtype=np.int64)
-    width, height = (np.asarray(run.requests[name], dtype=np.int64) for name in ("width", "height"))
-    area: Numbers = width * height
-    return area
+def _pictures(run: Run) -> list[Pictures]:
+    """Of each request."""
+    nothing = np.zeros(run.num_requests, dtype=np.int64)
+    width, height = (np.asarray(run.requests.get(name, nothing), np.int64) for name in ("width", "height"))
+    codecs = run.requests.get(CODEC, np.full(run.num_requests, "", dtype=object))
+    return [Pictures(*one) for one in zip((width * height).tolist(), codecs.tolist(), strict=True)]
 
 
 def _busy(served: Sequence[_Served]) -> list[NDArray[np.float64]]:
-    """Of the calls of each step, how many were running on their device meanwhile, on average."""
-    devices = {place.device for one in served for place in one.places}
+    """Of the calls of each step, how many were running meanwhile on what they share, on average."""
+    shared = {place.shared for one in served for place in one.places}
     found = [np.ones(len(one.calls)) for one in served]
-    for device in devices:
-        here = [np.array([place.device == device for place in one.places], dtype=bool) for one in served]
+    for name in shared:
+        here = [np.array([place.shared == name for place in one.places], dtype=bool) for one in served]
         spans = [
             (one.calls.start_ns[is_here], one.calls.finish_ns[is_here])
             for one, is_here in zip(served, here, strict=True)
@@ -174,24 +192,29 @@ def _rows_of(run: Run, visits: Visits, rows: Numbers) -> Numbers:
 
 
 def _calls(
-    calls: Calls, rows: Numbers, places: Sequence[_Place], busy: NDArray[np.float64], pixels: Numbers
+    calls: Calls,
+    rows: Numbers,
+    places: Sequence[_Place],
+    busy: NDArray[np.float64],
+    pictures: Sequence[Pictures],
 ) -> list[Observation]:
     """By device, rows, workers, neighbours and, where each call is of one request, its pictures."""
     if not len(calls):
         return []
     took_ns = calls.finish_ns - calls.start_ns
     of_call = np.add.reduceat(rows[calls.members], calls.offsets[:-1])
-    pixels_of = np.where(np.diff(calls.offsets) == 1, pixels[calls.members[calls.offsets[:-1]]], 0)
-    on_gpu = [place.device != "cpu" for place in places]
+    first, is_of_one = calls.members[calls.offsets[:-1]].tolist(), (np.diff(calls.offsets) == 1).tolist()
+    pictures_of = [pictures[at] if alone else NO_PICTURES for at, alone in zip(first, is_of_one, strict=True)]
+    on_gpu = [place.is_gpu for place in places]
     workers = [place.workers for place in places]
-    kinds: dict[tuple[bool, int, int, float, int], list[int]] = {}
+    kinds: dict[tuple[bool, int, int, float, Pictures], list[int]] = {}
     for number, kind in enumerate(
-        zip(on_gpu, of_call.tolist(), workers, busy.tolist(), pixels_of.tolist(), strict=True)
+        zip(on_gpu, of_call.tolist(), workers, busy.tolist(), pictures_of, strict=True)
     ):
         kinds.setdefault(kind, []).append(number)
     return [
-        Observation(calls.step, gpu, "call", count, took_ns[numbers], num_workers, others, size)
-        for (gpu, count, num_workers, others, size), numbers in sorted(kinds.items())
+        Observation(calls.step, gpu, "call", count, took_ns[numbers], num_workers, others, what)
+        for (gpu, count, num_workers, others, what), numbers in sorted(kinds.items())
     ]
 
 
@@ -239,7 +262,7 @@ def _taken_last(run: Run, visits: Visits, calls: Calls) -> NDArray[np.bool_] | N
     None where nothing says so: clips are gathered, or turns are waited for.
     """
     replicas = [one for one in run.meta.replicas if one["step"] == visits.step]
-    config = run.config if isinstance(run.config, list) else run.config.get("pipeline", [])
+    config = _steps(run)
     takes_turns = any(one.get("device", "cpu") != "cpu" and one.get("workers", 1) > 1 for one in replicas)
     if "max_clips" in config[visits.step] or takes_turns or not len(calls):
         return None
@@ -254,14 +277,25 @@ def _taken_last(run: Run, visits: Visits, calls: Calls) -> NDArray[np.bool_] | N
 
 
 def _demand(run: Run, is_gpu: dict[tuple[int, int], bool]) -> dict[tuple[int, bool], float]:
-    """Cores in use by a replica's process, over how many of its workers were in a call on average."""
+    """Cores in use by a replica's process, without those that look for messages, over how many of its workers
+    were in a call on average."""
     telemetry: Any = run.tables.get(TELEMETRY, {})
-    busy: dict[tuple[int, int], float] = {}
-    for one in worker_utilizations(run):
-        busy[one.step, one.replica] = busy.get((one.step, one.replica), 0.0) + one.busy
-    found: dict[tuple[int, bool], list[float]] = {}
-    for (step, replica), share in busy.items():
+    polls, found = _polls(run), dict[tuple[int, bool], list[float]]()
+    busy: dict[tuple[int, int], list[float]] = {}
+    for one in worker_utilizations(run) if run.seconds >= TELLING_SECONDS else ():
+        busy.setdefault((one.step, one.replica), []).append(one.busy)
+    for (step, replica), shares in busy.items():
         used = telemetry.get(f"process.step {step}.{replica}.cpu_percent")
-        if used is not None and share > 0.01 and np.isfinite(used).any():
-            found.setdefault((step, is_gpu[step, replica]), []).append(float(np.nanmean(used)) / 100 / share)
+        enough = TELLING_SHARE if polls else 0.01
+        if used is not None and np.mean(shares) > enough and np.isfinite(used).any():
+            looking = POLLING_CORES * (len(shares) - sum(shares)) if polls else 0.0
+            cores = max(0.0, float(np.nanmean(used)) / 100 - looking)
+            found.setdefault((step, is_gpu[step, replica]), []).append(cores / sum(shares))
     return {key: float(np.mean(values)) for key, values in found.items()}
+
+
+def _polls(run: Run) -> bool:
+    """Whether its workers looked for messages often."""
+    num_workers = sum(one.get("workers", 1) for one in run.meta.replicas)
+    num_cpus = run.meta.provenance.get("num_cpus") or 0
+    return polling_s(num_workers, num_clients=run.args.get("clients") or 1, num_cpus=num_cpus) > 0

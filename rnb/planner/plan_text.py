@@ -37,7 +37,16 @@ def result_lines(chosen: Sequence[Verified], goal: Goal, space: Space) -> list[s
         notes.append(f"{letter}: {shown(space, one)}")
         if one.runs:
             notes.append(f"   {bottleneck(one.runs[-1])}")
+    if chosen[0].candidate.values != space.start:
+        notes.insert(0, f"A is {standard(chosen, space)}")
     return [*align(rows), *notes]
+
+
+def standard(chosen: Sequence[Verified], space: Space) -> str:
+    """What A is, with which the others are compared."""
+    if chosen[0].candidate.values == space.start:
+        return "the config as it was"
+    return "the best that was predicted, as the config as it was is ruled out"
 
 
 def verdict(one: Verified) -> str:

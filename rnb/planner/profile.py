@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rnb.pipeline.config import PipelineConfig, parse_config
 from rnb.pipeline.plan import Plan
 from rnb.planner.device_share import share_of_device
-from rnb.planner.key import Key, variants
+from rnb.planner.key import Key, Pictures, variants
 from rnb.planner.observations import COSTS, Numbers, observe
 from rnb.planner.origin import Origin, check, merged, origin_of
 from rnb.record.run import Run
@@ -30,7 +30,7 @@ class Profile:
     durations: dict[Key, Numbers] = field(default_factory=dict)
     rows: list[int] = field(default_factory=list)
     """Of each request of the run that has most."""
-    pixels: list[int] = field(default_factory=list)
+    pictures: list[Pictures] = field(default_factory=list)
     """Of the same requests; empty: not told."""
     lateness_ns: int = 0
     demand: dict[tuple[str, bool], float] = field(default_factory=dict)
@@ -55,11 +55,11 @@ class Profile:
         config = parse_config(run.config, per_gpu_queue=bool(run.args.get("per_gpu_queue")))
         names, seen = variants(config), observe(run)
         for one in seen.durations:
-            key = Key(names[one.step], one.is_gpu, one.kind, one.rows, one.workers, one.busy, one.pixels)
+            key = Key(names[one.step], one.is_gpu, one.kind, one.rows, one.workers, one.busy, *one.pictures)
             before = self.durations.get(key, np.zeros(0, dtype=np.int64))
             self.durations[key] = np.concatenate([before, one.values_ns])
         if len(seen.rows) > len(self.rows):
-            self.rows, self.pixels = seen.rows.tolist(), seen.pixels.tolist()
+            self.rows, self.pictures = seen.rows.tolist(), seen.pictures
         self.lateness_ns = self.lateness_ns or seen.lateness_ns
         for (step, is_gpu), cores in seen.demand.items():
             known = self.demand.get((names[step], is_gpu), 0.0)
@@ -112,17 +112,18 @@ class Profile:
         """What the calls of a pipeline's steps take alone; `speed`: how many times as fast a step is."""
         workers = {(one.step, one.device.is_gpu): one.workers for one in plan.replicas}
         found: dict[tuple[int, bool], Mapping[int, Samples]] = {}
-        of_inputs: dict[tuple[int, bool, int], Mapping[int, Samples]] = {}
+        of_inputs: dict[tuple[int, bool, Pictures], Mapping[int, Samples]] = {}
+        different = set(self.pictures)
         for index, name in enumerate(variants(config)):
             for is_gpu in (False, True):
                 asked = _Asked(name, is_gpu, workers.get((index, is_gpu), 1), speed.get(index, 1.0))
                 if of_rows := self._calls(asked):
                     found[index, is_gpu] = of_rows
-                for pixels in set(self.pixels) if index == 0 and len(set(self.pixels)) > 1 else ():
-                    if of_rows := self._calls(asked._replace(pixels=pixels)):
-                        of_inputs[index, is_gpu, pixels] = of_rows
+                for pictures in different if index == 0 and len(different) > 1 else ():
+                    if of_rows := self._calls(asked._replace(pictures=pictures)):
+                        of_inputs[index, is_gpu, pictures] = of_rows
         return SampledTimes.drawn(
-            found, self.rows, num_requests=num_requests, seed=seed, inputs=self.pixels, of_inputs=of_inputs
+            found, self.rows, num_requests=num_requests, seed=seed, inputs=self.pictures, of_inputs=of_inputs
         )
 
     def surroundings(self, plan: Plan, config: PipelineConfig, *, cores: float) -> Surroundings:
@@ -132,8 +133,9 @@ class Profile:
         return Surroundings(
             costs={index: self._costs(name) for index, name in enumerate(names)},
             lateness_ns=self.lateness_ns,
-            capacity={"cpu": cores, **{f"cuda:{gpu}": 1.0 for gpu in plan.gpus}},
+            capacity={"cpu": cores, **{f"{of}:{gpu}": 1.0 for gpu in plan.gpus for of in ("cuda", "nvdec")}},
             demand={(index, is_gpu): self._demand_of(names[index], is_gpu) for index, is_gpu in devices},
+            host={index: self.demand.get((name, True), 0.0) for index, name in enumerate(names)},
         )
 
     def too_large(self, plan: Plan, config: PipelineConfig) -> int | None:
@@ -174,8 +176,8 @@ class Profile:
     def _make_calls(self, asked: _Asked) -> Mapping[int, Samples]:
         """By rows; what was seen with the nearest number of workers, as it would be alone on its device."""
         keys = self._keys(asked.name, asked.is_gpu)
-        if asked.pixels is not None:
-            keys = {key: values for key, values in keys.items() if key.pixels == asked.pixels}
+        if asked.pictures is not None:
+            keys = {key: values for key, values in keys.items() if key.pictures == asked.pictures}
         share = self._demand_of(asked.name, asked.is_gpu) / self._capacity(asked.is_gpu)
         parts: dict[int, list[NDArray[np.float64]]] = {}
         nearest = min((abs(key.workers - asked.workers) for key in keys), default=0)
@@ -227,7 +229,7 @@ class _Asked(NamedTuple):
     is_gpu: bool
     workers: int
     speed: float
-    pixels: int | None = None
+    pictures: Pictures | None = None
 
 
 def profile_of(runs: Iterable[Run]) -> Profile:

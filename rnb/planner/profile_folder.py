@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rnb.contract.termination import UsageError
-from rnb.planner.key import Key
+from rnb.planner.key import Key, Pictures
 from rnb.planner.profile import Profile
 
 DURATIONS, REQUESTS, FACTS = "durations.parquet", "requests.parquet", "profile.json"
 
 COLUMNS: dict[str, Any] = {
     "step": object, "is_gpu": bool, "kind": object, "rows": np.int64, "workers": np.int64, "busy": np.float64,
-    "pixels": np.int64,
+    "pixels": np.int64, "codec": object,
 }  # fmt: skip
 
 
@@ -44,13 +44,19 @@ def write(profile: Profile, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table(columns), folder / DURATIONS)
-        pq.write_table(
-            pa.table({"rows": profile.rows, "pixels": profile.pixels or [0] * len(profile.rows)}),
-            folder / REQUESTS,
-        )
+        pq.write_table(pa.table(_requests(profile)), folder / REQUESTS)
         (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror}") from None
+
+
+def _requests(profile: Profile) -> dict[str, list[Any]]:
+    pictures = profile.pictures or [Pictures()] * len(profile.rows)
+    return {
+        "rows": profile.rows,
+        "pixels": [one.pixels for one in pictures],
+        "codec": [one.codec for one in pictures],
+    }
 
 
 def read(folder: Path) -> Profile:
@@ -65,7 +71,7 @@ def read(folder: Path) -> Profile:
         return Profile(
             durations={key: np.array(found, dtype=np.int64) for key, found in values.items()},
             rows=requests["rows"],
-            pixels=requests["pixels"],
+            pictures=[Pictures(*one) for one in zip(requests["pixels"], requests["codec"], strict=True)],
             peaks={(step, is_gpu, rows): peak for step, is_gpu, rows, peak in facts["peaks"]},
             lateness_ns=facts["lateness_ns"],
             crowds={(step, is_gpu): count for step, is_gpu, count in facts["crowds"]},

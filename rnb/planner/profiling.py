@@ -15,13 +15,18 @@ from rnb.planner.dimension import Dimension
 from rnb.planner.key import variants
 from rnb.planner.profile import Profile, crowds_of
 from rnb.planner.space import Space, Values
+from rnb.record.run import Run
 from rnb.spec import RunSpec, plan_of, schedule_of
 
 FIRST, SECONDS, PACED_LOAD = 24, 6.0, 0.5
-"""Requests of the first run; how long another one may take, and the load of the one that is paced."""
+"""Requests of the first run; how long another one may take, and the load of those that are paced."""
+ENOUGH = 3
+"""A run with so many times fewer requests than another one would have is enough."""
 MOST_REQUESTS = 2_000
 FEWEST_COSTS = 30
 """Samples of what the harness costs where nothing waits."""
+FEW_WORKERS = 2
+"""Threads of a replica wait for each other; with so many more or fewer that is nearly the same."""
 SLOTS = "num_shared_tensors"
 PLACING = ("gpus", "workers", SLOTS, "num_segments", "queue_groups", "batch_timeout_ms", "per_gpu_queue")
 """Keys that say where calls run and what waits for them; all others change the calls themselves."""
@@ -37,9 +42,13 @@ class Wanted(NamedTuple):
 
     why: str
     values: Values
+    is_own: bool = True
+    """Whether somebody wrote this form of the pipeline down; others come last."""
     worth: float = 0.0
-    """How many candidates have in common what it tells."""
+    """For what share of the form's candidates it tells something."""
     is_paced: bool = False
+    is_alike: bool = True
+    """Whether it is on the same kinds of devices as the start, so not slower by orders of magnitude."""
 
 
 def profile_by_runs(
@@ -56,20 +65,22 @@ def profile_by_runs(
     What the first run needs must work; of another one that fails it is told, and its candidates stay unknown.
     Raises UsageError, RunFailed.
     """
-    ends_s, per_s = time.monotonic() + seconds, 0.0
+    ends_s, pace = time.monotonic() + seconds, _Pace()
     for wanted in _wanted(space):
         if _is_known(profile, space, wanted):
             continue
         if profile.runs and time.monotonic() > ends_s:
             tell(f"profile: no time left for {wanted.why}")
             continue
-        if wanted.is_paced and not per_s:
+        form = wanted.values[0]
+        if wanted.is_paced and form not in pace.per_s:
             continue
         spec = replace(space.spec_of(wanted.values), memory=True)
-        is_new = not per_s or _lacks(profile, spec)
-        interval_ms = 1e3 / per_s / PACED_LOAD if wanted.is_paced else 0
-        counts = [FIRST if is_new else _num_requests(per_s)]
+        is_new = not pace.per_s or _lacks(profile, spec)
+        interval_ms = 1e3 / pace.per_s[form] / PACED_LOAD if wanted.is_paced else 0
+        counts = [pace.first(wanted) if is_new else pace.usual(form)]
         for count in counts:  # of what may be far slower than the start a few requests first
+            began_s = time.monotonic()
             try:
                 run = play(spec.with_load(videos=count, warmup=0, mean_interval_ms=interval_ms), folder).run
             except RunFailed as error:
@@ -79,11 +90,36 @@ def profile_by_runs(
                 break
             profile.add(run)
             tell(f"profile: {wanted.why}: {count} requests in {run.seconds:.1f} s")
+            pace.note(run, time.monotonic() - began_s)
             own_per_s = run.finished.sum() / max(1e-9, run.seconds)
             more = _num_requests(own_per_s)
-            if per_s and is_new and count == FIRST and more > 2 * FIRST and time.monotonic() < ends_s:
+            if is_new and len(counts) == 1 and more > ENOUGH * count and time.monotonic() < ends_s:
                 counts.append(more)
-            per_s = per_s or own_per_s
+            if not wanted.is_paced and (form not in pace.per_s or wanted.values == space.start_of(form)):
+                pace.per_s[form] = own_per_s
+
+
+class _Pace:
+    """How fast the forms are, and how long a run takes beside its requests."""
+
+    def __init__(self) -> None:
+        self.per_s: dict[int, float] = {}
+        """By form, with all requests at once."""
+        self._start_up_s = 0.0
+
+    def note(self, run: Run, wall_s: float) -> None:
+        self._start_up_s = max(0.0, wall_s - run.seconds)
+
+    def usual(self, form: int) -> int:
+        return _num_requests(self.per_s.get(form) or next(iter(self.per_s.values())))
+
+    def first(self, wanted: Wanted) -> int:
+        """Of what nothing is known of: few, as it may be far slower; where starting takes long, so many that
+        another run is seldom needed."""
+        if not self.per_s or not wanted.is_alike:
+            return FIRST
+        per_s = next(iter(self.per_s.values()))
+        return max(FIRST, min(_num_requests(per_s), int(per_s * self._start_up_s / 2)))
 
 
 def _num_requests(per_s: float) -> int:
@@ -99,24 +135,28 @@ def _lacks(profile: Profile, spec: RunSpec) -> bool:
 def _wanted(space: Space) -> Iterator[Wanted]:
     yield Wanted("the config as it is, all requests at once", space.start)
     yield Wanted("the same at half of that rate", space.start, is_paced=True)
-    yield from sorted(_variations(space), key=lambda one: -one.worth)
+    yield from sorted(_variations(space), key=lambda one: (not one.is_own, -one.worth))
 
 
 def _variations(space: Space) -> Iterator[Wanted]:
-    """What changes the calls of a form, one thing at a time."""
+    """Other forms, and what changes the calls of a form, one thing at a time."""
     for number, (form, dimensions) in enumerate(space.forms):
-        start, size = space.start_of(number), space.forms[number].num_candidates
+        start, is_own = space.start_of(number), form.num_moves == 0
         if number:
-            yield Wanted(form.name, start, worth=size)
+            yield Wanted(form.name, start, is_own, worth=1)
+            if is_own:
+                yield Wanted(f"{form.name}, at half of its rate", start, worth=1, is_paced=True)
         for place, dimension in enumerate(dimensions, 1):
-            for value in _telling(dimension):
+            for value, share in _telling(dimension):
                 values = tuple(
                     value if at == place else _roomy(dimensions[at - 1]) if at else number
                     for at in range(len(start))
                 )
                 why = f"{dimension.name} {dimension.shown(value)}"
-                share = 1 / len(dimension.values)
-                yield Wanted(f"{form.name}: {why}" if form.name else why, values, worth=size * share)
+                if not space.is_needless(values):
+                    is_alike = dimension.key != "gpus" or _kinds(value) == _kinds(dimension.start)
+                    name = f"{form.name}: {why}" if form.name else why
+                    yield Wanted(name, values, is_own, worth=share, is_alike=is_alike)
 
 
 def _roomy(dimension: Dimension) -> Any:
@@ -124,22 +164,32 @@ def _roomy(dimension: Dimension) -> Any:
     return max(dimension.values) if dimension.key == SLOTS else dimension.start
 
 
-def _telling(dimension: Dimension) -> Sequence[Any]:
-    """The values that change what a call takes: of batch sizes the largest that can run, as others lie
-    between; of placements one on another kind of device, and the one with most neighbours."""
+def _telling(dimension: Dimension) -> Iterator[tuple[Any, float]]:
+    """The values that change what a call takes, and for what share of all each tells it: of batch sizes the
+    largest that can run, as others lie between; of placements one on another kind of device, and the one with
+    most neighbours."""
     if dimension.key in ("batch_size", "max_clips"):
-        return sorted(dimension.values, reverse=True)
-    if dimension.key == "gpus":
-        return _telling_placements(dimension)
-    is_option = dimension.step is not None and dimension.key not in PLACING
-    return [value for value in dimension.values if is_option and value != dimension.start]
+        others = [value for value in dimension.values if value != dimension.start]
+        yield from ((value, len(others) / len(dimension.values)) for value in sorted(others, reverse=True))
+    elif dimension.key == "gpus":
+        yield from _telling_placements(dimension)
+    elif dimension.key == "workers":
+        most = max(dimension.values, key=lambda value: value or 0)
+        if most != dimension.start:
+            yield most, 1 / len(dimension.values)
+    elif dimension.step is not None and dimension.key not in PLACING:
+        values = dimension.values
+        yield from ((value, 1 / len(values)) for value in values if value != dimension.start)
 
 
-def _telling_placements(dimension: Dimension) -> Sequence[Any]:
-    on_new = [value for value in dimension.values if _kinds(value) - _kinds(dimension.start)]
-    crowded = [value for value in dimension.values if _kinds(value) == _kinds(dimension.start)]
-    found = [min(on_new, key=len)] if on_new else []
-    return [*found, max(crowded, key=len)] if len(crowded) > 1 else found
+def _telling_placements(dimension: Dimension) -> Iterator[tuple[Any, float]]:
+    values, own = dimension.values, _kinds(dimension.start)
+    on_new = [value for value in values if _kinds(value) - own]
+    crowded = [value for value in values if _kinds(value) == own]
+    if on_new:
+        yield min(on_new, key=len), len(on_new) / len(values)
+    if len(crowded) > 1:
+        yield max(crowded, key=len), (len(crowded) - 1) / len(values)
 
 
 def work_of(space: Space, values: Values) -> tuple[object, ...]:
@@ -166,6 +216,11 @@ def _is_known(profile: Profile, space: Space, wanted: Wanted) -> bool:
     names = variants(config)
     if wanted.is_paced:
         return all(profile.num_of(name, "wake") >= FEWEST_COSTS for name in names)
+    seen = {(key.step, key.is_gpu, key.workers) for key in profile.durations if key.kind == "call"}
+    for one in plan.replicas:
+        near = range(one.workers - FEW_WORKERS, one.workers + FEW_WORKERS + 1)
+        if not any((names[one.step], one.device.is_gpu, workers) in seen for workers in near):
+            return False
     crowds = crowds_of((one.step, one.device.is_gpu, one.workers) for one in plan.replicas)
     if any(2 * profile.crowds.get((names[step], gpu), 0) < count for (step, gpu), count in crowds.items()):
         return False

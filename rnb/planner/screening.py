@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from rnb.contract.termination import UsageError
 from rnb.pipeline.config import PipelineConfig
@@ -22,6 +24,8 @@ from rnb.spec import RunSpec, plan_of, schedule_of
 CANNOT_WIN = "cannot be better than the best, by its size or its slowest step"
 NUM_REQUESTS = 1_000
 """Of a simulated run."""
+BLOCK = 32
+"""Candidates that are held against the same best one."""
 NUM_AT_A_GLANCE = 250
 """Of one that only tells whether a candidate comes near the best."""
 
@@ -90,6 +94,19 @@ def candidates_of(space: Space, goal: Goal, simulator: Simulator, which: Iterabl
     return found
 
 
+def known_forms(space: Space, simulator: Simulator) -> list[int]:
+    """The forms of which the profile knows all steps, as they are."""
+    return [number for number in range(len(space.forms)) if _is_known(space, simulator, number)]
+
+
+def _is_known(space: Space, simulator: Simulator, form: int) -> bool:
+    try:
+        spec = space.spec_of(space.start_of(form))
+        return not simulator.profile.missing(_plan_of(spec), spec.config.pipeline())
+    except UsageError:
+        return False
+
+
 def _plan_of(spec: RunSpec) -> Plan:
     return plan_of(spec.with_load(mean_interval_ms=0), num_requests=NUM_REQUESTS)
 
@@ -126,6 +143,10 @@ class Simulator:
         spec = spec.with_load(
             mean_interval_ms=mean_interval_ms, videos=num_requests, warmup=0, duration=None, replay=None
         )
+        return self.play_as_asked(spec, plan)
+
+    def play_as_asked(self, spec: RunSpec, plan: Plan | None = None) -> Run:
+        """A run with its own load. Raises UsageError for what cannot be simulated."""
         spec, schedule = schedule_of(replace(spec, observe=()))
         config = spec.config.pipeline()
         plan = plan or plan_of(spec, num_requests=len(schedule))
@@ -155,34 +176,39 @@ class Simulator:
         return goal.predict(play, plan, candidate.bound.per_s * SLACK, best)
 
 
+class Predict(Protocol):
+    def __call__(self, candidates: Sequence[Candidate], best: Prediction | None) -> Iterator[Prediction]:
+        """Of each, in their order. `best`: see Simulator.predict."""
+
+
 def screen(
     found: Candidates,
     goal: Goal,
-    simulator: Simulator,
+    predict: Predict,
     *,
     known: dict[Values, Prediction],
     until_s: float,
     tell: Callable[[Values, Prediction], None] = lambda values, prediction: None,
-) -> Iterator[int]:
-    """Work them out, in order of their bounds; gives how many are still to be looked at.
+) -> None:
+    """Work them out, in order of their bounds.
 
     `known` is filled; what it holds already is not worked out again. It ends when the time (of
-    time.monotonic) is over.
+    time.monotonic) is over. Those of a block may be worked out side by side, as all of them are held against
+    the best before it.
     """
-    left = sorted(found.left, key=lambda one: (_size(one, goal), -one.bound.per_s))
     best = min(known.values(), key=goal.rank, default=None)
-    for number, candidate in enumerate(left):
-        if candidate.values not in known:
+    left = sorted(found.left, key=lambda one: (_size(one, goal), -one.bound.per_s))
+    blocks = iter([one for one in left if one.values not in known])
+    while time.monotonic() <= until_s and (block := list(itertools.islice(blocks, BLOCK))):
+        may_win = [one for one in block if best is None or not _cannot_win(one, goal, best)]
+        for _ in range(len(block) - len(may_win)):
+            found.rule_out(CANNOT_WIN)
+        for candidate, prediction in zip(may_win, predict(may_win, best), strict=False):
+            known[candidate.values] = prediction
+            tell(candidate.values, prediction)
             if time.monotonic() > until_s:
                 return
-            if best is not None and _cannot_win(candidate, goal, best):
-                found.rule_out(CANNOT_WIN)
-                continue
-            prediction = simulator.predict(goal, candidate, best)
-            known[candidate.values] = prediction
-            best = prediction if best is None else min(best, prediction, key=goal.rank)
-            tell(candidate.values, prediction)
-        yield len(left) - number - 1
+        best = min(known.values(), key=goal.rank, default=None)
 
 
 def _size(candidate: Candidate, goal: Goal) -> tuple[int, ...]:

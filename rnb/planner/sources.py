@@ -37,7 +37,7 @@ def _join(profile: Profile, other: Profile, name: str) -> None:
     for key, values in other.durations.items():
         profile.durations[key] = np.concatenate([profile.durations.get(key, values[:0]), values])
     if len(other.rows) > len(profile.rows):
-        profile.rows, profile.pixels = list(other.rows), list(other.pixels)
+        profile.rows, profile.pictures = list(other.rows), list(other.pictures)
     profile.lateness_ns = profile.lateness_ns or other.lateness_ns
     profile.demand = _largest(profile.demand, other.demand)
     profile.peaks = _largest(profile.peaks, other.peaks)

@@ -92,15 +92,19 @@ class Space:
         return replace(self.spec, config=config, placement=replace(self.spec.placement, **changed))
 
     def is_needless(self, values: Values) -> bool:
-        """Whether it is the same as another candidate: a timeout without anything that waits for it."""
+        """Whether it is the same as another candidate: a timeout without anything that waits for it, a batch
+        size where all that gather count clips."""
         form, dimensions = self.forms[values[0]]
         given = {one.key: value for one, value in zip(dimensions, values[1:], strict=True)}
-        starts = {one.key: one.start for one in dimensions}
+        changed = {one.key for one in dimensions if given[one.key] != one.start}
+        steps = [(step.get("max_clips"), resolve(step["model"])) for step in form.data["pipeline"]]
+        by_requests = any(step.batches_requests and not max_clips for max_clips, step in steps)
+        if not by_requests and "batch_size" in changed:
+            return True
         gathers = given.get("batch_size", 1) > 1 or any(
-            step.get("max_clips") or issubclass(resolve(step["model"]).cls, Batcher)
-            for step in form.data["pipeline"]
+            max_clips or issubclass(step.cls, Batcher) for max_clips, step in steps
         )
-        return not gathers and given.get("batch_timeout_ms") != starts.get("batch_timeout_ms")
+        return not gathers and "batch_timeout_ms" in changed
 
     def changes(self, values: Values) -> list[str]:
         """What a candidate has otherwise than the start."""
@@ -129,7 +133,7 @@ class Space:
         for step in data["pipeline"]:
             for part in (step, *step["queue_groups"]):
                 part.pop("choices", None)
-        return Variations(Form(form.name, data), dimensions)
+        return Variations(form._replace(data=data), dimensions)
 
     def _of_step(self, steps: Sequence[Data], index: int) -> Iterator[Dimension]:
         """What the config lists goes before what is usual."""

@@ -1,4 +1,7 @@
-"""The best candidates, and the config as it was, really played: in turn, and compared as compare.py does."""
+"""The best candidates, and the config as it was, really played: in turn, and compared as compare.py does.
+
+Where the config as it was is ruled out, the best of the others takes its place.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ class Verified:
     predicted: Prediction
     runs: list[Run] = field(default_factory=list)
     contrast: Contrast | None = None
-    """With the config as it was; None of that itself, and before it was played."""
+    """With the first; None of that itself, and before it was played."""
     problem: str = ""
     """Why it does not count: its run failed, or its results are others."""
 
@@ -66,8 +69,8 @@ def verify(
 ) -> None:
     """Play the chosen in turn until each has so many runs, as long as there is time; each at least once.
 
-    The first of them is the config as it was. One that fails, or of whose results too few are those of the
-    first, is not played again. Raises UsageError, and RunFailed where it is the first.
+    The others are compared with the first of them. One that fails, or of whose results too few are those of
+    the first, is not played again. Raises UsageError, and RunFailed where it is the first.
     """
     first = chosen[0]
     for number in range(1, num_rounds + 1):

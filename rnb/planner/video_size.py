@@ -1,5 +1,5 @@
-"""What decoding would take if the videos had another size: by what the profile's runs say of the sizes that
-they played."""
+"""What decoding would take if the videos had another size or codec: by what the profile's runs say of those
+that they played."""
 
 from __future__ import annotations
 
@@ -46,12 +46,13 @@ class Growth:
         return self.fixed_ns + self.ns_per_pixel * pixels
 
 
-def with_videos(system: System, name: str, steps: Sequence[int]) -> System:
-    """With each call of these steps as long as it would be for pictures of this size.
+def with_videos(system: System, steps: Sequence[int], size: str | None, codec: str | None) -> System:
+    """With each call of these steps as long as it would be for videos of this size and codec, where they are
+    given.
 
     Raises UsageError where the profile cannot tell.
     """
-    pixels, names = pixels_named(name), variants(system.spec.config.pipeline())
+    names = variants(system.spec.config.pipeline())
     profile = system.simulator.profile
     durations = dict(profile.durations)
     for step, is_gpu in itertools.product(steps, (False, True)):
@@ -60,16 +61,37 @@ def with_videos(system: System, name: str, steps: Sequence[int]) -> System:
             for key in profile.durations
             if (key.step, key.is_gpu, key.kind) == (names[step], is_gpu, "call")
         }
-        if not calls:
-            continue
-        seen = {key: values for key, values in calls.items() if key.pixels}
-        growth = growth_of(seen, name)
-        for key, values in seen.items():
-            scaled = values * (growth.row_ns(pixels) / growth.row_ns(key.pixels))
-            other = key._replace(pixels=0)
-            durations[other] = np.concatenate([durations.get(other, values[:0]), scaled.astype(np.int64)])
-    supposed = replace(profile, durations=durations, pixels=[], _made={})
+        if calls and codec is not None:
+            calls = _of_codec(calls, codec)
+        if calls and size is not None:
+            calls = _of_size(calls, size)
+        for key, values in calls.items():
+            other = key._replace(pixels=0, codec="")
+            durations[other] = np.concatenate([durations.get(other, values[:0]), values])
+    supposed = replace(profile, durations=durations, pictures=[], _made={})
     return replace(system, simulator=replace(system.simulator, profile=supposed))
+
+
+def _of_codec(calls: Mapping[Key, Numbers], codec: str) -> dict[Key, Numbers]:
+    found = {key: values for key, values in calls.items() if key.codec == codec}
+    if not found:
+        seen = ", ".join(sorted({key.codec for key in calls if key.codec})) or "none that it tells"
+        raise UsageError(f"--what-if codec={codec}: the profile has no such videos; it has {seen}")
+    return found
+
+
+def _of_size(calls: Mapping[Key, Numbers], size: str) -> dict[Key, Numbers]:
+    """Along the line of each codec, where it was seen in several sizes; else of all that were seen."""
+    pixels, found = pixels_named(size), {}
+    seen = {key: values for key, values in calls.items() if key.pixels}
+    of_all = growth_of(seen, size)
+    for codec in {key.codec for key in seen}:
+        own = {key: values for key, values in seen.items() if key.codec == codec}
+        growth = growth_of(own, size) if len({key.pixels for key in own}) > 1 else of_all
+        for key, values in own.items():
+            scale = growth.row_ns(pixels) / growth.row_ns(key.pixels)
+            found[key] = (values * scale).astype(np.int64)
+    return found
 
 
 def growth_of(seen: Mapping[Key, Numbers], name: str) -> Growth:

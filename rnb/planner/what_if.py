@@ -22,6 +22,7 @@ KEYS = {
     "decode_speed": "FACTOR",
     "step<i>": "FACTOR",
     "videos": "1080p",
+    "codec": "hevc",
     "rates": "R,R",
 }
 """With what they take, in which N may be a list such as 1,2,4 or a range: 1..1000, 10..100:10."""
@@ -37,6 +38,7 @@ class WhatIf:
 
     settings: Mapping[str, Sequence[float]]
     videos: str | None = None
+    codec: str | None = None
     rates: Sequence[float] = ()
     """Requests/s for which the GPUs are looked for."""
 
@@ -66,12 +68,17 @@ def parse_what_if(texts: Sequence[str]) -> WhatIf:
         found[key] = value
     if "cores" in found and "cores_per_gpu" in found:
         raise UsageError("--what-if cores, cores_per_gpu: say one of them")
-    videos = found.pop("videos", None)
+    videos, codec = found.pop("videos", None), found.pop("codec", None)
     if videos is not None:
         pixels_named(videos)
+    if codec == "":
+        raise UsageError("--what-if codec=: it needs a name, such as h264 or hevc")
     rates = _values("rates", found.pop("rates", "")) if "rates" in found else ()
     what_if = WhatIf(
-        settings={key: _values(key, value) for key, value in found.items()}, videos=videos, rates=rates
+        settings={key: _values(key, value) for key, value in found.items()},
+        videos=videos,
+        codec=codec,
+        rates=rates,
     )
     several = [key for key, values in what_if.settings.items() if len(values) > 1]
     if len(several) > 1:
@@ -142,9 +149,11 @@ def supposed(system: System, point: Mapping[str, float]) -> System:
 
 def with_other_videos(system: System, what_if: WhatIf) -> System:
     """The system with the videos that are supposed, if any are. Raises UsageError."""
-    if what_if.videos is None:
+    named = {"videos": what_if.videos, "codec": what_if.codec}
+    what = " ".join(f"{key}={value}" for key, value in named.items() if value is not None)
+    if not what:
         return system
-    return with_videos(system, what_if.videos, decoding_steps(system, f"videos={what_if.videos}"))
+    return with_videos(system, decoding_steps(system, what), what_if.videos, what_if.codec)
 
 
 def _speeds(system: System, point: Mapping[str, float]) -> dict[int, float]:

@@ -12,8 +12,8 @@ from rnb.transport.clock_sync import ClockFit
 from rnb.transport.fabric import FAILED, FINISHED, UNFINISHED, Table
 
 Ids = NDArray[np.int64]
-SIZES = ("num_clips", "width", "height")
-"""What steps tell of a request whatever becomes of it; 0: nothing."""
+TOLD = {"num_clips": 0, "width": 0, "height": 0, "codec": b""}
+"""What steps tell of a request whatever becomes of it, with what stands for nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ def merge(table: Table, rows: Rows, clock: ClockFit, node: int) -> None:
 
 def _merge_outcomes(table: Table, ids: Ids, told: NDArray[Any], node: int) -> None:
     is_finished, is_done = told["status"] == FINISHED, told["status"] != UNFINISHED
-    known = {name: told[name] != 0 for name in SIZES}
+    known = {name: told[name] != nothing for name, nothing in TOLD.items()}
     known |= {"label": is_finished, "score": is_finished, "status": is_done}
     for name, which in known.items():
         table.outcomes[name][ids[which]] = told[name][which]

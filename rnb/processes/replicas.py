@@ -86,7 +86,11 @@ class Replicas:
         self.loads: Numbers = fabric.numbers(np.zeros(len(plan.queues), np.int64))
         """Of each queue that leads to another node, how many messages wait there."""
         num_others = setting.num_clients + setting.num_bridge_threads
-        self.poll_s = polling_s(plan, num_clients=num_others, num_cpus=len(os.sched_getaffinity(0)))
+        self.poll_s = polling_s(
+            sum(replica.workers for replica in plan.replicas),
+            num_clients=num_others,
+            num_cpus=len(os.sched_getaffinity(0)),
+        )
         self.rules_of: Callable[[ReplicaPlan], JobRules | None] = lambda replica: None
         """What a replica does more where it may be replaced."""
         self.slowdowns_of: Callable[[ReplicaPlan], tuple[Slowdown, ...]] = lambda replica: ()
@@ -215,10 +219,9 @@ def starting() -> Iterator[None]:
         raise UsageError(f"this machine cannot start the run: {reason or error}") from error
 
 
-def polling_s(plan: Plan, *, num_clients: int, num_cpus: int) -> float:
-    """For how long a worker of the plan looks often for a message."""
-    num_busy = sum(replica.workers for replica in plan.replicas) + num_clients + 1
-    return POLLING_S if num_busy <= num_cpus else 0.0
+def polling_s(num_workers: int, *, num_clients: int, num_cpus: int) -> float:
+    """For how long each of so many workers looks often for a message."""
+    return POLLING_S if num_workers + num_clients + 1 <= num_cpus else 0.0
 
 
 def niceness(plan: Plan, replica: ReplicaPlan) -> int:

@@ -136,7 +136,13 @@ class Worker:
 
     def _context(self, shared: Shared | None) -> Context:
         table = self._around.table
-        context = replace(self._around.context, note=table.note, note_size=table.note_size, phase=self._phase)
+        context = replace(
+            self._around.context,
+            note=table.note,
+            note_size=table.note_size,
+            note_codec=table.note_codec,
+            phase=self._phase,
+        )
         return context if shared is None else replace(context, share=shared)
 
     def _sequence_states(self) -> SequenceStates | None:

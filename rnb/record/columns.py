@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rnb.record.run import CLASS_NAME, SEQUENCE
+from rnb.record.run import CLASS_NAME, CODEC, SEQUENCE
 from rnb.record.tables import (
     EVENT_PREFIX,
     EVENTS,
@@ -22,7 +22,7 @@ from rnb.record.tables import (
 
 Columns = Mapping[str, pa.ChunkedArray]
 _KIND_OF_COLUMN = {
-    **dict.fromkeys(("video", "status", "reason", CLASS_NAME), "text"),
+    **dict.fromkeys(("video", "status", "reason", CLASS_NAME, CODEC), "text"),
     **dict.fromkeys(
         ("request_id", "arrival_ns", "num_clips", "width", "height", "label", "attempts", SEQUENCE),
         "whole numbers",

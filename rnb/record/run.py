@@ -21,6 +21,8 @@ Table = dict[str, NDArray[Any]]
 
 CLASS_NAME = "class_name"
 """The column of the requests that says what their class is called, where classes have names."""
+CODEC = "codec"
+"""The column of the requests that says how what they came with is encoded, where a step says it."""
 SEQUENCE = "sequence"
 """The column of the requests that says to which sequence they belong, where they belong to any."""
 _NS_PER_S = 1_000_000_000
@@ -165,6 +167,11 @@ def class_columns(labels: NDArray[Any], class_names: Sequence[str]) -> Table:
 
 
 def size_columns(outcomes: NDArray[Any]) -> Table:
-    """Width and height of the requests' pictures, 0 of none; no columns where no step says them."""
-    is_told = bool(outcomes["width"].any())
-    return {name: outcomes[name].copy() for name in ("width", "height")} if is_told else {}
+    """Width and height of the requests' pictures, 0 of none, and their codec; no columns where no step says
+    them."""
+    found: Table = {}
+    if outcomes["width"].any():
+        found |= {name: outcomes[name].copy() for name in ("width", "height")}
+    if (outcomes["codec"] != b"").any():
+        found[CODEC] = np.array([codec.decode(errors="replace") for codec in outcomes["codec"]], dtype=object)
+    return found

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 class SimulatedQueue:
-    """Bounded; a worker that waits gets the next message, first come, first served."""
+    """Bounded. A message wakes the worker that has waited longest; until that is awake, another one that has
+    done its work may take it, as with a semaphore."""
 
     __slots__ = ("calendar", "capacity", "messages", "name", "num_writers", "readers", "waiters", "writers")
 
@@ -46,16 +47,15 @@ class SimulatedQueue:
 
     def put(self, message: Message) -> None:
         """Append a message. Raises QueueFull."""
+        if len(self.messages) >= self.capacity:
+            raise QueueFull(self.name)
+        self.messages.append(message)
         if self.waiters:
             self.waiters.popleft().wake(message)
-        elif len(self.messages) < self.capacity:
-            self.messages.append(message)
-        else:
-            raise QueueFull(self.name)
 
     def close(self) -> None:
         """Of one writer."""
         self.num_writers -= 1
         if self.is_closed:
             while self.waiters:
-                self.waiters.popleft().wake(None)
+                self.waiters.popleft().wake_at_the_end()

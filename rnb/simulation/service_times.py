@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import bisect
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -66,6 +66,16 @@ class Costs:
 FREE = Costs()
 
 
+class Lots(NamedTuple):
+    """What the costs of each request are drawn with: numbers from 0 to 1, others for each cost, as who wakes
+    up late need not hand on late, too."""
+
+    wake: Sequence[float]
+    prepare: Sequence[float]
+    hand_on: Sequence[float]
+    rest: Sequence[float]
+
+
 @dataclass(frozen=True, kw_only=True)
 class SampledTimes:
     """Service times that were measured: samples by step, device and rows of the call."""
@@ -76,9 +86,9 @@ class SampledTimes:
     """Of each request; those of the profile in turn where there are more requests."""
     uniforms: Mapping[int, Sequence[float]]
     """By step: of each request."""
-    inputs: Sequence[int] = ()
+    inputs: Sequence[Hashable] = ()
     """What tells the inputs of requests apart, say their pixels; as `rows`. Empty: nothing does."""
-    of_inputs: Mapping[tuple[int, bool, int], Mapping[int, Samples]] = field(default_factory=dict)
+    of_inputs: Mapping[tuple[int, bool, Any], Mapping[int, Samples]] = field(default_factory=dict)
     """The samples of those alone, by step, whether it was on a GPU, and input."""
     _known: dict[Any, list[int]] = field(default_factory=dict)
 
@@ -90,8 +100,8 @@ class SampledTimes:
         *,
         num_requests: int,
         seed: int,
-        inputs: Sequence[int] = (),
-        of_inputs: Mapping[tuple[int, bool, int], Mapping[int, Samples]] = MappingProxyType({}),
+        inputs: Sequence[Hashable] = (),
+        of_inputs: Mapping[tuple[int, bool, Any], Mapping[int, Samples]] = MappingProxyType({}),
     ) -> SampledTimes:
         """With random numbers from a seed."""
         steps = {step for step, _ in samples}

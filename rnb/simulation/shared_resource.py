@@ -1,10 +1,19 @@
-"""What calls share: the cores of the machine, or a GPU. Where they ask for more than that, all slow down."""
+"""What calls share, the cores, a GPU, its video engines: where they ask for more than that, all slow down."""
 
 from __future__ import annotations
 
 import heapq
 
 from rnb.simulation.calendar import Calendar, Resume
+
+MOST_TAKEN = 0.9
+"""Of the capacity: something is left for the calls themselves."""
+
+
+def shared_by(device: str, *, decodes: bool) -> str:
+    """What a call on a device ('cpu', 'cuda:0') shares with others: steps that decode on a GPU do so on its
+    video engines."""
+    return device.replace("cuda", "nvdec") if decodes else device
 
 
 class SharedResource:
@@ -15,10 +24,19 @@ class SharedResource:
     unslowed, so the one that ends next is the one with the least end on that scale.
     """
 
-    __slots__ = ("_calendar", "_capacity", "_demand", "_done_ns", "_running", "_since_ns", "_version")
+    __slots__ = (
+        "_calendar",
+        "_capacity",
+        "_demand",
+        "_done_ns",
+        "_running",
+        "_since_ns",
+        "_taken",
+        "_version",
+    )  # fmt: skip
 
     def __init__(self, calendar: Calendar, capacity: float) -> None:
-        self._calendar, self._capacity = calendar, capacity
+        self._calendar, self._capacity, self._taken = calendar, capacity, 0.0
         self._demand, self._done_ns, self._since_ns, self._version = 0.0, 0.0, 0, 0
         self._running: list[tuple[float, int, float, Resume]] = []
 
@@ -29,9 +47,16 @@ class SharedResource:
         self._demand += demand
         self._plan()
 
+    def take_away(self, demand: float) -> None:
+        """Take so much of it away from the calls that are worked on here, or give it back."""
+        self._advance()
+        self._taken += demand
+        self._plan()
+
     @property
     def _slowdown(self) -> float:
-        return max(1.0, self._demand / self._capacity)
+        left = self._capacity - min(self._taken, MOST_TAKEN * self._capacity)
+        return max(1.0, self._demand / left)
 
     def _advance(self) -> None:
         self._done_ns += (self._calendar.now_ns - self._since_ns) / self._slowdown

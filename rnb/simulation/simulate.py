@@ -31,8 +31,8 @@ from rnb.simulation.holding import holding_of
 from rnb.simulation.lock import Lock
 from rnb.simulation.message import Message, Piece
 from rnb.simulation.queue import SimulatedQueue
-from rnb.simulation.service_times import FREE, Costs, ServiceTimes, uniforms
-from rnb.simulation.shared_resource import SharedResource
+from rnb.simulation.service_times import FREE, Costs, Lots, ServiceTimes, uniforms
+from rnb.simulation.shared_resource import SharedResource, shared_by
 from rnb.simulation.slots import Slots
 from rnb.simulation.worker import Column, Replica, Stamps, Waiting, Worker
 from rnb.spec import RunSpec, plan_of
@@ -59,9 +59,12 @@ class Surroundings:
     take_ns: int = 0
     """For so long a reader does."""
     capacity: Mapping[str, float] = field(default_factory=dict)
-    """Of what calls share: 'cpu' in cores, 'cuda:0' in GPUs; what is not named has no limit."""
+    """Of what calls share: 'cpu' in cores, 'cuda:0' in GPUs, 'nvdec:0' in all video engines of one; what is
+    not named has no limit."""
     demand: Mapping[tuple[int, bool], float] = field(default_factory=dict)
     """By step and whether it is on a GPU: what a call takes of it while it runs alone; by default 1."""
+    host: Mapping[int, float] = field(default_factory=dict)
+    """By step: how many cores a call on a GPU takes meanwhile; by default none."""
 
 
 def simulate(
@@ -116,8 +119,14 @@ class Simulation:
         self._resources = {
             name: SharedResource(self.calendar, capacity) for name, capacity in around.capacity.items()
         }
-        self._uniforms = [
-            uniforms(num_requests, spec.load.seed, NUM_MOST_STEPS + step) for step in range(plan.num_steps)
+        self._lots = [
+            Lots(
+                *(
+                    uniforms(num_requests, spec.load.seed, NUM_MOST_STEPS + step, kind)
+                    for kind in range(len(Lots._fields))
+                )
+            )
+            for step in range(plan.num_steps)
         ]
         self._workers = [worker for one in plan.replicas for worker in self._workers_of(one)]
         self._full_queue: str | None = None
@@ -143,13 +152,15 @@ class Simulation:
             calendar=self.calendar,
             services=self._services,
             costs=around.costs.get(plan.step, FREE),
-            uniforms=self._uniforms[plan.step],
+            lots=self._lots[plan.step],
             stamps=self._stamps(plan.step),
             in_queue=self._queues[plan.in_queue],
             out_queues=[self._queues[index] for index in plan.out_queues],
             out_slots=None if plan.out_pool is None else self._pools[plan.out_pool],
             turn=Slots(self.calendar, 1) if takes_turns else None,
-            resource=self._resources.get(str(plan.device)),
+            resource=self._resources.get(shared_by(str(plan.device), decodes=step_type.decodes)),
+            cores=self._resources.get("cpu") if plan.device.is_gpu else None,
+            host=around.host.get(plan.step, 0.0),
             demand=around.demand.get((plan.step, plan.device.is_gpu), 1.0),
             batches=step_type.batches_requests,
             timeout_ns=round(self._spec.placement.batch_timeout_ms * 1e6),

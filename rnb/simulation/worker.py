@@ -16,7 +16,7 @@ from rnb.simulation.holding import Holding
 from rnb.simulation.lock import Lock
 from rnb.simulation.message import Message, Piece
 from rnb.simulation.queue import SimulatedQueue
-from rnb.simulation.service_times import Costs, ServiceTimes
+from rnb.simulation.service_times import Costs, Lots, ServiceTimes
 from rnb.simulation.shared_resource import SharedResource
 from rnb.simulation.slots import Slots
 
@@ -46,8 +46,8 @@ class Replica:
     calendar: Calendar
     services: ServiceTimes
     costs: Costs
-    uniforms: Sequence[float]
-    """Of each request, for the costs."""
+    lots: Lots
+    """For the costs."""
     stamps: Stamps
     in_queue: SimulatedQueue
     out_queues: Sequence[SimulatedQueue]
@@ -57,6 +57,10 @@ class Replica:
     resource: SharedResource | None
     demand: float
     """Of a call, on that resource."""
+    cores: SharedResource | None
+    """What a call on a GPU takes besides; None where that has no limit, or it is on the CPU."""
+    host: float
+    """How many of them a call takes."""
     batches: bool
     timeout_ns: int
     most_rows: int
@@ -67,28 +71,55 @@ class Replica:
 class Worker:
     """One worker; `start` has it wait for its first message."""
 
-    __slots__ = ("_at", "_held_until_ns", "_holding", "_number", "_select", "_token", "_waits", "resume")
+    __slots__ = (
+        "_at",
+        "_held_until_ns",
+        "_holding",
+        "_number",
+        "_select",
+        "_token",
+        "_until_ns",
+        "_waits",
+        "resume",
+    )
 
     def __init__(
         self, replica: Replica, number: int, select: Callable[[Batch], int], holding: Holding | None
     ) -> None:
         self._at, self._number, self._select, self._holding = replica, number, select, holding
         self._held_until_ns: int | None = None
+        self._until_ns: int | None = None
+        """Of the wait."""
         self._token, self._waits = 0, False
         self.resume = self._run().send
 
     def start(self) -> None:
         self.resume(None)
 
-    def wake(self, message: Message | None) -> None:
-        """It waits, and gets a message; None: there will be none any more."""
+    def wake(self, message: Message) -> None:
+        """A message has come: it looks when it is awake, and waits on where another was faster."""
+        self._waits, at = False, self._at
+        wake_ns = int(at.costs.wake.draw(at.lots.wake[message.pieces[0].request]))
+        at.calendar.at(at.calendar.now_ns + wake_ns, self._look)
+
+    def wake_at_the_end(self) -> None:
+        """It waits, and there will be nothing any more."""
         self._waits = False
-        at = self._at
-        wake_ns = 0
-        if message:
-            wake_ns = int(at.costs.wake.draw(at.uniforms[message.pieces[0].request]))
-            wake_ns += at.in_queue.readers.wait_ns(at.calendar.now_ns + wake_ns)
-        at.calendar.at(at.calendar.now_ns + wake_ns, self.resume, message)
+        self._at.calendar.at(self._at.calendar.now_ns, self.resume, None)
+
+    def _look(self, _: None) -> None:
+        queue, now_ns = self._at.in_queue, self._at.calendar.now_ns
+        if queue.messages:
+            message, wait_ns = queue.messages.popleft(), queue.readers.wait_ns(now_ns)
+            if wait_ns:
+                self._at.calendar.at(now_ns + wait_ns, self.resume, message)
+            else:
+                self.resume(message)
+        elif queue.is_closed or (self._until_ns is not None and self._until_ns <= now_ns):
+            self.resume(None)
+        else:
+            self._waits = True
+            queue.waiters.append(self)
 
     def _time_out(self, token: int) -> None:
         if self._waits and token == self._token:
@@ -120,7 +151,7 @@ class Worker:
 
     def _wait(self, until_ns: int | None) -> Waiting:
         """The next message; None where none comes by then, or ever."""
-        calendar, self._token = self._at.calendar, self._token + 1
+        calendar, self._token, self._until_ns = self._at.calendar, self._token + 1, until_ns
         if until_ns is not None:
             if until_ns <= calendar.now_ns:
                 return None
@@ -177,7 +208,7 @@ class Worker:
         for message in messages:
             if message.slots is not None:
                 message.slots.release()
-        uniform = at.uniforms[messages[0].pieces[0].request]
+        uniform = at.lots.rest[messages[0].pieces[0].request]
         if rest_ns := int(at.costs.rest.draw(uniform)):
             at.calendar.at(at.calendar.now_ns + rest_ns, self.resume)
             yield
@@ -195,10 +226,14 @@ class Worker:
         rows = (
             first.rows if len(call) == 1 == len(call[0]) else sum(one.rows for part in call for one in part)
         )
-        prepare_ns = int(at.costs.prepare.draw(at.uniforms[first.request]))
+        prepare_ns = int(at.costs.prepare.draw(at.lots.prepare[first.request]))
         self._stamp(at.stamps.started, call, calendar.now_ns + prepare_ns)
+        if at.cores is not None and at.host:
+            at.cores.take_away(at.host)
         self._work(prepare_ns + at.services.call_ns(at.plan, rows, first.request))
         yield
+        if at.cores is not None and at.host:
+            at.cores.take_away(-at.host)
         if at.turn is not None:
             at.turn.release()
         outputs = call if self._holding is None else self._holding.outputs(call)
@@ -215,7 +250,7 @@ class Worker:
         if at.out_slots.take(self.resume):
             return
         yield
-        if wake_ns := int(at.costs.wake.draw(at.uniforms[request])):
+        if wake_ns := int(at.costs.wake.draw(at.lots.wake[request])):
             at.calendar.at(at.calendar.now_ns + wake_ns, self.resume)
             yield
 
@@ -252,7 +287,7 @@ class Worker:
             at.out_queues[0] if len(at.out_queues) == 1 else at.out_queues[self._select(_as_batch(pieces))]
         )
         request = pieces[0].request
-        hand_on_ns = int(at.costs.hand_on.draw(at.uniforms[request]))
+        hand_on_ns = int(at.costs.hand_on.draw(at.lots.hand_on[request]))
         for segment, part in enumerate(_segments(pieces, at.plan.num_segments)):
             if at.out_slots is not None and not has_slot:
                 yield from self._take_slot(request)

@@ -216,6 +216,9 @@ class Table(Sink, Protocol):
     def note_size(self, request_id: int, width: int, height: int) -> None:
         """How large the pictures of a request are, in pixels."""
 
+    def note_codec(self, request_id: int, codec: str) -> None:
+        """How they are encoded; of a long name the beginning is kept."""
+
     def column(self, event: Event) -> NDArray[np.int64]:
         """The times of an event."""
 

@@ -81,18 +81,21 @@ def test_a_loader_remarks_that_a_video_ends_early(tmp_path: Path) -> None:
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 3 // 4])
     remarks: dict[int, str] = {}
     sizes: dict[int, tuple[int, ...]] = {}
+    codecs: dict[int, str] = {}
     told = Context(
         note=remarks.__setitem__,
         note_size=lambda number, *size: sizes.__setitem__(number, size),
+        note_codec=codecs.__setitem__,
         samples=[str(cut)],
     )
     loader = R2P1DLoader(R2P1DLoader.Options(**TINY_CLIPS), told)
     loader.warm_up(())
-    assert (remarks, sizes) == ({}, {})
+    assert (remarks, sizes, codecs) == ({}, {}, {})
     for number, video in enumerate((whole, cut)):
         loader(request(number, payload=str(video)))
     assert list(remarks) == [1]
     assert sizes == {0: (128, 96), 1: (128, 96)}
+    assert codecs == {0: "mpeg4", 1: "mpeg4"}
     assert re.fullmatch(rf"{cut}: has \d+ of the 48 frames that its header declares", remarks[1])
 
 

@@ -28,6 +28,7 @@ WITH_PROCESSES = (
     "tests/rnb/live/test_part.py::test",
     "tests/rnb/live/test_pipeline.py::test",
     "tests/rnb/observe/test_observer.py::test",
+    "tests/rnb/planner/test_parallel.py::test",
     "tests/rnb/processes/test_memory.py::test",
     "tests/rnb/processes/test_other_nodes.py::test",
     "tests/rnb/processes/test_recovery.py::test",
@@ -46,6 +47,7 @@ WITH_PROCESSES = (
     "tests/rnb/transport/local/test_slots.py::test_another_process",
     "tests/rnb/transport/local/test_slots.py::test_slots_in_cpu",
     "tests/rnb/transport/test_fabric.py::test_all_of_it",
+    "tests/test_planned_placements.py::test_real_runs",
 )
 """Those that start processes for seconds, beside those with the fixture `bench`."""
 

@@ -7,7 +7,7 @@ import string
 from rnb.planner.bottleneck import bottleneck
 from rnb.planner.finding import SearchFinding
 from rnb.planner.page.goal_words import under
-from rnb.planner.plan_text import shown, verdict
+from rnb.planner.plan_text import shown, standard, verdict
 from rnb.planner.verification import Verified
 from rnb.show.page.markup import Content, Markup, tag
 from rnb.show.page.tables import facts, table
@@ -18,7 +18,7 @@ def section(found: SearchFinding) -> Markup:
     name, _ = found.goal.figure(found.chosen[0].predicted)
     explanation = (
         f"Means over the runs of each, {under(found.goal)}; the error is that of the prediction. The verdict"
-        " is by the rules of compare.py, against A, the config as it was."
+        f" is by the rules of compare.py, against A, {standard(found.chosen, found.space)}."
     )
     header = ["", "", "against A", f"predicted {name}", "measured", "error", "runs"]
     letters = dict(zip(string.ascii_uppercase, found.chosen, strict=False))

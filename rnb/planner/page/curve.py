@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnb.planner.curve import Curve
-from rnb.planner.curve_text import described, figures, how, needed_lines, setting
+from rnb.planner.curve_text import column_names, described, figures, how, needed_lines, setting
 from rnb.planner.system import LOAD
 from rnb.show.page.charts import Chart, Line, legend
 from rnb.show.page.markup import Content, Markup, tag
@@ -18,8 +18,8 @@ HEIGHT_PX = 280
 
 def section(curve: Curve) -> Markup:
     varied = curve.what_if.varied
-    header = [varied or "", "cores", "requests/s", f"p99 ms at {LOAD:.0%}", "held up by", "then by"]
-    rows = [[setting(curve, point), *figures(point)] for point in curve.points]
+    header = [varied or "", *column_names(curve)]
+    rows = [[setting(curve, point), *figures(curve, point)] for point in curve.points]
     return tag(
         "section",
         tag("h2", f"As if {described(curve)}"),

@@ -14,7 +14,7 @@ from rnb.contract.result import ClassAndScore, decode, encode
 from rnb.transport.fabric import DROPPED, FAILED, FINISHED, NOBODY, REFUSED, Stamp
 from rnb.transport.local.shared_memory import SharedLog, SharedMemory
 
-REASON_BYTES = 240
+REASON_BYTES, CODEC_BYTES = 240, 12
 
 
 class RequestTable:
@@ -22,7 +22,7 @@ class RequestTable:
 
     `times`: int64 (num_requests, len(events)), readings of the clock, 0 = not reached.
     `outcomes`: a structured array with status, label (-1 = none), score (NaN = none), num_clips,
-    width and height (0 = not told) and reason.
+    width and height (0 = not told), codec (empty: not told) and reason.
     `served_by`: int32 (num_requests, number of TAKEN events, 2), the replica of the step and the worker of
     the replica that took it from the queue, -1 = none. `holders` and `shunned`: int32 (num_requests,), of
     runs that try requests again; see Table. Results that are no ClassAndScore are in a log, in the order in
@@ -112,6 +112,10 @@ class RequestTable:
         outcome = self.outcomes[request_id]
         outcome["width"], outcome["height"] = width, height
 
+    def note_codec(self, request_id: int, codec: str) -> None:
+        """How they are encoded; of a long name the beginning is kept."""
+        self.outcomes["codec"][request_id] = codec.encode()
+
     def finish(self, request_id: int, result: Any) -> None:
         """Keep the result of a request. Raises ValueError for one that cannot be kept."""
         outcome = self.outcomes[request_id]
@@ -181,6 +185,7 @@ _OUTCOME = np.dtype(
         ("num_clips", "i4"),
         ("width", "i4"),
         ("height", "i4"),
+        ("codec", f"S{CODEC_BYTES}"),
         ("reason", f"S{REASON_BYTES}"),
     ]
 )

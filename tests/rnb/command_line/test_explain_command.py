@@ -113,6 +113,31 @@ def test_several_settings_at_once(explain: Command, profile: str, capfd: pytest.
 
 
 @pytest.mark.usefixtures("no_runs")
+def test_a_curve_over_cores_has_them_once(
+    explain: Command, profile: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert explain("--what-if", "cores=1..4", "--profile", profile) == EXIT_OK
+    lines = [line.split() for line in capfd.readouterr().out.splitlines()]
+    (head,) = (number for number, line in enumerate(lines) if line[:1] == ["cores"])
+    assert lines[head][:3] == ["cores", "requests/s", "p99"]
+    assert [line[0] for line in lines[head + 1 : head + 4]] == ["1", "2", "4"]
+    assert all(100 < float(line[1]) < 340 for line in lines[head + 1 : head + 4])
+
+
+@pytest.mark.usefixtures("no_runs")
+@pytest.mark.parametrize("flags", [("--what-if", "clients=2"), ("--explain",), ("--goal", "throughput")])
+def test_a_config_over_several_nodes_is_refused(
+    explain: Command, config: Path, flags: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = json.loads(config.read_text())
+    data["pipeline"][0]["gpus"] = ["1:0"]
+    config.write_text(json.dumps(data))
+    assert explain(*flags) == EXIT_USAGE
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "its gpus name nodes, and optimize.py knows one machine: leave them out" in line
+
+
+@pytest.mark.usefixtures("no_runs")
 @pytest.mark.parametrize(
     ("flags", "problem"),
     [

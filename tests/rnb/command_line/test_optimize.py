@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from rnb.campaigns.outcome import Outcome, play_and_judge
@@ -17,11 +15,8 @@ from rnb.command_line import optimize, quiet_run, search_command
 from rnb.command_line.exit_status import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from rnb.pipeline.config import read_config
 from rnb.planner.memory import BEST, PLAYED, SCREENED, Memory
-from rnb.planner.origin import origin_now
-from rnb.record.run_folder import write
-from rnb.simulation.simulate import Surroundings, simulate
-from rnb.spec import RunSpec, schedule_of
-from tests.support.known_times import KnownTimes
+from rnb.spec import RunSpec
+from tests.support.known_harness import Harness
 
 STEPS = [
     {"model": "tests.support.timed_steps.Source", "gpus": [-1], "fixed_ms": 2},
@@ -47,32 +42,6 @@ def search(config: Path, tmp_path: Path) -> Callable[..., int]:
         return optimize.main(["-c", str(config), "--cores", "2", "--logs", str(tmp_path / "logs"), *flags])
 
     return run
-
-
-class Harness:
-    """Stands for the real one: plays what is known of each step at once, and keeps the runs as it does."""
-
-    def __init__(self, call_ms: Callable[[RunSpec, int], float], cores: float = 64) -> None:
-        """`call_ms`: of a run's step."""
-        self._call_ms, self._cores = call_ms, cores
-        self.specs: list[RunSpec] = []
-
-    def __call__(self, spec: RunSpec, logs: Path, **more: Any) -> Any:
-        self.specs.append(spec)
-        settled, schedule = schedule_of(replace(spec, observe=(), memory=False))
-        times = KnownTimes(lambda step, rows, request: self._call_ms(spec, step), lambda request: 2)
-        run = simulate(settled, schedule, times, around=Surroundings(capacity={"cpu": self._cores}))
-        options = spec.config.data["pipeline"][-1]
-        right = run.requests["request_id"] % 10 < 10 * options.get("share", 1)
-        run.requests["label"] = np.where(right, 1, 2).astype(np.int32)
-        run.meta.is_success = not options.get("fails", False)
-        run.meta.provenance = origin_now(spec, {})
-        run.meta.provenance["gpus"], run.meta.provenance["inputs"] = [], None
-        run.folder = logs / f"run {len(self.specs)}"
-        run.folder.mkdir()
-        write(run, run.folder)
-        problem = "" if run.meta.is_success else "it does not work"
-        return type("Played", (), {"run": run, "is_success": not problem, "problem": problem})
 
 
 WRONG = [STEPS[0], {"model": "tests.support.timed_steps.Wrong", "gpus": [-1], "fixed_ms": 6}]
@@ -255,6 +224,22 @@ def test_a_goal_that_cannot_be_met_is_one_line_and_what_was_found_is_kept(
     assert problem in line
     assert f"to go on: python optimize.py --resume {folder_in(tmp_path)}" in out
     assert Memory(folder_in(tmp_path)).profile().runs
+
+
+def test_where_the_config_itself_is_ruled_out_the_others_are_compared_with_the_best(
+    search: Callable[..., int],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It serves 167 requests/s, and two replicas of its second step twice as many."""
+    monkeypatch.setattr(quiet_run, "play_and_judge", Harness(steady_ms))
+    assert search("--budget", "1", "--goal", "latency", "--rate", "220") == EXIT_OK
+    out = capfd.readouterr().out
+    assert "A is the best that was predicted, as the config as it was is ruled out" in out
+    assert re.search(r"^A: .*step 1 replicas 2 on the CPU", out, re.MULTILINE)
+    page = (folder_in(tmp_path) / "report.html").read_text()
+    assert "against A, the best that was predicted, as the config as it was is ruled out" in page
 
 
 def test_a_search_is_not_resumed_on_another_machine(

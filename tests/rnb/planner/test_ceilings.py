@@ -41,6 +41,28 @@ def test_calls_of_two_steps_on_one_gpu_cannot_exceed_it() -> None:
     assert served_per_s == pytest.approx(told["the GPU"], rel=0.02)
 
 
+def test_what_decodes_has_the_video_engines_to_itself() -> None:
+    """Both would need all of a GPU; four replicas have 1 ms and 2 ms each."""
+    steps = {**step("Decoder"), "gpus": [0] * 4}, {**step("ChangeOne"), "gpus": [0] * 4}
+    capacity = {"cuda:0": 1.0, "nvdec:0": 1.0}
+    around = Surroundings(capacity=capacity, demand={(0, True): 1.0, (1, True): 1.0})
+    told, served_per_s = told_and_simulated(steps, {(0, True): 1.0, (1, True): 2.0}, around)
+    assert (told["the GPU"], told["the video engines of the GPU"]) == (500, 1_000)
+    assert served_per_s == pytest.approx(500, rel=0.02)
+
+
+def test_calls_on_a_gpu_take_cores_from_those_on_the_cpu() -> None:
+    """One of two cores: the two replicas on the CPU share the other one."""
+    steps = {**step("Source"), "gpus": [0]}, {**step("ChangeOne"), "gpus": [-1, -1]}
+    capacity, demand = {"cpu": 2.0, "cuda:0": 1.0}, {(0, True): 0.1, (1, False): 1.0}
+    times_ms = {(0, True): 5.0, (1, False): 10.0}
+    for host, per_s in ((0.0, 200), (1.0, 1e3 / (5 + 10) * 2)):
+        around = Surroundings(capacity=capacity, demand=demand, host={0: host})
+        told, served_per_s = told_and_simulated(steps, times_ms, around)
+        assert told["the CPU's cores"] == pytest.approx(1e3 * 2 / (10 + 5 * host))
+        assert served_per_s == pytest.approx(per_s, rel=0.03)
+
+
 def test_no_share_of_a_gpu_is_no_ceiling() -> None:
     around = Surroundings(capacity={"cuda:0": 1.0}, demand={(0, True): 0.0})
     told, _ = told_and_simulated([{**step("Source"), "gpus": [0]}], {(0, True): 2.0}, around)

@@ -76,6 +76,29 @@ def test_cores_that_a_call_takes_follow_from_what_its_process_used() -> None:
     assert observe(run).demand[0, False] == pytest.approx(1 / busy, rel=0.05)
 
 
+def test_what_workers_take_that_look_for_messages_is_none_of_a_call() -> None:
+    """Two that look for messages half of the time, and are in calls in the other: half a core looks for them,
+    of the 0.8 that were used for each that was in a call."""
+    spec = spec_of(step("Source", workers=2), mean_interval_ms=10, arrivals="constant", videos=300)
+    run = simulated(spec, KnownTimes(lambda *_: 10.0))
+    run.tables["telemetry"] = {"process.step 0.0.cpu_percent": np.array([80.0])}
+    for num_cpus, cores in ((3, 0.8), (4, 0.3)):
+        run.meta.provenance = {"num_cpus": num_cpus}
+        assert observe(run).demand[0, False] == pytest.approx(cores, rel=0.05)
+    few = simulated(spec.with_load(videos=30), KnownTimes(lambda *_: 10.0))
+    few.tables["telemetry"] = run.tables["telemetry"]
+    assert observe(few).demand == {}
+
+
+def test_what_decodes_on_a_gpu_and_the_others_are_no_neighbours() -> None:
+    for first, is_beside in (("Decoder", False), ("Source", True)):
+        run = run_of(step(first), step("ChangeOne"), interval_ms=0)
+        for one in run.meta.replicas:
+            one["device"] = "cuda:0"
+        calls = [one for one in observe(run).durations if (one.kind, one.step) == ("call", 1)]
+        assert (max(one.busy for one in calls) > 1.5) == is_beside
+
+
 def test_a_segment_that_waited_for_a_slot_was_no_long_way() -> None:
     """Four workers are idle while the others hold all slots, those of larger segments for longer."""
     steps = step("Source", num_segments=4, num_shared_tensors=4), step("ChangeOne", replicas=8), step("Join")

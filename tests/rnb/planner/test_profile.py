@@ -131,7 +131,8 @@ def test_each_of_many_gpus_is_shared() -> None:
     spec = replace(spec, placement=replace(spec.placement, device="cuda"))
     plan = plan_of(spec, num_requests=1, is_for_this_machine=False)
     capacity = Profile().surroundings(plan, spec.config.pipeline(), cores=8).capacity
-    assert capacity == {"cpu": 8, **{f"cuda:{gpu}": 1.0 for gpu in range(100)}}
+    of_gpus = {f"{of}:{gpu}": 1.0 for gpu in range(100) for of in ("cuda", "nvdec")}
+    assert capacity == {"cpu": 8, **of_gpus}
 
 
 def test_calls_are_told_apart_by_workers_and_by_the_pictures_of_their_requests() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rnb.pipeline.config import ConfigFile
 from rnb.planner.bottleneck import bottleneck
 from rnb.planner.exploration import explore
 from rnb.planner.goal import Goal, Prediction
@@ -71,16 +72,34 @@ def test_a_profile_takes_few_runs_the_telling_ones_first() -> None:
     profile = profiled(truth)
     batches = [spec.placement.batch_size for spec in truth.specs]
     intervals_ms = [spec.load.mean_interval_ms for spec in truth.specs]
-    assert batches == [1, 1, 16]
-    assert intervals_ms == [0, pytest.approx(20, rel=0.1), 0]
+    assert batches == [1, 1, 1, 16]
+    assert intervals_ms == [0, 0, pytest.approx(20, rel=0.1), 0]
     profile_by_runs(profile, SPACE, truth, Path("nowhere"), seconds=60)
-    assert len(truth.specs) == 3  # nothing is missing any more
+    assert len(truth.specs) == 4  # nothing is missing any more
 
 
 def test_without_time_only_the_first_run_is_played() -> None:
     truth = Truth()
     profiled(truth, seconds=-1)
     assert len(truth.specs) == 1
+
+
+def test_what_somebody_wrote_down_is_profiled_before_what_could_be_made_of_it() -> None:
+    """The other pipeline and its rate; then an option of it, which a half of its candidates have."""
+    own, both = {**step("Source"), "gpus": [-1]}, {**step("Both"), "gpus": [-1]}
+    listed = [{**both, "fixed_ms": 3, "choices": {"fixed_ms": [3, 4]}}, {**step("ChangeOne"), "gpus": [-1]}]
+    data = {**spec_of(own).config.data, "choices": {"pipeline": [listed]}}
+    spec = replace(spec_of(own), config=ConfigFile(path="known.json", data=data))
+    truth = Truth()
+    space = Space(spec, Limits(num_gpus=0, cores=2))
+    profile_by_runs(Profile(), space, truth, Path("nowhere"), seconds=60)
+    played = [
+        (spec.load.mean_interval_ms == 0, *(one.get("fixed_ms") for one in spec.config.data["pipeline"]))
+        for spec in truth.specs
+    ]
+    first = [(True, None), (False, None), (True, 3, None), (False, 3, None), (True, 4, None)]
+    assert list(dict.fromkeys(played))[:5] == first
+    assert (True, 3, 0, None) in played[played.index(first[-1]) :]  # Both, as a Source and a ChangeOne
 
 
 def test_the_best_of_the_predicted_is_the_best_in_truth() -> None:
@@ -141,9 +160,9 @@ def test_fewer_cores_slow_everything_down() -> None:
 
 
 def test_what_may_be_far_slower_is_profiled_with_a_few_requests_first() -> None:
-    """Another value of an option, of which nothing is known, takes a hundred times as long."""
+    """Another value of an option, of which nothing is known, takes fifty times as long."""
     space = Space(
-        spec_of({**step("Source"), "gpus": [-1], "fixed_ms": 1, "choices": {"fixed_ms": [100, 1.5]}}),
+        spec_of({**step("Source"), "gpus": [-1], "fixed_ms": 1, "choices": {"fixed_ms": [50, 1.5]}}),
         Limits(num_gpus=0, cores=1),
     )
     played: list[tuple[float, int]] = []
@@ -156,5 +175,5 @@ def test_what_may_be_far_slower_is_profiled_with_a_few_requests_first() -> None:
         return type("Played", (), {"run": run})
 
     profile_by_runs(Profile(), space, play, Path("nowhere"), seconds=60)
-    assert [count for fixed_ms, count in played if fixed_ms == 100] == [24, 60]
+    assert [count for fixed_ms, count in played if fixed_ms == 50] == [24, 120]
     assert [count for fixed_ms, count in played if fixed_ms == 1.5] == [24, 2000]

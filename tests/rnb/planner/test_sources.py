@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnb.contract.termination import UsageError
+from rnb.planner.key import Pictures
 from rnb.planner.memory import PROFILE
 from rnb.planner.profile import Profile
 from rnb.planner.profile_folder import write
@@ -43,7 +44,7 @@ def test_what_is_known_of_memory_pictures_and_inputs_is_joined(tmp_path: Path) -
     few.crowds, more.crowds = {("a", True): 4}, {("a", True): 2}
     few.gpu_bytes, more.gpu_bytes = 100, 80
     few.origin["inputs"], more.origin["inputs"] = {"3": {"num_files": 3}}, {"9": {"num_files": 9}}
-    more.rows, more.pixels = [1, 2], [640, 1920]
+    more.rows, more.pictures = [1, 2], [Pictures(640, "h264"), Pictures(1920)]
     for profile, name in ((few, "few"), (more, "more")):
         write(profile, tmp_path / name)
     joined = Profile()
@@ -51,7 +52,7 @@ def test_what_is_known_of_memory_pictures_and_inputs_is_joined(tmp_path: Path) -
     assert joined.peaks == {("a", True, 1): 70, ("b", True, 1): 5}
     assert joined.crowds == {("a", True): 4}
     assert joined.gpu_bytes == 80
-    assert (joined.rows, joined.pixels) == ([1, 2], [640, 1920])
+    assert (joined.rows, joined.pictures) == ([1, 2], [Pictures(640, "h264"), Pictures(1920)])
     assert set(joined.origin["inputs"]) == {"3", "9"}
 
 

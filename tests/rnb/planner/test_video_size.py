@@ -58,6 +58,30 @@ def test_decoding_grows_along_the_line_through_the_sizes_that_were_seen(tmp_path
     assert twice.predicted.per_s == pytest.approx(100, rel=0.01)
 
 
+def test_each_codec_has_a_line_of_its_own(tmp_path: Path) -> None:
+    """HEVC takes three times as long as H.264, of small and of large pictures."""
+    asked, schedule = schedule_of(spec())
+    lengths = {(1, "h264"): 1, (2, "h264"): 2, (1, "hevc"): 3, (2, "hevc"): 6}
+    kinds = [list(lengths)[request % 4] for request in range(60)]
+    run = simulate(asked, schedule, KnownTimes(lambda step, rows, request: 2.0 * lengths[kinds[request]]))
+    run.requests["width"] = np.array([100 * size for size, _ in kinds], dtype=np.int32)
+    run.requests["height"] = np.full(60, 10, dtype=np.int32)
+    run.requests["codec"] = np.array([codec for _, codec in kinds], dtype=object)
+    (tmp_path / "run").mkdir()
+    write(run, tmp_path / "run")
+    now = system(read(tmp_path / "run"))
+    for asked_for, call_ms in (
+        (["codec=h264"], 3.0),
+        (["codec=hevc"], 9.0),
+        (["codec=hevc", "videos=400x10"], 24.0),
+        (["videos=400x10"], 16.0),
+    ):
+        after = draw(now, parse_what_if(asked_for)).points[-1]
+        assert after.predicted.per_s == pytest.approx(1e3 / call_ms, rel=0.02)
+    with pytest.raises(UsageError, match="codec=av1: the profile has no such videos; it has h264, hevc"):
+        draw(now, parse_what_if(["codec=av1"]))
+
+
 def calls(*times: tuple[int, int, int]) -> dict[Key, Numbers]:
     """Of rows, pixels and ns."""
     return {

@@ -27,6 +27,7 @@ def serve(there: RequestTable, request_id: int) -> None:
     there.column(TAKEN)[request_id] = 5000 + request_id
     there.record_taken(0, Request(request_id), replica=3, worker=1)
     there.note_rows(request_id, 11)
+    there.note_codec(request_id, "hevc")
 
 
 def statuses(of: RequestTable) -> list[str]:
@@ -56,6 +57,7 @@ def test_all_that_a_node_knows_arrives() -> None:
     assert here.outcomes["label"].tolist() == [-1, 7, -1, -1, -1, -1]
     assert here.outcomes["score"][1] == 0.5
     assert here.outcomes["num_clips"].tolist() == [0, 11, 11, 11, 11, 0]
+    assert here.outcomes["codec"].tolist() == [b"", b"hevc", b"hevc", b"hevc", b"hevc", b""]
     assert [reason.decode() for reason in here.outcomes["reason"]][2:4] == ["odd", "node 2: no such file"]
     assert here.results() == {2: {"any": "json"}}
     assert here.served_by_columns()["replica0"].tolist() == [-1, 3, 3, 3, 3, -1]

@@ -27,8 +27,9 @@ def test_workers_look_often_for_messages_only_where_each_has_a_core() -> None:
         {"model": f"{tiny}.Classify", "gpus": [0], "workers": 3},
     ]
     plan = make_plan(parse_config(config), PlanOptions(mode="cpu"))
-    assert polling_s(plan, num_clients=2, num_cpus=8) == POLLING_S
-    assert polling_s(plan, num_clients=2, num_cpus=7) == 0
+    num_workers = sum(replica.workers for replica in plan.replicas)
+    assert polling_s(num_workers, num_clients=2, num_cpus=8) == POLLING_S
+    assert polling_s(num_workers, num_clients=2, num_cpus=7) == 0
 
 
 def test_replicas_on_the_cpu_let_those_that_feed_a_gpu_go_first() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,26 @@ def test_the_costs_of_the_harness() -> None:
     assert at(run, EventKind.STARTED) == [10.35, 23.25]
     assert at(run, EventKind.FINISHED) == [22.35, 35.25]
     assert at(run, EventKind.HANDED_ON) == [22.65, 35.55]
+
+
+def test_a_request_that_is_taken_late_is_not_prepared_late_for_that() -> None:
+    costs = Costs(wake=Samples([0, 1e6]), prepare=Samples([0, 1e6]))
+    around = Surroundings(costs={0: costs})
+    run = run_of(step(), times=KnownTimes(lambda *_: 1.0), around=around, videos=400)
+    taken, started = (np.array(at(run, kind)) for kind in (EventKind.TAKEN, EventKind.STARTED))
+    wakes, prepares = taken - 10 * np.arange(1, 401), started - taken
+    pairs = list(zip(wakes.round(3).tolist(), prepares.round(3).tolist(), strict=True))
+    counts = [pairs.count(pair) for pair in itertools.product((0.0, 1.0), repeat=2)]
+    assert sum(counts) == 400
+    assert min(counts) > 60
+
+
+def test_who_has_done_its_work_takes_a_message_before_who_is_still_waking_up() -> None:
+    """Each needs 15 ms to wake up: the first is done at 33 ms, when the second is still not awake."""
+    around = Surroundings(costs={0: Costs(wake=Samples([15e6]))})
+    run = run_of(step(replicas=2), times=KnownTimes(lambda *_: 8.0), around=around, videos=5)
+    assert at(run, EventKind.TAKEN)[:4] == [25, 33, 35, 41]
+    assert run.requests["replica0"].tolist()[:4] == [0, 0, 1, 0]
 
 
 def test_who_waited_for_a_slot_wakes_up_late_and_copies_into_it_then() -> None:

@@ -15,7 +15,7 @@ from rnb.planner.goal import Goal
 from rnb.planner.harness import HarnessCosts
 from rnb.planner.page.explanation_page import write_explanation_page
 from rnb.planner.page.search_page import write_search_page
-from rnb.planner.screening import Simulator, candidates_of, screen
+from rnb.planner.screening import Simulator, candidates_of
 from rnb.planner.space import Limits, Space
 from rnb.planner.verification import Verified
 from rnb.planner.what_if import parse_what_if
@@ -33,8 +33,6 @@ def searched(*, is_played: bool, num_requests: int = 1_000) -> SearchFinding:
     simulator, slower = Simulator(profile=profile, cores=100), {0: 1 / 1.05, 1: 1 / 1.05}
     found = candidates_of(space, goal, simulator, space.candidates())
     known = {one.values: simulator.predict(goal, one) for one in found.left}
-    for _ in screen(found, goal, simulator, known=known, until_s=0):
-        pass
     found.rule_out("is <b>bad</b>")
     left = {one.values: one for one in found.left}
     best = min(known, key=lambda values: goal.rank(known[values]))

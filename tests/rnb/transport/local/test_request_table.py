@@ -12,6 +12,7 @@ import pytest
 from rnb.contract.events import DUE, SENT, Event, EventKind
 from rnb.contract.request import Request
 from rnb.contract.result import ClassAndScore
+from rnb.record.run import size_columns
 from rnb.transport.fabric import FAILED, FINISHED, REFUSED, UNFINISHED
 from rnb.transport.local.request_table import REASON_BYTES, RequestTable
 from tests.support.underway import CONTEXT, make_table
@@ -73,6 +74,17 @@ def test_outcomes() -> None:
     assert table.outcomes["num_clips"].tolist() == [11, 0, 0]
     assert (table.outcomes["label"][0], table.outcomes["score"][0]) == (7, 0.5)
     assert table.outcomes["reason"].tolist() == [b"", b"not a video", b""]
+
+
+def test_sizes_and_codecs_are_columns_where_a_step_says_them() -> None:
+    table = make_table(3)
+    assert size_columns(table.outcomes) == {}
+    table.note_codec(1, "hevc")
+    table.note_codec(2, "a name that is very long")
+    assert [name.tolist() for name in size_columns(table.outcomes).values()] == [["", "hevc", "a name that "]]
+    table.note_size(1, 640, 360)
+    columns = size_columns(table.outcomes)
+    assert (columns["width"].tolist(), columns["height"].tolist()) == ([0, 640, 0], [0, 360, 0])
 
 
 def test_a_remark_leaves_a_request_as_it_is() -> None:
