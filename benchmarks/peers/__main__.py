@@ -34,7 +34,6 @@ Plays = Sequence[tuple[float, list[Arrival]]]
 
 def main() -> None:
     args, parser = parse_arguments()
-    exit_on_sigterm()
     samples = sorted(args.data.rglob("*.mp4"))
     if not samples:
         parser.error(f"--data {args.data}: no *.mp4 in it; python -m utils.sample_videos makes some")
@@ -82,6 +81,7 @@ def parse_arguments() -> tuple[argparse.Namespace, argparse.ArgumentParser]:
 
 
 def play_all(args: argparse.Namespace, work: Work) -> None:
+    exit_on_sigterm()
     args.out.mkdir(parents=True, exist_ok=True)
     plays = [*plays_of(work, args.rate)] * args.repeats
     names = [name for name in PEERS if name in args.peers]

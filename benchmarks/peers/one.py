@@ -12,40 +12,30 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.peers.peer import CannotRun, Peer, Played
-from benchmarks.peers.processes import (
-    adopt_orphans,
-    cpu_s,
-    cpu_s_since,
-    end_descendants,
-    end_with_parent,
-)
+from benchmarks.peers.processes import adopt_orphans, cpu_s, cpu_s_since, exit_on_sigterm
 from benchmarks.peers.registry import peer_class
 from benchmarks.peers.work import Arrival
 
 
 def main(path: str, folder: Path) -> None:
-    end_with_parent()
-    adopt_orphans()
+    exit_on_sigterm()
+    adopt_orphans()  # their CPU time counts
     result = folder / "result.json"
+    cls = peer_class(path)
+    peer = cls(folder / "work.json")
+    plays = json.loads((folder / "plays.json").read_text())
+    done: list[Played] = []
     try:
-        cls = peer_class(path)
-        peer = cls(folder / "work.json")
-        plays = json.loads((folder / "plays.json").read_text())
-        done: list[Played] = []
-        try:
-            peer.start()
-            if not peer.warms_up_itself:
-                peer.play(peer.work.warm_up)
-            for arrivals in plays:
-                done.append(_play(peer, [Arrival(*one) for one in arrivals]))
-                told = {"decoder": cls.decoder, "plays": [asdict(one) for one in done]}
-                result.write_text(json.dumps(told))
-        finally:
-            peer.stop()
+        peer.start()
+        if not peer.warms_up_itself:
+            peer.play(peer.work.warm_up)
+        for arrivals in plays:
+            done.append(_play(peer, [Arrival(*one) for one in arrivals]))
+            result.write_text(json.dumps({"decoder": cls.decoder, "plays": [asdict(one) for one in done]}))
     except CannotRun as error:
         result.write_text(json.dumps({"why_not": str(error)}))
     finally:
-        end_descendants()
+        peer.stop()
 
 
 def _play(peer: Peer, arrivals: list[Arrival]) -> Played:

@@ -9,13 +9,10 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from benchmarks.peers.guarded import TIME_IS_UP
 from benchmarks.peers.peer import Played
-from benchmarks.peers.processes import adopt_orphans, end_descendants
 from benchmarks.peers.work import Arrival, Work
-
-STOP_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,37 +31,32 @@ def play_peer(
     name: str, path: str, work: Work, plays: Sequence[Sequence[Arrival]], *, limit_s: float, log: Path
 ) -> Outcome:
     """Nothing of the peer is left when this returns, or raises; `log` gets all that it prints."""
-    adopt_orphans()
     with tempfile.TemporaryDirectory(prefix="rnb-peer-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
         work.write(folder / "work.json")
         (folder / "plays.json").write_text(json.dumps(plays))
+        one = [sys.executable, "-m", "benchmarks.peers.one", path, temporary]
+        status = _run([sys.executable, "-m", "benchmarks.peers.guarded", str(limit_s), *one], log)
+        return _outcome(name, folder / "result.json", _problem(status, limit_s, log))
+
+
+def _run(command: Sequence[str], log: Path) -> int:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True) as process,
+    ):
         try:
-            problem = _run([sys.executable, "-m", "benchmarks.peers.one", path, temporary], log, limit_s)
+            return process.wait()
         finally:
-            end_descendants()
-        return _outcome(name, _read(folder / "result.json"), problem)
+            process.terminate()
 
 
-def _run(command: Sequence[str], log: Path, limit_s: float) -> str:
+def _problem(status: int, limit_s: float, log: Path) -> str:
     """What went wrong, in one line; '' where nothing did."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
-        try:
-            status = process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            _stop(process)
-            return f"was not done after {limit_s:g} s: {_last_line(log)}"
-    return "" if status == 0 else _last_line(log) or f"ended with status {status}"
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    if status == 0:
+        return ""
+    last = _last_line(log) or f"ended with status {status}"
+    return f"was not done after {limit_s:g} s: {last}" if status == TIME_IS_UP else last
 
 
 def _last_line(log: Path) -> str:
@@ -72,11 +64,8 @@ def _last_line(log: Path) -> str:
     return next((line for line in reversed(lines) if line), "")
 
 
-def _read(result: Path) -> dict[str, Any]:
-    return json.loads(result.read_text()) if result.is_file() else {}
-
-
-def _outcome(name: str, told: dict[str, Any], problem: str) -> Outcome:
+def _outcome(name: str, result: Path, problem: str) -> Outcome:
+    told = json.loads(result.read_text()) if result.is_file() else {}
     return Outcome(
         name=name,
         decoder=told.get("decoder", ""),

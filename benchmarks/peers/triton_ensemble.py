@@ -30,7 +30,12 @@ STUB_TIMEOUT_S = 240
 WORK = "RNB_PEER_WORK"
 """The environment variable that tells the models the file of the work."""
 
-MODEL = "from benchmarks.peers.triton_models import {model} as TritonPythonModel\n"
+MODEL = """import sys
+
+sys.path[:0] = {path}
+
+from benchmarks.peers.triton_models import {model} as TritonPythonModel
+"""
 DECODE = """backend: "python"
 max_batch_size: 0
 input [ {{ name: "REQUEST", data_type: TYPE_INT32, dims: [ 1 ] }} ]
@@ -96,7 +101,9 @@ class TritonEnsemble(Peer):
             (folder / name / "1").mkdir(parents=True)
             (folder / name / "config.pbtxt").write_text(config.format(**values))
             if name != "ensemble":
-                (folder / name / "1" / "model.py").write_text(MODEL.format(model=name.capitalize()))
+                (folder / name / "1" / "model.py").write_text(
+                    MODEL.format(model=name.capitalize(), path=[os.getcwd(), *sys.path])
+                )
         return folder
 
     def play(self, arrivals: Sequence[Arrival]) -> Played:
@@ -132,11 +139,12 @@ def _backends(folder: Path) -> Path:
 
 
 def _environment(work_file: Path) -> dict[str, str]:
+    """The stub finds the standard library beside the python3 in PATH, and heeds no PYTHONPATH."""
     libraries = _server().parents[1] / "nvidia_pytriton.libs"
     return {
         **os.environ,
         "LD_LIBRARY_PATH": f"{sysconfig.get_config_var('LIBDIR')}:{libraries}",
-        "PYTHONPATH": os.pathsep.join([os.getcwd(), *filter(None, sys.path)]),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         WORK: str(work_file),
     }
 
