@@ -26,7 +26,7 @@ from benchmarks.peers.processes import ask_from, serve_on
 from benchmarks.peers.work import Arrival, Work
 
 MOST_CALLS = 10_000
-OBJECT_STORE_BYTES = 4_000_000_000
+OBJECT_STORE_BYTES = 2_000_000_000
 
 
 class RayActors(Peer):

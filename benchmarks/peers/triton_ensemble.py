@@ -113,13 +113,17 @@ class TritonEnsemble(Peer):
 def check_libpython() -> None:
     """The stub of the Python backend is linked to this Python's own library, which not all have."""
     name = f"libpython3.{sys.version_info.minor}.so.1.0"
+    if (Path(library_folder()) / name).is_file():
+        return
     try:
-        ctypes.CDLL(f"{sysconfig.get_config_var('LIBDIR')}/{name}")
+        ctypes.CDLL(name)
     except OSError:
-        try:
-            ctypes.CDLL(name)
-        except OSError:
-            raise CannotRun(f"needs {name}, which this Python was built without") from None
+        raise CannotRun(f"needs {name}, which is not beside this Python nor in LD_LIBRARY_PATH") from None
+
+
+def library_folder() -> str:
+    """Of this Python, where it was built with a library."""
+    return str(sysconfig.get_config_var("LIBDIR"))
 
 
 def _server() -> Path:
@@ -143,7 +147,9 @@ def _environment(work_file: Path) -> dict[str, str]:
     libraries = _server().parents[1] / "nvidia_pytriton.libs"
     return {
         **os.environ,
-        "LD_LIBRARY_PATH": f"{sysconfig.get_config_var('LIBDIR')}:{libraries}",
+        "LD_LIBRARY_PATH": os.pathsep.join(
+            [library_folder(), str(libraries), os.environ.get("LD_LIBRARY_PATH", "")]
+        ),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         WORK: str(work_file),
     }
