@@ -21,14 +21,17 @@ from benchmarks.peers.figures import agreement, figures_of
 from benchmarks.peers.peer import Played
 from benchmarks.peers.plain_decoder import PlainDecoder
 from benchmarks.peers.registry import PEERS, peer_class
+from benchmarks.peers.rnb_run import played
 from benchmarks.peers.running import Outcome, play_peer
 from benchmarks.peers.table import table
 from benchmarks.peers.work import Arrival, Work
 from models.r2p1d.model import R2P1DLoader
 from rnb.contract import Context
 from rnb.contract.termination import UsageError
+from rnb.record.run_folder import read
 from tests.support.peers import STARTED, small_work
 from tests.support.running import ROOT
+from tests.support.sample_runs import STAGES_MS, request_columns, write_run
 from tests.support.videos import write_video
 
 AT_ONCE = [Arrival(request, 0.0) for request in range(4)]
@@ -118,15 +121,25 @@ def test_the_class_of_each_peer_can_be_imported_without_its_package(name: str) -
 
 
 def test_latency_is_from_when_a_request_was_due() -> None:
-    played = Played(finish_s=[0.1, 1.5, None, 2.0], labels=[1, 2, None, 3], cpu_s=2.0)
+    one = Played(finish_s=[0.1, 1.5, None, 2.0], labels=[1, 2, None, 3], cpu_s=2.0)
     arrivals = [Arrival(request, float(due)) for request, due in enumerate((0, 1, 1, 1))]
-    figures = figures_of(4, arrivals, played, [1, 2, 9, 4])
+    figures = figures_of(4, arrivals, one, [1, 2, 9, 4])
     assert figures.videos_per_s == pytest.approx(3 / 2.0)
     assert figures.p50_ms == pytest.approx(500)
     assert figures.p99_ms == pytest.approx(np.percentile([100, 500, 1000], 99))
     assert figures.num_failed == 1
     assert figures.cpu_ms == pytest.approx(500)
     assert figures.agreement == pytest.approx(2 / 3)
+
+
+def test_what_rnb_played_is_told_on_the_clock_of_the_arrivals(tmp_path: Path) -> None:
+    columns = request_columns(3)
+    columns["status"][1] = "failed"
+    arrivals = [Arrival(request, 0.7 + request) for request in range(3)]
+    told = played(read(write_run(tmp_path, num_requests=3, columns=columns)), arrivals)
+    service_s = sum(STAGES_MS) / 1000
+    assert told.finish_s == [pytest.approx(0.7 + service_s), None, pytest.approx(2.7 + service_s)]
+    assert told.labels == [0, 1, 2]
 
 
 def test_figures_of_a_play_without_results() -> None:

@@ -44,14 +44,16 @@ class RnbRun(Peer):
             trace.flush()
             at_rate = any(arrival.due_s for arrival in arrivals)
             load = ["--arrivals", "trace", "--arrivals-file", trace.name] if at_rate else ["-mi", "0"]
-            return played(run_pipeline(self.work.config, *load, *flags))
+            return played(run_pipeline(self.work.config, *load, *flags), arrivals)
 
 
-def played(run: Run) -> Played:
-    start_ns = run.due_ns[0]
+def played(run: Run, arrivals: Sequence[Arrival]) -> Played:
+    """Of a run that played these, whose clock is another one."""
     finish_s = [
-        (end - start_ns) / 1e9 if done else None
-        for end, done in zip(run.ends_ns.tolist(), run.finished.tolist(), strict=True)
+        arrival.due_s + latency_ms / 1000 if done else None
+        for arrival, latency_ms, done in zip(
+            arrivals, run.latency_ms.tolist(), run.finished.tolist(), strict=True
+        )
     ]
     labels = [int(label) if label >= 0 else None for label in run.requests["label"].tolist()]
     return Played(finish_s=finish_s, labels=labels, cpu_s=_cpu_s(run))
