@@ -9,27 +9,22 @@ arrivals of one schedule. Latency is from when a request was due.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
+import sys
 from pathlib import Path
 
 import torch
 
 from benchmarks.different_videos import different_videos
-from benchmarks.peers.figures import PlayFigures, figures_of
+from benchmarks.peers.figures import PlayFigures, compared
+from benchmarks.peers.plays import plays_of
 from benchmarks.peers.processes import exit_on_sigterm
 from benchmarks.peers.registry import PEERS
+from benchmarks.peers.report import write
 from benchmarks.peers.running import Outcome, play_peer
 from benchmarks.peers.table import table
-from benchmarks.peers.work import Arrival, Work
+from benchmarks.peers.work import Work
 from rnb.contract.termination import UsageError
-from rnb.load.load import Load
-from rnb.load.schedule import make_schedule
-
-Plays = Sequence[tuple[float, list[Arrival]]]
-"""The rate of each, 0: all at once, and its arrivals."""
 
 
 def main() -> None:
@@ -39,7 +34,7 @@ def main() -> None:
         parser.error(f"--data {args.data}: no *.mp4 in it; python -m utils.sample_videos makes some")
     with different_videos(samples, args.videos, int(args.max_gb * 1e9)) as videos:
         work = Work(
-            config=args.config,
+            config=str(Path(args.config).resolve()),
             device=args.device,
             videos=sorted(map(str, videos)),
             samples=[str(samples[number % len(samples)]) for number in range(2 * args.workers)],
@@ -94,57 +89,12 @@ def play_all(args: argparse.Namespace, work: Work) -> None:
         )
         figures[name] = compared(outcomes[-1], outcomes[0], plays)
         print(f"{name}: {outcomes[-1].why_not or 'played'}", flush=True)
-        write(args.out, work, outcomes, figures)
+        write(args.out / "peers.json", work, outcomes, figures)
     print(f"\n{table(outcomes, figures, args.rate)}\n{args.out / 'peers.json'}")
 
 
-def plays_of(work: Work, rates: Sequence[float]) -> Plays:
-    """The first has no rate: all at once."""
-    loads = {
-        rate: Load(mean_interval_ms=1000 / rate if rate else 0, videos=len(work.videos))
-        for rate in (0, *rates)
-    }
-    return [
-        (
-            rate,
-            [
-                Arrival(request, due_ns / 1e9)
-                for request, due_ns in enumerate(make_schedule(load, work.videos)[1].arrivals_ns.tolist())
-            ],
-        )
-        for rate, load in loads.items()
-    ]
-
-
-def compared(outcome: Outcome, reference: Outcome, plays: Plays) -> list[PlayFigures]:
-    """Each play beside the first of RnB's, whose classes do not depend on when a request comes."""
-    has_reference = reference.name == "rnb" and reference.plays
-    labels = reference.plays[0].labels if has_reference else None
-    return [
-        figures_of(rate, arrivals, played, labels)
-        for (rate, arrivals), played in zip(plays, outcome.plays, strict=False)
-    ]
-
-
-def write(out: Path, work: Work, outcomes: Sequence[Outcome], figures: dict[str, list[PlayFigures]]) -> None:
-    facts = {
-        "benchmark": "peers",
-        "device": torch.cuda.get_device_name() if work.device == "cuda" else "cpu",
-        "num_cores": len(work.cores),
-        "config": work.config,
-        "num_videos": len(work.videos),
-        "workers": work.workers,
-        "peers": {
-            one.name: {
-                "decoder": one.decoder,
-                "why_not": one.why_not or None,
-                "plays": [asdict(play) for play in figures[one.name]],
-            }
-            for one in outcomes
-        },
-    }
-    (out / "peers.json").write_text(json.dumps(facts, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

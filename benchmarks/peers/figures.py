@@ -9,6 +9,8 @@ from statistics import median
 import numpy as np
 
 from benchmarks.peers.peer import Played
+from benchmarks.peers.plays import Plays
+from benchmarks.peers.running import Outcome
 from benchmarks.peers.work import Arrival
 
 
@@ -20,14 +22,24 @@ class PlayFigures:
     """Requests a second that were due; 0: all at once."""
     videos_per_s: float
     """From the start, at a rate the first arrival, to the last result."""
-    p50_ms: float
-    """From when a request was due."""
-    p99_ms: float
+    p50_ms: float | None
+    """From when a request was due; None: none has a result."""
+    p99_ms: float | None
     num_failed: int
     cpu_ms: float | None
     """Of all processes, for a video."""
     agreement: float | None
     """The share of requests with the class that RnB gives them; None: RnB did not play."""
+
+
+def compared(outcome: Outcome, reference: Outcome, plays: Plays) -> list[PlayFigures]:
+    """Each play beside the first of RnB's, whose classes do not depend on when a request comes."""
+    has_reference = reference.name == "rnb" and reference.plays
+    labels = reference.plays[0].labels if has_reference else None
+    return [
+        figures_of(rate, arrivals, played, labels)
+        for (rate, arrivals), played in zip(plays, outcome.plays, strict=False)
+    ]
 
 
 def figures_of(
@@ -42,8 +54,8 @@ def figures_of(
     return PlayFigures(
         rate=rate,
         videos_per_s=num_done / (finish_s[is_done].max() - due_s[0]) if num_done else 0.0,
-        p50_ms=float(np.percentile(latency_ms, 50)) if num_done else float("nan"),
-        p99_ms=float(np.percentile(latency_ms, 99)) if num_done else float("nan"),
+        p50_ms=float(np.percentile(latency_ms, 50)) if num_done else None,
+        p99_ms=float(np.percentile(latency_ms, 99)) if num_done else None,
         num_failed=len(arrivals) - num_done,
         cpu_ms=None if played.cpu_s is None else 1000 * played.cpu_s / len(arrivals),
         agreement=None if labels is None else agreement(played.labels, labels),

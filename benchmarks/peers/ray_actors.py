@@ -37,9 +37,11 @@ class RayActors(Peer):
         serve_on(self.work.cores)
         self.ending.callback(ray.shutdown)
         ray.init(
+            "local",  # not a cluster that another started
             num_cpus=self.work.workers,
             num_gpus=1 if self.work.device == "cuda" else 0,
             include_dashboard=False,
+            _node_ip_address="127.0.0.1",
             object_store_memory=OBJECT_STORE_BYTES,
             log_to_driver=False,
             runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}},
