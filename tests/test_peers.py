@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +18,9 @@ import pytest
 import torch
 
 from benchmarks.peers.__main__ import main
+from benchmarks.peers.classifier import groups
 from benchmarks.peers.figures import agreement, figures_of
+from benchmarks.peers.http_client import play_over_http
 from benchmarks.peers.peer import Played
 from benchmarks.peers.plain_decoder import PlainDecoder
 from benchmarks.peers.registry import PEERS, peer_class
@@ -188,6 +192,40 @@ def test_the_plain_decoder_gives_the_clips_that_rnb_takes(tmp_path: Path) -> Non
         next_frame = np.abs(clips[:, :, 1:] - expected[:, :, :-1]).mean()
         assert same < 0.25 * next_frame
     loader.close()
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """The label of a request is twice its number; the second one fails."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        answer = json.dumps({"label": 2 * body["request"]}).encode()
+        self.send_response(500 if body["request"] == 1 else 200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_the_client_of_servers_asks_when_a_request_is_due() -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/predict"
+        told = play_over_http(url, LATER, lambda number: {"request": number}, lambda one: int(one["label"]))
+        server.shutdown()
+    assert told.labels == [0, None, 4, 6]
+    assert told.finish_s[1] is None
+    for finish_s, arrival in zip(told.finish_s[2:], LATER[2:], strict=True):
+        assert finish_s is not None
+        assert finish_s >= arrival.due_s
+
+
+def test_requests_are_classified_in_groups_that_fit_the_network() -> None:
+    clips = [torch.zeros(number, 1) for number in (3, 1, 2, 4, 1)]
+    assert [[len(one) for one in group] for group in groups(clips, 4)] == [[3, 1], [2], [4], [1]]
 
 
 def test_a_config_that_gives_others_no_work_is_refused(tmp_path: Path) -> None:
