@@ -11,14 +11,16 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.peers import torch_nvdec
 from benchmarks.peers.__main__ import main
-from benchmarks.peers.classifier import groups
+from benchmarks.peers.classifier import Classifier, groups
 from benchmarks.peers.figures import agreement, figures_of
 from benchmarks.peers.http_client import play_over_http
 from benchmarks.peers.peer import Played
@@ -97,11 +99,13 @@ def test_a_peer_that_fails_keeps_what_it_played_says_why_and_leaves_nothing(tmp_
     assert is_gone(int((tmp_path / STARTED).read_text()))
 
 
+@pytest.mark.processes
 def test_a_peer_that_takes_too_long_says_so(tmp_path: Path) -> None:
     outcome = play("Endless", small_work(tmp_path), [AT_ONCE, LATER], limit_s=4)
     assert outcome.why_not.startswith("was not done after 4 s")
 
 
+@pytest.mark.processes
 def test_nothing_is_left_of_a_peer_when_the_benchmark_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from tests.support.peers import small_work;"
@@ -226,6 +230,39 @@ def test_the_client_of_servers_asks_when_a_request_is_due() -> None:
 def test_requests_are_classified_in_groups_that_fit_the_network() -> None:
     clips = [torch.zeros(number, 1) for number in (3, 1, 2, 4, 1)]
     assert [[len(one) for one in group] for group in groups(clips, 4)] == [[3, 1], [2], [4], [1]]
+
+
+@pytest.mark.networks
+def test_the_loop_with_decoders_in_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the CPU, with other decoders; one video cannot be decoded."""
+
+    class Decoder:
+        def __init__(self, work: Work) -> None:
+            self.decoder = PlainDecoder(work)
+
+        def clips(self, request: int) -> torch.Tensor:
+            return torch.from_numpy(self.decoder.clips(request))
+
+    monkeypatch.setattr(torch_nvdec, "NvdecDecoder", Decoder)
+    monkeypatch.setattr(torch_nvdec, "need", lambda *_: None)
+    monkeypatch.setattr(torch_nvdec, "Classifier", lambda work: Classifier(replace(work, device="cpu")))
+    videos = [str(write_video(tmp_path / f"{seed}.mp4", num_frames=60, seed=seed)) for seed in range(3)]
+    videos.append(str(tmp_path / "none.mp4"))
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(SMALL_CONFIG))
+    work = small_work(
+        tmp_path, config=str(config), device="cuda", videos=videos, samples=videos[:1], cores=[0, 1]
+    )
+    work.write(tmp_path / "work.json")
+    peer = torch_nvdec.TorchNvdec(tmp_path / "work.json")
+    try:
+        peer.start()
+        told = peer.play(LATER)
+    finally:
+        peer.stop()
+    clips = [torch.from_numpy(PlainDecoder(work).clips(request)) for request in range(3)]
+    assert told.labels == [*Classifier(replace(work, device="cpu")).labels(clips), None]
+    assert [finish_s is not None for finish_s in told.finish_s] == [True, True, True, False]
 
 
 def test_a_config_that_gives_others_no_work_is_refused(tmp_path: Path) -> None:

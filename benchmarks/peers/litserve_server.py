@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from benchmarks.peers.http_client import play_over_http, wait_until_ready
 from benchmarks.peers.peer import Peer, Played, need
-from benchmarks.peers.ports import free_port
 from benchmarks.peers.processes import ask_from, serve_on
 from benchmarks.peers.work import Arrival
+from benchmarks.triton import free_port
 
 
 class LitServe(Peer):

@@ -23,6 +23,7 @@ from benchmarks.peers.work import Arrival, Work
 
 NUM_ENGINES = 7
 LARGEST = 2048
+END_TIMEOUT_S = 5.0
 
 Decoded = tuple[int, torch.Tensor | Exception]
 
@@ -76,12 +77,16 @@ class TorchNvdec(Peer):
             raise CannotRun("needs an NVIDIA GPU")
         need("PyNvVideoCodec", "PyNvVideoCodec")
         self._classifier = Classifier(self.work)
-        self._asked: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
         self._decoded: queue.SimpleQueue[Decoded] = queue.SimpleQueue()
         num_threads = min(2 * NUM_ENGINES, len(self.work.cores))
-        for _ in range(num_threads):
-            threading.Thread(target=self._decode, daemon=True).start()
-        for _ in range(num_threads):
+        threads = [threading.Thread(target=self._decode, daemon=True) for _ in range(num_threads)]
+        for thread in threads:
+            thread.start()
+            self.ending.callback(thread.join, END_TIMEOUT_S)
+        for _ in threads:
+            self.ending.callback(self._asked.put, None)  # called first
+        for _ in threads:
             _, opened = self._decoded.get()
             if isinstance(opened, Exception):
                 raise opened
@@ -89,8 +94,8 @@ class TorchNvdec(Peer):
     def _decode(self) -> None:
         decoder = NvdecDecoder(self.work)
         self._answer(decoder, -1, self.work.warm_up[0].request)
-        while True:
-            self._answer(decoder, *self._asked.get())
+        while asked := self._asked.get():
+            self._answer(decoder, *asked)
 
     def _answer(self, decoder: NvdecDecoder, place: int, request: int) -> None:
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -20,9 +19,9 @@ from typing import Any
 
 from benchmarks.peers.http_client import play_over_http, wait_until_ready
 from benchmarks.peers.peer import CannotRun, Peer, Played, need
-from benchmarks.peers.ports import free_port
 from benchmarks.peers.processes import ask_from, serve_on
 from benchmarks.peers.work import Arrival
+from benchmarks.triton import backends, free_port
 
 NETWORK_INSTANCES = 2
 BATCH_DELAY_US = 2000
@@ -78,7 +77,8 @@ class TritonEnsemble(Peer):
     def _command(self, port: int) -> list[str]:
         folder = self.work_file.parent
         flags = {
-            "model-repository": self._repository(folder / "models"), "backend-directory": _backends(folder),
+            "model-repository": self._repository(folder / "models"),
+            "backend-directory": backends(folder, _server()),
             "allow-grpc": "false", "allow-metrics": "false", "http-address": "127.0.0.1", "http-port": port,
             "backend-config": f"python,stub-timeout-seconds={STUB_TIMEOUT_S}",
         }  # fmt: skip
@@ -131,15 +131,6 @@ def _server() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent / "tritonserver"
-
-
-def _backends(folder: Path) -> Path:
-    """The Python backend with the stub of this Python beside it."""
-    python = folder / "backends" / "python"
-    shutil.copytree(_server() / "backends" / "python", python)
-    stub = f"python_backend_stubs/3.{sys.version_info.minor}/triton_python_backend_stub"
-    shutil.copy2(_server() / stub, python)
-    return python.parent
 
 
 def _environment(work_file: Path) -> dict[str, str]:
