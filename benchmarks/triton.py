@@ -70,11 +70,11 @@ def triton(folder: Path, models: Mapping[str, Sleeper]) -> Iterator[Triton]:
     _download(folder)
     wheel = folder / "nvidia-pytriton" / "pytriton" / "tritonserver"
     libraries = folder / "nvidia-pytriton" / "nvidia_pytriton.libs"
-    backends = _backends(folder, wheel)
     repository = _repository(folder, models)
-    http, grpc = _free_port(), _free_port()
+    http, grpc = free_port(), free_port()
     flags = {
-        "model-repository": repository, "backend-directory": backends, "allow-metrics": "false",
+        "model-repository": repository, "backend-directory": backends(folder, wheel),
+        "allow-metrics": "false",
         "http-address": "127.0.0.1", "http-port": http, "grpc-address": "127.0.0.1", "grpc-port": grpc,
     }  # fmt: skip
     command = [str(wheel / "bin" / "tritonserver"), *(f"--{name}={value}" for name, value in flags.items())]
@@ -122,7 +122,7 @@ def _download(folder: Path) -> None:
         unpacked.rename(folder / name)
 
 
-def _backends(folder: Path, wheel: Path) -> Path:
+def backends(folder: Path, wheel: Path) -> Path:
     """The Python backend with the stub of this Python beside it."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     python = folder / "backends" / "python"
@@ -155,7 +155,7 @@ def _of_perf_analyzer(folder: Path, libraries: Path) -> dict[str, str]:
     return {**os.environ, "LD_LIBRARY_PATH": f"{own}:{cuda}"}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
