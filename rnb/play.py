@@ -42,11 +42,12 @@ from rnb.processes.sender import SenderTask, run_sender
 from rnb.processes.start_up import StartUp
 from rnb.processes.supervisor import Child, Supervisor
 from rnb.record.meta import Jobs, RunMeta
+from rnb.record.over_nodes import joined
 from rnb.record.run import SEQUENCE, Run, class_columns, size_columns
 from rnb.record.run_folder import RunFolderError, write
 from rnb.record.seed_format import namespace_text
 from rnb.record.start_up import Phase
-from rnb.record.tables import EVENTS, MEMORY
+from rnb.record.tables import EVENTS, MEMORY, TELEMETRY
 from rnb.spec import RunSpec, keeps_jobs, names_gpus, plan_of
 from rnb.transport.fabric import FAILED, REFUSED, STATUS_NAMES, ControlLine, Fabric, Log, Table
 from rnb.transport.local.fabric import LocalFabric
@@ -313,6 +314,7 @@ class _Playing:
             seed=self.spec.load.seed,
             checkpoint=self.spec.placement.checkpoint,
             samples=self.schedule.payloads[:NUM_SAMPLES],
+            telemetry=TELEMETRY in self.spec.observe,
         )
 
     def _spawn(self, replica: ReplicaPlan) -> Child:
@@ -430,11 +432,20 @@ class _Playing:
 
     def _tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         tables = {name: table for seen in self.seen for name, table in seen.tables.items()}
+        if self._others is not None and TELEMETRY in tables:
+            tables[TELEMETRY] = joined({0: tables[TELEMETRY], **self._telemetry_of_others(self._others)})
         if self._recovery is not None:
             tables[EVENTS] = self._recovery.log.columns()
         if self._memory is not None:
             tables[MEMORY] = _memory_table(self._memory, self.plan, self.fabric.clock.epoch_offset_ns())
         return tables
+
+    def _telemetry_of_others(self, others: OtherNodes) -> dict[int, dict[str, NDArray[Any]]]:
+        offset_ns = self.fabric.clock.epoch_offset_ns()
+        return {
+            node: {**table, "time_ns": table["time_ns"] + offset_ns}
+            for node, table in others.telemetry().items()
+        }
 
     def _meta(self, offset_ns: int) -> RunMeta:
         problem, flags, reason = self._problem(), self.spec.flags(), self.fabric.stop.reason

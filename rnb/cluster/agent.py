@@ -7,6 +7,7 @@ has started, when the driver says so, when the line to it is cut, or when whoeve
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -15,11 +16,13 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from rnb.contract.termination import Termination, UsageError
+from rnb.observe import provenance
 from rnb.observe.environment import environment
+from rnb.observe.telemetry import Watch
 from rnb.pipeline.step_type import resolve
 from rnb.processes.bridges import Bridges
 from rnb.processes.gathering import Reporter
-from rnb.processes.mps import shared_gpus
+from rnb.processes.mps import Sharing, shared_gpus
 from rnb.processes.other_nodes import Work
 from rnb.processes.replicas import Replicas, Setting, imported
 from rnb.processes.supervisor import Supervisor
@@ -84,6 +87,7 @@ class Agent:
         self._table = self._fabric.table(num_requests=work.num_requests, events=plan.events)
         self._reporter, self._next_report = Reporter(self._table), 0.0
         self._is_done = self._has_told_problem = False
+        self._watch: Watch | None = None
         self._bridges = Bridges(
             self._part.bridges, meeting=work.meeting, fabric=self._fabric, supervisor=self._supervisor
         )
@@ -98,12 +102,12 @@ class Agent:
     def run(self) -> None:
         with shared_gpus(self._part.plan, self._work.mps) as sharing:
             try:
-                self._play(sharing.environment)
+                self._play(sharing)
                 self._conclude()
             finally:
                 self._supervisor.end()
 
-    def _play(self, gpu_sharing: Any) -> None:
+    def _play(self, sharing: Sharing) -> None:
         setting = Setting(
             batch_timeout_ms=self._work.batch_timeout_ms,
             seed=self._work.seed,
@@ -111,16 +115,19 @@ class Agent:
             samples=self._work.samples,
             num_clients=0,
             num_bridge_threads=sum(bridge.num_threads for bridge in self._part.bridges),
-            environment=gpu_sharing,
+            environment=sharing.environment,
         )
         replicas = Replicas(
             plan=self._part.plan, fabric=self._fabric, supervisor=self._supervisor, setting=setting
         )
-        self._bridges.spawn(replicas, self._table, gpu_sharing)
+        self._bridges.spawn(replicas, self._table, sharing.environment)
         for replica in self._part.plan.replicas:
             replicas.spawn(replica, self._table)
         if not replicas.get_ready(self._join):
             return
+        self._line.tell("machine", {"mps": sharing.state, "provenance": provenance.collect()})
+        if self._work.telemetry:
+            self._watch = Watch(self._part.plan.gpus, {"agent": os.getpid(), **self._supervisor.pids()})
         self._line.tell("ready", replicas.described())
         if not self._wait_for("start"):
             return
@@ -144,6 +151,8 @@ class Agent:
 
     def _look(self) -> None:
         self._tell_problem()
+        if self._watch is not None:
+            self._watch.look()
         if self._bridges.is_alone and not self._is_done:
             self._is_done = True
             self._line.tell("done")
@@ -169,6 +178,9 @@ class Agent:
         supervisor, line = self._supervisor, self._line
         self._tell_problem()
         line.tell("rows", self._reporter.rest())
+        if self._watch is not None:
+            self._watch.stop()
+            line.tell("telemetry", (self._watch.columns(0), self._watch.facts()))
         line.tell("finished")
         while not line.has_told("exit") and not line.is_cut:
             supervisor.tick()

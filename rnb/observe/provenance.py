@@ -20,6 +20,7 @@ PACKAGES = ("torch", "numpy", "av", "PyNvVideoCodec", "opencv-python-headless", 
 GIT_TIMEOUT_S = 5.0
 UNTRACKED_PYTHON = ("ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/*.py")
 CPU_FOLDER = Path("/sys/devices/system/cpu")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STATE_READINGS = ("sm_clock_mhz", "memory_clock_mhz", "power_w", "temperature_c", "throttle_reasons")
 
 
@@ -33,6 +34,7 @@ def collect(gpu_states: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxy
         "packages": _package_versions(),
         **_code(),
         "hostname": platform.node(),
+        "boot_id": _boot_id(),
         "platform": platform.platform(),
         "cpu": _cpu_model(),
         "num_cpus": len(os.sched_getaffinity(0)),
@@ -95,6 +97,13 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return result.stdout.strip()
+
+
+def _boot_id() -> str | None:
+    """The same in all processes that one kernel runs, whatever their containers are called."""
+    with contextlib.suppress(OSError):
+        return BOOT_ID.read_text().strip()
+    return None
 
 
 def _cpu_model() -> str | None:

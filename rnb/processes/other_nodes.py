@@ -1,7 +1,8 @@
 """The other nodes of a run, as the driver has them: an agent on each, to the supervisor like a child.
 
-agent  -> driver   hello (its environment), prepared (ports of its bridges), ready (facts of its replicas),
-                   rows (of its table), done (only its bridges are left), finished; or failed, queue_full
+agent  -> driver   hello (its environment), prepared (ports of its bridges), machine (facts of it), ready
+                   (facts of its replicas), rows (of its table), done (only its bridges are left), telemetry,
+                   finished; or failed, queue_full
 driver -> agent    part (what it is to do), handles, addresses (of the other nodes' bridges), start (by its
                    clock), stop, exit
 """
@@ -17,6 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from rnb.contract.termination import Termination, UsageError
 from rnb.pipeline.parts import Part, part_of
@@ -85,6 +88,8 @@ class Work:
     seed: int
     checkpoint: str | None
     samples: Sequence[Any]
+    telemetry: bool
+    """Whether it is to watch its machine."""
 
 
 class Agent:
@@ -248,6 +253,15 @@ class OtherNodes:
         ready = [child.told["ready"][0] for child in self._agents.values() if "ready" in child.told]
         return [replica for one in ready for replica in one]
 
+    def telemetry(self) -> dict[int, dict[str, NDArray[Any]]]:
+        """What those nodes saw of themselves that have told, in this machine's time."""
+        found = {}
+        for node, child in self._agents.items():
+            if "telemetry" in child.told and node in self._clocks:
+                columns, _ = child.told["telemetry"][0]
+                found[node] = {**columns, "time_ns": self._clocks[node].here(columns["time_ns"])}
+        return found
+
     def described(self) -> list[dict[str, Any]]:
         """Each node as run.json has it."""
         return [
@@ -256,9 +270,18 @@ class OtherNodes:
                 "host": host.name,
                 "address": host.address,
                 "clock": self._clocks[node].to_json() if node in self._clocks else None,
+                **self._machine(node),
             }
             for node, host in enumerate(self._launcher.hosts[: self._plan.num_nodes])
         ]
+
+    def _machine(self, node: int) -> dict[str, Any]:
+        told = self._agents[node].told if node in self._agents else {}
+        if "machine" not in told:
+            return {}
+        machine = told["machine"][0]
+        _, others = told.get("telemetry", [({}, {})])[0]
+        return {**machine, "provenance": {**machine["provenance"], **others}}
 
     def end(self) -> None:
         """Leave nothing on any node."""

@@ -5,6 +5,7 @@ All nodes are this machine (--cluster local:N): processes, connections and clock
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnb.analysis.watched_nodes import provenance_of
 from rnb.load.sequences import Sequences
+from rnb.record.over_nodes import by_node
 from rnb.record.run import Run
 from rnb.record.run_folder import read
 from tests.support.running import ENDED_WELL, Bench, Finished, Running, tiny
@@ -67,9 +70,22 @@ def test_every_request_is_served_once_and_right(bench: Bench, placement: str) ->
     assert run.requests["num_clips"].tolist() == [clips_of(request) for request in range(NUM_VIDEOS)]
     assert_times_are_in_order(run)
     assert {replica["node"] for replica in run.meta.replicas} == set(range(num_nodes))
+    assert_each_node_was_watched(run)
     for name in ("replica1",) if "replica1" in run.requests else ("replica1-0", "replica1-2"):
         of_step = [one for one in run.meta.replicas if one["step"] == 1]
         assert set(run.requests[name].tolist()) == {one["replica"] for one in of_step}
+
+
+def assert_each_node_was_watched(run: Run) -> None:
+    """With the processes there, until the end."""
+    tables = by_node(run.tables["telemetry"])
+    assert list(tables) == [node["node"] for node in run.meta.nodes]
+    for node, table in tables.items():
+        own = [one for one in run.meta.replicas if one["node"] == node]
+        steps = {match[1] for name in table if (match := re.match(r"process\.step (\d\.\d)\.cpu", name))}
+        assert steps == {f"{one['step']}.{one['replica']}" for one in own}
+        assert run.start_ns - 60e9 < table["time_ns"][0] < run.end_ns < table["time_ns"][-1] + 1e9
+        assert provenance_of(run.meta, node)["pids"].keys() >= {"agent" if node else "driver"}
 
 
 def assert_times_are_in_order(run: Run) -> None:
