@@ -213,7 +213,7 @@ class _Playing:
             fabric=self.fabric,
             supervisor=self._supervisor,
             table=self._table,
-            environment=environment(with_gpus=bool(self.part.plan.gpus)),
+            environment=environment(),
         )
 
     def _setting(self) -> Setting:

@@ -195,7 +195,7 @@ def main() -> int:
     line = DriverLine(Connection(connected.detach()))
     threading.Thread(target=_end_with_launcher, args=(line,), daemon=True).start()
     try:
-        line.tell("hello", environment(with_gpus=True))
+        line.tell("hello", environment())
         Agent(line, line.wait_for("part")).run()
     except Stopped:
         pass

@@ -54,14 +54,20 @@ def _package_versions() -> dict[str, str]:
     return versions
 
 
+def commit() -> str | None:
+    """Of the checkout that this code runs from; None where it is in none."""
+    # Installed below somebody else's checkout, this file is not tracked there: that commit says nothing.
+    is_tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
+    return _git("rev-parse", "HEAD") if is_tracked else None
+
+
 def _code() -> dict[str, Any]:
     """The commit, whether tracked files differ from it, and a hash of what is not in it."""
-    # Installed below somebody else's checkout, this file is not tracked there: that commit says nothing.
-    if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+    if (known := commit()) is None:
         return {"commit": None, "is_dirty": None, "changes": None}
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {
-        "commit": _git("rev-parse", "HEAD"),
+        "commit": known,
         "is_dirty": None if changes is None else bool(changes),
         "changes": _hash_of_changes(is_clean=changes == ""),
     }

@@ -27,6 +27,7 @@ from rnb.pipeline.plan import Plan
 from rnb.processes.bridges import Bridges, Meeting, addresses_for
 from rnb.processes.gathering import Rows, merge, note_outcomes
 from rnb.processes.replicas import Replicas
+from rnb.processes.same_environment import Environment, check_same
 from rnb.processes.supervisor import Child, Supervisor, send
 from rnb.transport.clock_sync import ClockFit, fit
 from rnb.transport.fabric import Fabric, Stop, Stopped, Table
@@ -49,10 +50,6 @@ class Host:
     name: str
     address: str
     """Where the other ones reach it."""
-
-
-Environment = Mapping[str, str]
-"""What has to be the same on all nodes, by name."""
 
 
 class Launched(Protocol):
@@ -176,8 +173,12 @@ class OtherNodes:
                 except Stopped:
                     return
                 self._adopt(node, connected)
+        if not self._all_have_said_hello():
+            return
+        hellos = {node: child.told["hello"][0] for node, child in self._agents.items()}
+        using = {replica.node for replica in self._plan.replicas if replica.device.is_gpu}
+        check_same({0: self._environment, **hellos}, with_gpus=using)
         for node, child in self._agents.items():
-            self._check(node, child)
             send([child], "part", work(part_of(self._plan, node)))
 
     def _missing(self) -> dict[int, Launched]:
@@ -191,16 +192,13 @@ class OtherNodes:
         self._processes.append(agent)
         self._agents[node] = self._supervisor.adopt(f"node {node}", agent, connection, rank=RANK, where=where)
 
-    def _check(self, node: int, child: Child) -> None:
-        while "hello" not in child.told and self._stop.reason is Termination.UNSET:
+    def _all_have_said_hello(self) -> bool:
+        """When they have; False: the run was stopped first."""
+        while not all("hello" in child.told for child in self._agents.values()):
             self._supervisor.tick()
-        told = child.told.get("hello", [self._environment])[0]
-        ours = self._environment
-        differing = [
-            f"{name} {told.get(name)}, not {ours[name]}" for name in ours if told.get(name) != ours[name]
-        ]
-        if differing:
-            raise UsageError(f"--cluster: node {node} differs from the driver's: {'; '.join(differing)}")
+            if self._stop.reason is not Termination.UNSET:
+                return False
+        return True
 
     def join(self) -> bool:
         """Tell each bridge where the others are; when all are prepared."""

@@ -23,7 +23,7 @@ ray = pytest.importorskip("ray", reason="needs Ray: pip install 'rnb[cluster]'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore")]
 
 MOST_SECONDS = {"process": 20.0, "node": 40.0}
-"""From the death to the end of the command, with a folder: 10 and 30 are promised, with nothing else at work."""
+"""From the death to the end of the command, with a folder: 10 and 30 are promised on a quiet machine."""
 EVERYWHERE = [{"model": "models.nothing.model.Nothing", "gpus": [-1], "spread": True}]
 RESOURCES = {"num_cpus": 1, "object_store_memory": 80_000_000}
 

@@ -70,7 +70,7 @@ def test_times_of_a_clock_that_is_far_ahead_are_translated(tmp_path: Path) -> No
 def test_a_node_with_other_code_is_refused(tmp_path: Path) -> None:
     told_otherwise = (
         "import sys; import rnb.observe.environment as one; import rnb.cluster.agent as agent;"
-        " agent.environment = lambda with_gpus: {**one.environment(with_gpus=with_gpus), 'code': 'other'};"
+        " agent.environment = lambda: {**one.environment(), 'code': 'other'};"
         " sys.exit(agent.main())"
     )
     launcher = Wrapped(tmp_path, f'exec {sys.executable} -c "{told_otherwise}"')
