@@ -29,7 +29,7 @@ from rnb.processes.gathering import Rows, merge, note_outcomes
 from rnb.processes.replicas import Replicas
 from rnb.processes.same_environment import Environment, check_same
 from rnb.processes.supervisor import Child, Supervisor, send
-from rnb.transport.clock_sync import ClockFit, fit
+from rnb.transport.clock_sync import ClockFit, first_fit, fit
 from rnb.transport.fabric import Fabric, Stop, Stopped, Table
 from rnb.transport.tcp.handshake import TOKEN_BYTES, accept, listen
 from rnb.transport.tcp.link import keep_alive
@@ -212,7 +212,7 @@ class OtherNodes:
     def start(self) -> int:
         """Tell each node when the timed part begins, by its own clock; returns that by the clock here."""
         exchanges = self._bridges.exchanges()
-        clocks = {node: fit(exchanges[node]) for node in self._agents}
+        clocks = {node: first_fit(exchanges[node]) for node in self._agents}
         start_ns = self._fabric.clock.now_ns() + START_LEAD_NS
         for node, child in self._agents.items():
             send([child], "start", clocks[node].there(start_ns))
