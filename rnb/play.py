@@ -33,7 +33,7 @@ from rnb.pipeline.parts import Part, part_of
 from rnb.pipeline.plan import Plan, ReplicaPlan
 from rnb.processes.client_task import Clients, ClientTask
 from rnb.processes.cores import cores_of_clients
-from rnb.processes.memory import Sample, samples_of
+from rnb.processes.memory import memory_table
 from rnb.processes.mps import Sharing, shared_gpus
 from rnb.processes.other_nodes import Launcher, OtherNodes, Work
 from rnb.processes.recovery import Allowed, Recovery, is_complete
@@ -315,6 +315,7 @@ class _Playing:
             checkpoint=self.spec.placement.checkpoint,
             samples=self.schedule.payloads[:NUM_SAMPLES],
             telemetry=TELEMETRY in self.spec.observe,
+            memory=self.spec.memory,
         )
 
     def _spawn(self, replica: ReplicaPlan) -> Child:
@@ -432,20 +433,27 @@ class _Playing:
 
     def _tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         tables = {name: table for seen in self.seen for name, table in seen.tables.items()}
-        if self._others is not None and TELEMETRY in tables:
-            tables[TELEMETRY] = joined({0: tables[TELEMETRY], **self._telemetry_of_others(self._others)})
         if self._recovery is not None:
             tables[EVENTS] = self._recovery.log.columns()
         if self._memory is not None:
-            tables[MEMORY] = _memory_table(self._memory, self.plan, self.fabric.clock.epoch_offset_ns())
+            tables[MEMORY] = self._memory_table(self._memory)
+        if self._others is not None and TELEMETRY in tables:
+            tables[TELEMETRY] = joined({0: tables[TELEMETRY], **self._of_others(TELEMETRY, "time_ns")})
         return tables
 
-    def _telemetry_of_others(self, others: OtherNodes) -> dict[int, dict[str, NDArray[Any]]]:
+    def _memory_table(self, log: Log) -> dict[str, NDArray[Any]]:
+        """Of all nodes, in the order in which the calls ended."""
+        own = memory_table(log, [replica.name for replica in self.part.plan.replicas])
+        own["at_ns"] += self.fabric.clock.epoch_offset_ns()
+        parts = [own, *self._of_others(MEMORY, "at_ns").values()]
+        order = np.argsort(np.concatenate([part["at_ns"] for part in parts]), kind="stable")
+        return {name: np.concatenate([part[name] for part in parts])[order] for name in own}
+
+    def _of_others(self, name: str, time: str) -> dict[int, dict[str, NDArray[Any]]]:
+        """A table of each other node; `time`: its column of times, which are epoch ns here."""
+        found = self._others.tables(name, time) if self._others is not None else {}
         offset_ns = self.fabric.clock.epoch_offset_ns()
-        return {
-            node: {**table, "time_ns": table["time_ns"] + offset_ns}
-            for node, table in others.telemetry().items()
-        }
+        return {node: {**table, time: table[time] + offset_ns} for node, table in found.items()}
 
     def _meta(self, offset_ns: int) -> RunMeta:
         problem, flags, reason = self._problem(), self.spec.flags(), self.fabric.stop.reason
@@ -556,12 +564,3 @@ def _request_columns(table: Table, schedule: Schedule, class_names: Sequence[str
         **class_columns(outcomes["label"], class_names),
         **{name: column.copy() for name, column in table.served_by_columns().items()},
     }
-
-
-def _memory_table(log: Log, plan: Plan, epoch_offset_ns: int) -> dict[str, NDArray[Any]]:
-    """In the order in which the calls ended."""
-    samples = list(samples_of(log))
-    columns = np.array([sample for _, sample in samples], dtype=np.int64).reshape(-1, len(Sample._fields)).T
-    table: dict[str, NDArray[Any]] = dict(zip(Sample._fields, columns, strict=True))
-    names = np.array([plan.replicas[number].name for number, _ in samples], dtype=object)
-    return {"at_ns": table.pop("at_ns") + epoch_offset_ns, "replica": names, **table}

@@ -254,7 +254,6 @@ def _check_several_nodes(spec: RunSpec, plan: Plan) -> None:
         "--restart": spec.limits.restart > 0,
         "recycle_after": any(replica.recycle_after for replica in plan.replicas),
         "--max-lateness": spec.limits.max_lateness is not None,
-        "--memory": spec.memory,
         "--fault": bool(spec.faults),
         "--occupancy": OccupancyObserver.name in spec.observe,
     }

@@ -22,10 +22,12 @@ from rnb.observe.telemetry import Watch
 from rnb.pipeline.step_type import resolve
 from rnb.processes.bridges import Bridges
 from rnb.processes.gathering import Reporter
+from rnb.processes.memory import memory_table
 from rnb.processes.mps import Sharing, shared_gpus
 from rnb.processes.other_nodes import Work
 from rnb.processes.replicas import Replicas, Setting, imported
 from rnb.processes.supervisor import Supervisor
+from rnb.record.tables import MEMORY, TELEMETRY
 from rnb.transport.fabric import Stopped
 from rnb.transport.local.fabric import LocalFabric
 from rnb.transport.tcp.handshake import connect
@@ -88,6 +90,7 @@ class Agent:
         self._reporter, self._next_report = Reporter(self._table), 0.0
         self._is_done = self._has_told_problem = False
         self._watch: Watch | None = None
+        self._memory = self._fabric.log() if work.memory else None
         self._bridges = Bridges(
             self._part.bridges, meeting=work.meeting, fabric=self._fabric, supervisor=self._supervisor
         )
@@ -114,6 +117,7 @@ class Agent:
             checkpoint=self._work.checkpoint,
             samples=self._work.samples,
             num_clients=0,
+            memory=self._memory,
             num_bridge_threads=sum(bridge.num_threads for bridge in self._part.bridges),
             environment=sharing.environment,
         )
@@ -125,7 +129,8 @@ class Agent:
             replicas.spawn(replica, self._table)
         if not replicas.get_ready(self._join):
             return
-        self._line.tell("machine", {"mps": sharing.state, "provenance": provenance.collect()})
+        self._line.tell("machine", sharing.state)
+        self._line.tell("machine", provenance.collect())
         if self._work.telemetry:
             self._watch = Watch(self._part.plan.gpus, {"agent": os.getpid(), **self._supervisor.pids()})
         self._line.tell("ready", replicas.described())
@@ -178,12 +183,21 @@ class Agent:
         supervisor, line = self._supervisor, self._line
         self._tell_problem()
         line.tell("rows", self._reporter.rest())
-        if self._watch is not None:
-            self._watch.stop()
-            line.tell("telemetry", (self._watch.columns(0), self._watch.facts()))
+        line.tell("tables", self._tables())
         line.tell("finished")
         while not line.has_told("exit") and not line.is_cut:
             supervisor.tick()
+
+    def _tables(self) -> dict[str, dict[str, Any]]:
+        """What was seen here, by the clock of this machine."""
+        tables: dict[str, dict[str, Any]] = {}
+        if self._watch is not None:
+            self._watch.stop()
+            self._line.tell("machine", self._watch.facts())
+            tables[TELEMETRY] = self._watch.columns(0)
+        if self._memory is not None:
+            tables[MEMORY] = memory_table(self._memory, [one.name for one in self._part.plan.replicas])
+        return tables
 
 
 def main() -> int:

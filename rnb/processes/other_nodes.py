@@ -1,8 +1,8 @@
 """The other nodes of a run, as the driver has them: an agent on each, to the supervisor like a child.
 
 agent  -> driver   hello (its environment), prepared (ports of its bridges), machine (facts of it), ready
-                   (facts of its replicas), rows (of its table), done (only its bridges are left), telemetry,
-                   finished; or failed, queue_full
+                   (facts of its replicas), rows (of its table), done (only its bridges are left), tables
+                   (what was seen), finished; or failed, queue_full
 driver -> agent    part (what it is to do), handles, addresses (of the other nodes' bridges), start (by its
                    clock), stop, exit
 """
@@ -87,6 +87,8 @@ class Work:
     samples: Sequence[Any]
     telemetry: bool
     """Whether it is to watch its machine."""
+    memory: bool
+    """Whether what its replicas hold is noted after each call."""
 
 
 class Agent:
@@ -251,14 +253,17 @@ class OtherNodes:
         ready = [child.told["ready"][0] for child in self._agents.values() if "ready" in child.told]
         return [replica for one in ready for replica in one]
 
-    def telemetry(self) -> dict[int, dict[str, NDArray[Any]]]:
-        """What those nodes saw of themselves that have told, in this machine's time."""
-        found = {}
-        for node, child in self._agents.items():
-            if "telemetry" in child.told and node in self._clocks:
-                columns, _ = child.told["telemetry"][0]
-                found[node] = {**columns, "time_ns": self._clocks[node].here(columns["time_ns"])}
-        return found
+    def tables(self, name: str, time: str) -> dict[int, dict[str, NDArray[Any]]]:
+        """A table of each node that has told it, by name; its column `time` by this machine's clock."""
+        told = {node: self._tables_of(child).get(name) for node, child in self._agents.items()}
+        return {
+            node: {**table, time: self._clocks[node].here(table[time])}
+            for node, table in told.items()
+            if table is not None and node in self._clocks
+        }
+
+    def _tables_of(self, child: Child) -> dict[str, dict[str, NDArray[Any]]]:
+        return child.told["tables"][0] if "tables" in child.told else {}
 
     def described(self) -> list[dict[str, Any]]:
         """Each node as run.json has it."""
@@ -277,9 +282,11 @@ class OtherNodes:
         told = self._agents[node].told if node in self._agents else {}
         if "machine" not in told:
             return {}
-        machine = told["machine"][0]
-        _, others = told.get("telemetry", [({}, {})])[0]
-        return {**machine, "provenance": {**machine["provenance"], **others}}
+        mps, *provenance = told["machine"]
+        return {
+            "mps": mps,
+            "provenance": {name: fact for facts in provenance for name, fact in facts.items()},
+        }
 
     def end(self) -> None:
         """Leave nothing on any node."""

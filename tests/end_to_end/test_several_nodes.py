@@ -127,6 +127,19 @@ def test_a_request_that_fails_on_a_node_says_so(bench: Bench) -> None:
     assert all("cannot be decoded" in run.requests["reason"][one] for one in failed)
 
 
+def test_what_replicas_hold_is_told_by_every_node(bench: Bench) -> None:
+    config = [tiny("LoadInPlace"), tiny("Classify", gpus=["0:0", "1:0"])]
+    run = run_of(bench.run(config, "-v", "60", "-mi", "2", "--memory", "--cluster", "local:2"))
+    table = run.tables["memory"]
+    for step in (0, 1):
+        for one in np.unique(run.requests[f"replica{step}"]):
+            served = set(np.flatnonzero(run.requests[f"replica{step}"] == one).tolist())
+            assert set(table["request_id"][table["replica"] == f"step {step}.{one}"].tolist()) == served
+    assert (np.diff(table["at_ns"]) >= 0).all()
+    assert ((table["at_ns"] >= run.start_ns) & (table["at_ns"] < run.end_ns + 1e9)).all()
+    assert (table["held_bytes"] > 1e6).all()
+
+
 def test_one_node_gives_what_no_cluster_gives(bench: Bench) -> None:
     config = [tiny("LoadInPlace"), tiny("Classify", gpus=["0:0", "0:1"])]
     run = run_of(bench.run(config, "-v", "40", "-mi", "0", "--cluster", "local:3"))
