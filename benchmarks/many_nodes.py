@@ -31,7 +31,7 @@ from rnb.pipeline.config import ConfigFile
 from rnb.pipeline.parts import part_of
 from rnb.pipeline.plan import Plan, ReplicaPlan
 from rnb.processes.gathering import Reporter, merge, note_outcomes
-from rnb.processes.supervisor import TICK_S, Supervisor
+from rnb.processes.supervisor import Supervisor
 from rnb.record.over_nodes import by_node
 from rnb.simulation.simulate import Surroundings, simulate
 from rnb.spec import Placement, RunSpec, plan_of, schedule_of
@@ -49,7 +49,7 @@ HEAD, NETWORK, NODES = 0, 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class HeadCosts:
-    """Of the head node, in us; each as it was measured here."""
+    """Of the head node, in us; each as it was measured here, CPU time but for `spawn`."""
 
     put: float
     """The sender's, for a request."""
@@ -105,13 +105,13 @@ def measured(args: argparse.Namespace) -> HeadCosts:
 
 
 def each_us(do: Callable[[int], Any], count: int) -> float:
-    """The median of five series."""
+    """CPU time, which other work hardly changes; the median of five series."""
     taken = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()
         for number in range(count):
             do(number)
-        taken.append((time.perf_counter() - began) / count * 1e6)
+        taken.append((time.process_time() - began) / count * 1e6)
     return spread(taken)["median"]
 
 
@@ -204,16 +204,13 @@ def tick_ms(num_nodes: int) -> float:
         process: Any = SimpleNamespace(sentinel=reading, pid=None, exitcode=None)
         supervisor.adopt(str(number), process, ours, rank=0, where="there")
         kept.append((ours, theirs, reading, writing))
-    began, ticks = time.perf_counter(), 5
-    for _ in range(ticks):
-        supervisor.tick()
-    taken = (time.perf_counter() - began) / ticks - TICK_S
+    taken_us = each_us(lambda _: supervisor.tick(), 2)
     for ours, theirs, reading, writing in kept:
         ours.close()
         theirs.close()
         os.close(reading)
         os.close(writing)
-    return taken * 1e3
+    return taken_us / 1e3
 
 
 # ---------------------------------------------------------------- many nodes
@@ -288,10 +285,10 @@ def at(num_nodes: int, costs: HeadCosts, args: argparse.Namespace) -> dict[str, 
 def start_s(num_nodes: int, costs: HeadCosts) -> float:
     """What the driver does one node after the other, before the timed part; agents start at the same time."""
     plan, num_looked = plan_over(num_nodes), min(num_nodes, 50) - 1
-    began = time.perf_counter()
+    began = time.process_time()
     for node in range(1, 1 + num_looked):
         pickle.dumps(part_of(plan, node))
-    parts = (time.perf_counter() - began) * (num_nodes - 1) / num_looked
+    parts = (time.process_time() - began) * (num_nodes - 1) / num_looked
     return parts + (costs.handshake + costs.spawn) / 1e6 * (num_nodes - 1)
 
 

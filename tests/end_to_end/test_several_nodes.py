@@ -22,6 +22,7 @@ from tests.support.running import ENDED_WELL, Bench, Finished, Running, tiny
 from tests.support.tiny_steps import clips_of, expected_label
 
 NUM_VIDEOS = 203
+NOTHING = "models.nothing.model.Nothing"
 
 PLACEMENTS: dict[str, tuple[int, Any, list[str]]] = {
     "each step on both": (
@@ -128,7 +129,7 @@ def test_a_request_that_fails_on_a_node_says_so(bench: Bench) -> None:
 
 
 def test_what_replicas_hold_is_told_by_every_node(bench: Bench) -> None:
-    config = [tiny("LoadInPlace"), tiny("Classify", gpus=["0:0", "1:0"])]
+    config = [{"model": NOTHING, "gpus": ["0:-1"]}, {"model": NOTHING, "gpus": ["0:-1", "1:-1"]}]
     run = run_of(bench.run(config, "-v", "60", "-mi", "2", "--memory", "--cluster", "local:2"))
     table = run.tables["memory"]
     for step in (0, 1):
@@ -149,7 +150,6 @@ def test_one_node_gives_what_no_cluster_gives(bench: Bench) -> None:
 
 # ---------------------------------------------------------------- endings
 
-NOTHING = "models.nothing.model.Nothing"
 PIPELINE = [{"model": NOTHING, "gpus": [place]} for place in ("0:-1", "1:-1", "2:-1")]
 FLAGS = ("-v", "100000", "-mi", "5", "--cluster", "local:3")
 MOST_SECONDS = 30
