@@ -127,10 +127,10 @@ class Agent:
         self._bridges.spawn(replicas, self._table, sharing.environment)
         for replica in self._part.plan.replicas:
             replicas.spawn(replica, self._table)
-        if not replicas.get_ready(self._join):
-            return
         self._line.tell("machine", sharing.state)
         self._line.tell("machine", provenance.collect())
+        if not replicas.get_ready(self._join):
+            return
         if self._work.telemetry:
             self._watch = Watch(self._part.plan.gpus, {"agent": os.getpid(), **self._supervisor.pids()})
         self._line.tell("ready", replicas.described())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rnb.analysis.calls import Visits
 from rnb.record.over_nodes import by_node
 from rnb.record.run import Run, Table, Times
+from rnb.record.tables import TELEMETRY
 from rnb.show.trace.processes import RUN, Processes
 from rnb.show.trace.writer import TraceWriter
 
@@ -33,10 +34,10 @@ def write_waiting(writer: TraceWriter, visits: Visits) -> None:
 
 def write_measured(writer: TraceWriter, run: Run, processes: Processes) -> None:
     """What was measured beside the run over time: a counter for each column of numbers, of what it tells."""
-    for table in run.tables.values():
+    for name, table in run.tables.items():
         if "time_ns" not in table:
             continue
-        for node, columns in by_node(table).items():
+        for node, columns in (by_node(table) if name == TELEMETRY else {0: table}).items():
             _write_columns(writer, run, partial(processes.of_telemetry, node=node), columns)
 
 
