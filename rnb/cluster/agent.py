@@ -111,6 +111,7 @@ class Agent:
                 self._supervisor.end()
 
     def _play(self, sharing: Sharing) -> None:
+        gpu_sharing = sharing.environment
         setting = Setting(
             batch_timeout_ms=self._work.batch_timeout_ms,
             seed=self._work.seed,
@@ -119,12 +120,12 @@ class Agent:
             num_clients=0,
             memory=self._memory,
             num_bridge_threads=sum(bridge.num_threads for bridge in self._part.bridges),
-            environment=sharing.environment,
+            environment=gpu_sharing,
         )
         replicas = Replicas(
             plan=self._part.plan, fabric=self._fabric, supervisor=self._supervisor, setting=setting
         )
-        self._bridges.spawn(replicas, self._table, sharing.environment)
+        self._bridges.spawn(replicas, self._table, gpu_sharing)
         for replica in self._part.plan.replicas:
             replicas.spawn(replica, self._table)
         self._line.tell("machine", sharing.state)

@@ -70,12 +70,12 @@ def make_parser(program: str) -> Parser:
     parser = Parser(
         program, description="Serve a pipeline over HTTP and gRPC.", epilog=EPILOG, allow_abbrev=False
     )
+    refuse_cluster(parser)
     add_pipeline_group(parser)
     _add_address_group(parser)
     _add_limits_group(parser)
     _add_run_group(parser)
-    refuse_cluster(parser)
-    parser.set_defaults(queue_size=Placement.queue_size)
+    parser.set_defaults(queue_size=Placement.queue_size, cluster=None)
     return parser
 
 
