@@ -39,7 +39,7 @@ from rnb.processes.other_nodes import Launcher, OtherNodes, Work
 from rnb.processes.recovery import Allowed, Recovery, is_complete
 from rnb.processes.replicas import IMPORTED_ON_GPUS, NUM_SAMPLES, Replicas, Setting, imported, starting
 from rnb.processes.sender import SenderTask, run_sender
-from rnb.processes.start_up import StartUp
+from rnb.processes.start_up import StartUp, phases_of_run
 from rnb.processes.supervisor import Child, Supervisor
 from rnb.record.meta import Jobs, RunMeta
 from rnb.record.over_nodes import joined
@@ -279,7 +279,8 @@ class _Playing:
             is_ready = self._replicas.get_ready(self._others.join if self._others else lambda: True)
         if not is_ready:
             return None
-        self.phases = self._supervisor.phases(self.start_up)
+        others = self._others.start_up() if self._others is not None else []
+        self.phases = phases_of_run(self.start_up, [*self._supervisor.start_up(), *others])
         for observer in self.observers:
             observer.start(self._start_of(observer))
         start_ns = self._replicas.start(self._others.start() if self._others else None)

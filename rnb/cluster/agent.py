@@ -134,6 +134,7 @@ class Agent:
             return
         if self._work.telemetry:
             self._watch = Watch(self._part.plan.gpus, {"agent": os.getpid(), **self._supervisor.pids()})
+        self._line.tell("start_up", self._supervisor.start_up())
         self._line.tell("ready", replicas.described())
         if not self._wait_for("start"):
             return

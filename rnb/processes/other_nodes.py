@@ -1,8 +1,8 @@
 """The other nodes of a run, as the driver has them: an agent on each, to the supervisor like a child.
 
-agent  -> driver   hello (its environment), prepared (ports of its bridges), machine (facts of it), ready
-                   (facts of its replicas), rows (of its table), done (only its bridges are left), tables
-                   (what was seen), finished; or failed, queue_full
+agent  -> driver   hello (its environment), prepared (ports of its bridges), machine (facts of it),
+                   start_up (what its replicas did), ready (facts of them), rows (of its table), done (only
+                   its bridges are left), tables (what was seen), finished; or failed, queue_full
 driver -> agent    part (what it is to do), handles, addresses (of the other nodes' bridges), start (by its
                    clock), stop, exit
 """
@@ -28,6 +28,7 @@ from rnb.processes.bridges import Bridges, Meeting, addresses_for
 from rnb.processes.gathering import Rows, merge, note_outcomes
 from rnb.processes.replicas import Replicas
 from rnb.processes.same_environment import Environment, check_same
+from rnb.processes.start_up import Timed
 from rnb.processes.supervisor import Child, Supervisor, send
 from rnb.transport.clock_sync import ClockFit, first_fit, fit
 from rnb.transport.fabric import Fabric, Stop, Stopped, Table
@@ -219,6 +220,15 @@ class OtherNodes:
         for node, child in self._agents.items():
             send([child], "start", clocks[node].there(start_ns))
         return start_ns
+
+    def start_up(self) -> list[tuple[str, Timed]]:
+        """What the replicas there did until they were ready, by this machine's clock."""
+        exchanges = self._bridges.exchanges()
+        return [
+            (name, timed.moved(first_fit(exchanges[node]).offset_ns))
+            for node, child in self._agents.items()
+            for name, timed in child.told["start_up"][0]
+        ]
 
     def look(self) -> None:
         """To be called often: pass on what has to be, and take what the nodes have to tell."""

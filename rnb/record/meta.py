@@ -171,7 +171,7 @@ class RunMeta(BaseModel):
     server: ServerMeta | None = None
     """None: it was played through a pipeline."""
     start_up: list[Phase] = []
-    """What its processes did until the timed part began; those on other machines do not tell."""
+    """What its processes did until the timed part began."""
     cores_of_clients: list[int] = []
     """Which replicas left to them, where they might not take real-time priority."""
     nodes: list[Annotated[dict[str, Any], _like(_Node)]] = []
