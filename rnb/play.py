@@ -33,20 +33,21 @@ from rnb.pipeline.parts import Part, part_of
 from rnb.pipeline.plan import Plan, ReplicaPlan
 from rnb.processes.client_task import Clients, ClientTask
 from rnb.processes.cores import cores_of_clients
-from rnb.processes.memory import Sample, samples_of
+from rnb.processes.memory import memory_table
 from rnb.processes.mps import Sharing, shared_gpus
 from rnb.processes.other_nodes import Launcher, OtherNodes, Work
 from rnb.processes.recovery import Allowed, Recovery, is_complete
 from rnb.processes.replicas import IMPORTED_ON_GPUS, NUM_SAMPLES, Replicas, Setting, imported, starting
 from rnb.processes.sender import SenderTask, run_sender
-from rnb.processes.start_up import StartUp
+from rnb.processes.start_up import StartUp, phases_of_run
 from rnb.processes.supervisor import Child, Supervisor
 from rnb.record.meta import Jobs, RunMeta
+from rnb.record.over_nodes import joined
 from rnb.record.run import SEQUENCE, Run, class_columns, size_columns
 from rnb.record.run_folder import RunFolderError, write
 from rnb.record.seed_format import namespace_text
 from rnb.record.start_up import Phase
-from rnb.record.tables import EVENTS, MEMORY
+from rnb.record.tables import EVENTS, MEMORY, TELEMETRY
 from rnb.spec import RunSpec, keeps_jobs, names_gpus, plan_of
 from rnb.transport.fabric import FAILED, REFUSED, STATUS_NAMES, ControlLine, Fabric, Log, Table
 from rnb.transport.local.fabric import LocalFabric
@@ -212,7 +213,7 @@ class _Playing:
             fabric=self.fabric,
             supervisor=self._supervisor,
             table=self._table,
-            environment=environment(with_gpus=bool(self.part.plan.gpus)),
+            environment=environment(),
         )
 
     def _setting(self) -> Setting:
@@ -281,7 +282,7 @@ class _Playing:
         with self.start_up.phase("start of observers"):
             for observer in self.observers:
                 observer.start(self._start_of(observer))
-        self.phases = self._supervisor.phases(self.start_up)
+        self.phases = self._phases()
         start_ns = self._replicas.start(self._others.start() if self._others else None)
         for observer in self.observers:
             observer.begin(start_ns)
@@ -314,6 +315,8 @@ class _Playing:
             seed=self.spec.load.seed,
             checkpoint=self.spec.placement.checkpoint,
             samples=self.schedule.payloads[:NUM_SAMPLES],
+            telemetry=TELEMETRY in self.spec.observe,
+            memory=self.spec.memory,
         )
 
     def _spawn(self, replica: ReplicaPlan) -> Child:
@@ -340,8 +343,13 @@ class _Playing:
             pids={**(self.clients.beside() if self.clients else {}), **self._supervisor.pids()},
             facts=self._replicas.facts(),
             told=self._told(observer),
-            phases=self._supervisor.phases(self.start_up),
+            phases=self._phases(),
         )
+
+    def _phases(self) -> list[Phase]:
+        """Of all processes of all nodes until now."""
+        others = self._others.start_up() if self._others is not None else []
+        return phases_of_run(self.start_up, [*self._supervisor.start_up(), *others])
 
     def _told(self, observer: Observer) -> dict[str, list[Any]]:
         """What an observer's probes have told, by the name of the runner."""
@@ -434,8 +442,24 @@ class _Playing:
         if self._recovery is not None:
             tables[EVENTS] = self._recovery.log.columns()
         if self._memory is not None:
-            tables[MEMORY] = _memory_table(self._memory, self.plan, self.fabric.clock.epoch_offset_ns())
+            tables[MEMORY] = self._memory_table(self._memory)
+        if self._others is not None and TELEMETRY in tables:
+            tables[TELEMETRY] = joined({0: tables[TELEMETRY], **self._of_others(TELEMETRY, "time_ns")})
         return tables
+
+    def _memory_table(self, log: Log) -> dict[str, NDArray[Any]]:
+        """Of all nodes, in the order in which the calls ended."""
+        own = memory_table(log, [replica.name for replica in self.part.plan.replicas])
+        own["at_ns"] += self.fabric.clock.epoch_offset_ns()
+        parts = [own, *self._of_others(MEMORY, "at_ns").values()]
+        order = np.argsort(np.concatenate([part["at_ns"] for part in parts]), kind="stable")
+        return {name: np.concatenate([part[name] for part in parts])[order] for name in own}
+
+    def _of_others(self, name: str, time: str) -> dict[int, dict[str, NDArray[Any]]]:
+        """A table of each other node; `time`: its column of times, which are epoch ns here."""
+        found = self._others.tables(name, time) if self._others is not None else {}
+        offset_ns = self.fabric.clock.epoch_offset_ns()
+        return {node: {**table, time: table[time] + offset_ns} for node, table in found.items()}
 
     def _meta(self, offset_ns: int) -> RunMeta:
         problem, flags, reason = self._problem(), self.spec.flags(), self.fabric.stop.reason
@@ -546,12 +570,3 @@ def _request_columns(table: Table, schedule: Schedule, class_names: Sequence[str
         **class_columns(outcomes["label"], class_names),
         **{name: column.copy() for name, column in table.served_by_columns().items()},
     }
-
-
-def _memory_table(log: Log, plan: Plan, epoch_offset_ns: int) -> dict[str, NDArray[Any]]:
-    """In the order in which the calls ended."""
-    samples = list(samples_of(log))
-    columns = np.array([sample for _, sample in samples], dtype=np.int64).reshape(-1, len(Sample._fields)).T
-    table: dict[str, NDArray[Any]] = dict(zip(Sample._fields, columns, strict=True))
-    names = np.array([plan.replicas[number].name for number, _ in samples], dtype=object)
-    return {"at_ns": table.pop("at_ns") + epoch_offset_ns, "replica": names, **table}

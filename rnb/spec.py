@@ -182,8 +182,10 @@ def plan_of(spec: RunSpec, *, num_requests: int, is_for_this_machine: bool = Tru
     all_at_once = spec.load.mean_interval_ms == 0
     size = num_requests * _most_segments(spec) if all_at_once else spec.placement.queue_size
     spec.observers()
+    check_nodes(spec)
     plan = _plan(spec, queue_capacity=size, is_for_this_machine=is_for_this_machine)
-    _check_nodes(spec, plan)
+    if plan.num_nodes > 1:
+        _check_several_nodes(spec, plan)
     if keeps_jobs(spec, plan):
         _check_jobs(spec, plan, _most_segments(spec))
     if is_for_this_machine:
@@ -196,8 +198,8 @@ def plan_of(spec: RunSpec, *, num_requests: int, is_for_this_machine: bool = Tru
 
 def serving_plan_of(spec: RunSpec, *, most_pending: int) -> Plan:
     """The plan of a pipeline that serves at most so many requests at a time. Raises UsageError."""
+    check_nodes(spec)
     plan = _plan(spec, queue_capacity=most_pending * _most_segments(spec))
-    _check_nodes(spec, plan)
     check_sharing(plan, spec.placement.mps)
     return plan
 
@@ -236,19 +238,22 @@ def _elsewhere(spec: RunSpec) -> str:
     return "cpu" if spec.placement.device == "cpu" else "cuda"
 
 
-def _check_nodes(spec: RunSpec, plan: Plan) -> None:
-    if plan.num_nodes > spec.num_nodes:
+def check_nodes(spec: RunSpec) -> None:
+    """Raises ConfigError where its config names a node that there is not."""
+    groups = [group for step in _pipeline(spec).pipeline for group in step.queue_groups]
+    last = max((node for group in groups for node in group.nodes), default=0)
+    if last >= spec.num_nodes:
         there = f"there {'is 1 node' if spec.num_nodes == 1 else f'are {spec.num_nodes} nodes'}"
         with_cluster = "" if spec.placement.cluster else "; benchmark.py --cluster reaches others"
-        raise ConfigError("gpus", f"node {plan.num_nodes - 1}: {there}, from 0{with_cluster}")
-    if plan.num_nodes == 1:
-        return
+        raise ConfigError("gpus", f"node {last}: {there}, from 0{with_cluster}")
+
+
+def _check_several_nodes(spec: RunSpec, plan: Plan) -> None:
     asked = {
         "--retries": spec.limits.retries is not None,
         "--restart": spec.limits.restart > 0,
         "recycle_after": any(replica.recycle_after for replica in plan.replicas),
         "--max-lateness": spec.limits.max_lateness is not None,
-        "--memory": spec.memory,
         "--fault": bool(spec.faults),
         "--occupancy": OccupancyObserver.name in spec.observe,
     }

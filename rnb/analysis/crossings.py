@@ -40,7 +40,7 @@ def _crossed(run: Run, step: int) -> CrossedStage | None:
     before = SENT if step == 0 else _first(run, EventKind.HANDED_ON, step - 1)
     taken = _first(run, EventKind.TAKEN, step)
     left_ns, taken_ns = run.times[before], run.times[taken]
-    here, there = _nodes(run, step), _nodes(run, step - 1)
+    here, there = nodes_at(run, step), nodes_at(run, step - 1)
     crosses = (left_ns > 0) & (taken_ns > 0) & (here >= 0) & (there >= 0) & (here != there)
     if not crosses.any():
         return None
@@ -59,7 +59,7 @@ def _first(run: Run, kind: EventKind, step: int) -> Event:
     return whole if whole in run.times else Event(kind, step, 0)
 
 
-def _nodes(run: Run, step: int) -> NDArray[np.int64]:
+def nodes_at(run: Run, step: int) -> NDArray[np.int64]:
     """The node on which each request was served; -1: none. The clients are on node 0."""
     if step < 0:
         return np.zeros(run.num_requests, np.int64)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.analysis.sustained import highest_mean
-from rnb.record.run import Run, Table, Times
-from rnb.record.tables import TELEMETRY
+from rnb.analysis.watched_nodes import WatchedNode, watched_nodes
+from rnb.record.run import Run, Times
 
 Shares = NDArray[np.float64]
 CPUS, CHILDREN = "the CPUs", "children"
@@ -30,22 +30,48 @@ class CpuUse:
     """The run's own, by name, as shares of one CPU."""
 
 
-def cpu_use(run: Run) -> CpuUse | None:
-    """None where the telemetry does not tell."""
-    telemetry, num_cpus = run.tables.get(TELEMETRY, {}), run.meta.provenance.get("num_cpus")
-    if "cpu.percent" not in telemetry or not num_cpus:
-        return None
-    own = {
-        CHILDREN: np.nan_to_num(telemetry.get("children.cpu_percent", np.zeros(1))) / 100,
-    } | {
+def cpu_uses(run: Run) -> list[tuple[WatchedNode, CpuUse]]:
+    """Of each node, or of the run's only machine, where the telemetry tells."""
+    nodes = watched_nodes(run)
+    own = {node.node: _own(node) for node in nodes}
+    found = []
+    for node in nodes:
+        num_cpus = node.provenance.get("num_cpus")
+        if "cpu.percent" not in node.telemetry or not num_cpus:
+            continue
+        times_ns = node.telemetry["time_ns"]
+        total = (node.telemetry["cpu.percent"] + _stolen(node)) / 100
+        used = sum(_total_at(times_ns, other, own[other.node]) for other in nodes if _share_cpus(node, other))
+        others = np.maximum(total - used / num_cpus, 0.0)
+        use = CpuUse(times_ns=times_ns, others=others, total=total, by_process=own[node.node])
+        found.append((node, use))
+    return found
+
+
+def _own(node: WatchedNode) -> dict[str, Shares]:
+    return {CHILDREN: np.nan_to_num(node.telemetry.get("children.cpu_percent", np.zeros(1))) / 100} | {
         match["name"]: np.nan_to_num(values) / 100
-        for column, values in telemetry.items()
+        for column, values in node.telemetry.items()
         if (match := _PROCESS.fullmatch(column))
     }
-    stolen = np.nan_to_num(telemetry.get("cpu.steal_percent", np.zeros(1))) / 100
-    total = telemetry["cpu.percent"] / 100 + stolen
-    others = np.maximum(total - sum(own.values()) / num_cpus, 0.0)
-    return CpuUse(times_ns=telemetry["time_ns"], others=others, total=total, by_process=own)
+
+
+def _stolen(node: WatchedNode) -> Shares:
+    stolen: Shares = np.nan_to_num(node.telemetry.get("cpu.steal_percent", np.zeros(1)))
+    return stolen
+
+
+def _share_cpus(node: WatchedNode, other: WatchedNode) -> bool:
+    return node is other or node.is_one_machine_with(other)
+
+
+def _total_at(times_ns: Times, node: WatchedNode, own: dict[str, Shares]) -> Shares:
+    """What the processes of a node used, as the mean since the time before."""
+    sampled_ns = node.telemetry["time_ns"]
+    total = sum(own.values()) * np.ones(len(sampled_ns))
+    used = np.concatenate([[0.0], np.cumsum(total[1:] * np.diff(sampled_ns))])
+    since = np.diff(np.interp(times_ns, sampled_ns, used)) / np.diff(times_ns)
+    return np.concatenate([total[:1], since])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,19 +80,24 @@ class OtherUse:
 
     device: str
     """CPUS, or a GPU as 'gpu0'."""
+    node: WatchedNode
     highest: float
     """Over any stretch of the measured phase."""
     mean: float
 
+    @property
+    def title(self) -> str:
+        return self.node.title(self.device)
+
 
 def others_use(run: Run) -> list[OtherUse]:
-    """Of the CPUs and of each GPU, where the telemetry tells."""
-    telemetry, cpus = run.tables.get(TELEMETRY, {}), cpu_use(run)
-    series = {CPUS: cpus.others} if cpus else {}
-    for column, values in telemetry.items():
-        if match := _GPU_OTHERS.fullmatch(column):
-            series[match["gpu"]] = values / 100
-    return [use for name, values in series.items() if (use := _other_use(run, name, telemetry, values))]
+    """Of the CPUs and of each GPU of each node, where the telemetry tells."""
+    series = [(node, CPUS, use.others) for node, use in cpu_uses(run)]
+    for node in watched_nodes(run):
+        for column, values in node.telemetry.items():
+            if match := _GPU_OTHERS.fullmatch(column):
+                series.append((node, match["gpu"], values / 100))
+    return [use for node, device, values in series if (use := _other_use(run, node, device, values))]
 
 
 def gpu_name(index: int) -> str:
@@ -74,11 +105,12 @@ def gpu_name(index: int) -> str:
     return f"gpu{index}"
 
 
-def _other_use(run: Run, device: str, telemetry: Table, values: Shares) -> OtherUse | None:
-    highest = highest_mean(run, telemetry["time_ns"], values)
+def _other_use(run: Run, node: WatchedNode, device: str, values: Shares) -> OtherUse | None:
+    times_ns = node.telemetry["time_ns"]
+    highest = highest_mean(run, times_ns, values)
     if highest is None:
         return None
-    return OtherUse(device=device, highest=highest, mean=mean_use(run, telemetry["time_ns"], values))
+    return OtherUse(device=device, node=node, highest=highest, mean=mean_use(run, times_ns, values))
 
 
 def mean_use(run: Run, times_ns: Times, values: Shares) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rnb.analysis.run_search import FoundRun
+from rnb.analysis.watched_nodes import provenance_of
 from rnb.record.run import Run
 
 IRRELEVANT_FLAGS = frozenset(
@@ -34,7 +35,7 @@ class SettingsError(ValueError):
 def settings_of(run: Run) -> dict[str, str]:
     """Flags by name, config entries by path (config.pipeline[1].gpus), facts of code and machine, folder."""
     flags = {name: value for name, value in run.args.items() if name not in IRRELEVANT_FLAGS}
-    facts = _facts(run.meta.provenance)
+    facts = {**_facts(run.meta.provenance), **_nodes(run)}
     found = {**_flat("", flags), **_flat(CONFIG, run.config), **_flat("", facts)}
     return {**{key: str(value) for key, value in found.items()}, FOLDER: str(run.folder)}
 
@@ -47,6 +48,12 @@ def _facts(provenance: Mapping[str, Any]) -> dict[str, Any]:
     facts["inputs"] = (provenance.get("inputs") or {}).get("sha256_of_contents", "")[:DIGEST_LENGTH]
     facts["gpus"] = [gpu.get("name") for gpu in provenance.get("gpus") or []]
     return {name: fact for name, fact in facts.items() if fact not in (None, "", [])}
+
+
+def _nodes(run: Run) -> dict[str, Any]:
+    """The machines of a run over several, by name."""
+    names = [provenance_of(run.meta, node["node"]).get("hostname", UNKNOWN) for node in run.meta.nodes]
+    return {"nodes": names} if names else {}
 
 
 def _flat(prefix: str, value: Any) -> dict[str, Any]:

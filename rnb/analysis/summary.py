@@ -11,6 +11,7 @@ import numpy as np
 from rnb.analysis.intervals import evidence_needed
 from rnb.analysis.littles_law import LittlesLaw, littles_law
 from rnb.analysis.memory import MemoryUse, memory_uses
+from rnb.analysis.node_use import NodeUse, node_uses
 from rnb.analysis.occupancy import Occupancy, occupancy_of
 from rnb.analysis.queue_depth import QueueDepth, queue_depths
 from rnb.analysis.sequences import SequenceFigures, sequence_figures
@@ -79,6 +80,8 @@ class Summary:
     that is not known."""
     utilizations: list[Utilization]
     """Of each replica."""
+    nodes: list[NodeUse]
+    """Of each machine of a run over several."""
     queue_depths: list[QueueDepth]
     occupancy: Occupancy | None
     """Of --occupancy."""
@@ -106,6 +109,7 @@ def summarize(run: Run, step_names: Sequence[str] | None = None) -> Summary:
     """The figures of a run; the steps are called by `step_names` if given, else as the run calls them."""
     steady = find_steady_state(run)
     part = steady_part(run, steady)
+    utilizations = replica_utilizations(worker_utilizations(part))
     is_measured, is_finished, seconds = part.is_measured, part.finished, part.seconds
     evidence = _evidence(steady)
     stages = stage_durations_ms(part, is_finished)
@@ -128,7 +132,8 @@ def summarize(run: Run, step_names: Sequence[str] | None = None) -> Summary:
         steady_state=steady,
         whole_phase=_whole_phase(run) if steady.is_cut else None,
         requests_for_intervals=_requests_for_intervals(steady, evidence),
-        utilizations=replica_utilizations(worker_utilizations(part)),
+        utilizations=utilizations,
+        nodes=node_uses(part, utilizations),
         queue_depths=queue_depths(part),
         occupancy=occupancy_of(part),
         sequences=sequence_figures(part),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rnb.analysis.crossings import nodes_at
 from rnb.analysis.statistics import MIN_COUNTS, part_durations_ms
 from rnb.contract.events import Stage
 from rnb.record.run import Run
@@ -51,6 +52,16 @@ class Cluster:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NodeInTail:
+    """A step on one of its nodes, and what it had of the requests: of the slowest, and of all."""
+
+    step: int
+    node: int
+    share_of_slowest: float
+    share_of_all: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tail:
     """The slowest requests against the median request, by the mean of each group."""
 
@@ -61,6 +72,8 @@ class Tail:
     cluster: Cluster
     stages: tuple[StageInTail, ...]
     """In the order in which a request meets them; they add up to the latency."""
+    node: NodeInTail | None = None
+    """Which has most more of the slowest than of all; None of a run on one machine."""
 
     @property
     def median_ms(self) -> float:
@@ -90,7 +103,23 @@ def attribute_tail(run: Run) -> Tail | None:
         threshold_ms=float(latency_ms[slowest[0]]),
         cluster=_cluster(run, rows[slowest]),
         stages=_compare(_mean_stages_ms(run, rows[median]), _mean_stages_ms(run, rows[slowest])),
+        node=_node(run, rows, rows[slowest]),
     )
+
+
+def _node(run: Run, rows: NDArray[np.intp], slowest: NDArray[np.intp]) -> NodeInTail | None:
+    served = {step: nodes_at(run, step) for step in range(run.num_steps) if run.meta.nodes}
+    found = [
+        NodeInTail(
+            step=step,
+            node=node["node"],
+            share_of_slowest=float(np.mean(nodes[slowest] == node["node"])),
+            share_of_all=float(np.mean(nodes[rows] == node["node"])),
+        )
+        for step, nodes in served.items()
+        for node in run.meta.nodes
+    ]
+    return max(found, key=lambda one: one.share_of_slowest - one.share_of_all, default=None)
 
 
 def _cluster(run: Run, slowest: NDArray[np.intp]) -> Cluster:

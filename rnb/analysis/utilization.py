@@ -25,6 +25,8 @@ class Utilization:
     replica: int
     worker: int | None
     """None: the mean over the replica's workers."""
+    node: int | None = None
+    """Where it ran; None: the run had one machine."""
     busy: float
     """In the step's call: from inference_start to inference_finish."""
     waiting_for_input: float
@@ -46,7 +48,7 @@ def worker_utilizations(run: Run) -> list[Utilization]:
     window_ns = run.window_ns
     if window_ns[1] <= window_ns[0]:
         return []
-    found = []
+    found, nodes = [], nodes_of_replicas(run)
     for step in range(run.num_steps):
         if not _knows_workers(run, step):
             continue
@@ -54,8 +56,16 @@ def worker_utilizations(run: Run) -> list[Utilization]:
         calls = calls_of(visits)
         for replica, worker in _workers(run, step):
             shares = _shares(visits, calls, (replica, worker), window_ns)
-            found.append(Utilization(step=step, replica=replica, worker=worker, **shares))
+            node = nodes.get((step, replica))
+            found.append(Utilization(step=step, replica=replica, worker=worker, node=node, **shares))
     return found
+
+
+def nodes_of_replicas(run: Run) -> dict[tuple[int, int], int]:
+    """By step and replica; empty of a run on one machine."""
+    if not run.meta.nodes:
+        return {}
+    return {(one["step"], one["replica"]): one.get("node", 0) for one in run.meta.replicas}
 
 
 def replica_utilizations(workers: Sequence[Utilization]) -> list[Utilization]:
@@ -64,7 +74,7 @@ def replica_utilizations(workers: Sequence[Utilization]) -> list[Utilization]:
     for entry in workers:
         groups.setdefault((entry.step, entry.replica), []).append(entry)
     return [
-        Utilization(step=step, replica=replica, worker=None, **mean_shares(group))
+        Utilization(step=step, replica=replica, worker=None, node=group[0].node, **mean_shares(group))
         for (step, replica), group in groups.items()
     ]
 

@@ -7,6 +7,7 @@ has started, when the driver says so, when the line to it is cut, or when whoeve
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -15,14 +16,18 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from rnb.contract.termination import Termination, UsageError
+from rnb.observe import provenance
 from rnb.observe.environment import environment
+from rnb.observe.telemetry import Watch
 from rnb.pipeline.step_type import resolve
 from rnb.processes.bridges import Bridges
 from rnb.processes.gathering import Reporter
-from rnb.processes.mps import shared_gpus
+from rnb.processes.memory import memory_table
+from rnb.processes.mps import Sharing, shared_gpus
 from rnb.processes.other_nodes import Work
 from rnb.processes.replicas import Replicas, Setting, imported
 from rnb.processes.supervisor import Supervisor
+from rnb.record.tables import MEMORY, TELEMETRY
 from rnb.transport.fabric import Stopped
 from rnb.transport.local.fabric import LocalFabric
 from rnb.transport.tcp.handshake import connect
@@ -84,6 +89,8 @@ class Agent:
         self._table = self._fabric.table(num_requests=work.num_requests, events=plan.events)
         self._reporter, self._next_report = Reporter(self._table), 0.0
         self._is_done = self._has_told_problem = False
+        self._watch: Watch | None = None
+        self._memory = self._fabric.log() if work.memory else None
         self._bridges = Bridges(
             self._part.bridges, meeting=work.meeting, fabric=self._fabric, supervisor=self._supervisor
         )
@@ -98,18 +105,20 @@ class Agent:
     def run(self) -> None:
         with shared_gpus(self._part.plan, self._work.mps) as sharing:
             try:
-                self._play(sharing.environment)
+                self._play(sharing)
                 self._conclude()
             finally:
                 self._supervisor.end()
 
-    def _play(self, gpu_sharing: Any) -> None:
+    def _play(self, sharing: Sharing) -> None:
+        gpu_sharing = sharing.environment
         setting = Setting(
             batch_timeout_ms=self._work.batch_timeout_ms,
             seed=self._work.seed,
             checkpoint=self._work.checkpoint,
             samples=self._work.samples,
             num_clients=0,
+            memory=self._memory,
             num_bridge_threads=sum(bridge.num_threads for bridge in self._part.bridges),
             environment=gpu_sharing,
         )
@@ -119,8 +128,13 @@ class Agent:
         self._bridges.spawn(replicas, self._table, gpu_sharing)
         for replica in self._part.plan.replicas:
             replicas.spawn(replica, self._table)
+        self._line.tell("machine", sharing.state)
+        self._line.tell("machine", provenance.collect())
         if not replicas.get_ready(self._join):
             return
+        if self._work.telemetry:
+            self._watch = Watch(self._part.plan.gpus, {"agent": os.getpid(), **self._supervisor.pids()})
+        self._line.tell("start_up", self._supervisor.start_up())
         self._line.tell("ready", replicas.described())
         if not self._wait_for("start"):
             return
@@ -144,6 +158,8 @@ class Agent:
 
     def _look(self) -> None:
         self._tell_problem()
+        if self._watch is not None:
+            self._watch.look()
         if self._bridges.is_alone and not self._is_done:
             self._is_done = True
             self._line.tell("done")
@@ -169,9 +185,21 @@ class Agent:
         supervisor, line = self._supervisor, self._line
         self._tell_problem()
         line.tell("rows", self._reporter.rest())
+        line.tell("tables", self._tables())
         line.tell("finished")
         while not line.has_told("exit") and not line.is_cut:
             supervisor.tick()
+
+    def _tables(self) -> dict[str, dict[str, Any]]:
+        """What was seen here, by the clock of this machine."""
+        tables: dict[str, dict[str, Any]] = {}
+        if self._watch is not None:
+            self._watch.stop()
+            self._line.tell("machine", self._watch.facts())
+            tables[TELEMETRY] = self._watch.columns(0)
+        if self._memory is not None:
+            tables[MEMORY] = memory_table(self._memory, [one.name for one in self._part.plan.replicas])
+        return tables
 
 
 def main() -> int:
@@ -183,7 +211,7 @@ def main() -> int:
     line = DriverLine(Connection(connected.detach()))
     threading.Thread(target=_end_with_launcher, args=(line,), daemon=True).start()
     try:
-        line.tell("hello", environment(with_gpus=True))
+        line.tell("hello", environment())
         Agent(line, line.wait_for("part")).run()
     except Stopped:
         pass

@@ -20,7 +20,7 @@ from rnb.processes.child import resume_garbage_collection
 from rnb.record.run_folder import RunFolderError
 from rnb.show import console
 from rnb.show.page.page import PageError
-from rnb.spec import Placement, RunSpec
+from rnb.spec import Placement, RunSpec, check_nodes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,15 +55,12 @@ def _as_asked(args: argparse.Namespace) -> argparse.Namespace:
 
 def _spec_of(args: argparse.Namespace) -> RunSpec:
     """The config as it is. Raises UsageError."""
-    config = read_config(args.config_file_path)
-    if any(group.nodes for step in config.pipeline().pipeline for group in step.queue_groups):
-        raise UsageError(
-            f"{config.path}: its gpus name nodes, and optimize.py knows one machine: leave them out"
-        )
-    return RunSpec(
-        config=config,
+    spec = RunSpec(
+        config=read_config(args.config_file_path),
         load=Load(data=args.data, seed=args.seed, videos=FEWEST, mean_interval_ms=0),
         placement=Placement(
             batch_size=args.batch_size, device=args.device, checkpoint=args.checkpoint, queue_size=10_000
         ),
     )
+    check_nodes(spec)
+    return spec

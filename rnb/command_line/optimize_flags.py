@@ -10,7 +10,7 @@ from rnb import home
 from rnb.analysis.comparison import MIN_AGREEMENT
 from rnb.command_line.flags import page
 from rnb.command_line.number_types import more_than_0, whole_number
-from rnb.command_line.parser import Parser
+from rnb.command_line.parser import Parser, refuse_cluster
 from rnb.load.videos import DEFAULT_FOLDER
 from rnb.planner.goal import GOALS
 from rnb.show.page.destination import FILE_NAME
@@ -28,6 +28,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_goal(parser)
     _add_space(parser)
     _add_run(parser)
+    refuse_cluster(parser)
     args = parser.parse_args(argv)
     args.cores_asked, args.cores = args.cores, args.cores or len(os.sched_getaffinity(0))
     args.config_file_path = args.explain or args.config_file_path

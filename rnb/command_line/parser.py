@@ -8,6 +8,18 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 
+class _OneMachine(argparse.Action):
+    """A flag of benchmark.py that another command does not have."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        parser.error(f"--cluster: {parser.prog} knows one machine; benchmark.py plays over several")
+
+
+def refuse_cluster(parser: argparse.ArgumentParser) -> None:
+    """Of a command that knows one machine."""
+    parser.add_argument("--cluster", action=_OneMachine, help=argparse.SUPPRESS)
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong with a flag in one line; argparse would print all flags before it."""
 

@@ -15,6 +15,7 @@ from rnb.show.page.page import PageError, write_page
 from rnb.show.page.subject import findings_of, subject_alone
 from rnb.show.text.fault_text import fault_text
 from rnb.show.text.headline_text import headline
+from rnb.show.text.node_text import node_table
 from rnb.show.text.occupancy_text import occupancy_text
 from rnb.show.text.seed_text import average_lines
 from rnb.show.text.server_text import server_text
@@ -52,6 +53,8 @@ def _print_figures(outcome: Outcome) -> None:
     run, summary = outcome.run, outcome.summary
     detail("\n".join(["", *average_lines(run)]))
     say("\n" + table(summary, has_all_stages=is_verbose()) + "\n")
+    if summary.nodes:
+        say(node_table(summary.nodes) + "\n")
     if tail := attribute_tail(steady_part(run, summary.steady_state)):
         say(tail_table(tail, run.step_names, has_all_stages=is_verbose()) + "\n")
     if summary.server_steps:

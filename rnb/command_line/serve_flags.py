@@ -12,7 +12,7 @@ from pathlib import Path
 from rnb.command_line import layered_flags
 from rnb.command_line.flags import add_pipeline_group, some
 from rnb.command_line.number_types import more_than_0, whole_number
-from rnb.command_line.parser import Parser
+from rnb.command_line.parser import Parser, refuse_cluster
 from rnb.live.settings import Serving
 from rnb.load.videos import DEFAULT_FOLDER
 from rnb.serving.settings import Settings
@@ -70,6 +70,7 @@ def make_parser(program: str) -> Parser:
     parser = Parser(
         program, description="Serve a pipeline over HTTP and gRPC.", epilog=EPILOG, allow_abbrev=False
     )
+    refuse_cluster(parser)
     add_pipeline_group(parser)
     _add_address_group(parser)
     _add_limits_group(parser)

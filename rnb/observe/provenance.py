@@ -20,6 +20,7 @@ PACKAGES = ("torch", "numpy", "av", "PyNvVideoCodec", "opencv-python-headless", 
 GIT_TIMEOUT_S = 5.0
 UNTRACKED_PYTHON = ("ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/*.py")
 CPU_FOLDER = Path("/sys/devices/system/cpu")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STATE_READINGS = ("sm_clock_mhz", "memory_clock_mhz", "power_w", "temperature_c", "throttle_reasons")
 
 
@@ -33,6 +34,7 @@ def collect(gpu_states: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxy
         "packages": _package_versions(),
         **_code(),
         "hostname": platform.node(),
+        "boot_id": _boot_id(),
         "platform": platform.platform(),
         "cpu": _cpu_model(),
         "num_cpus": len(os.sched_getaffinity(0)),
@@ -52,14 +54,20 @@ def _package_versions() -> dict[str, str]:
     return versions
 
 
+def commit() -> str | None:
+    """Of the checkout that this code runs from; None where it is in none."""
+    # Installed below somebody else's checkout, this file is not tracked there: that commit says nothing.
+    is_tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
+    return _git("rev-parse", "HEAD") if is_tracked else None
+
+
 def _code() -> dict[str, Any]:
     """The commit, whether tracked files differ from it, and a hash of what is not in it."""
-    # Installed below somebody else's checkout, this file is not tracked there: that commit says nothing.
-    if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+    if (known := commit()) is None:
         return {"commit": None, "is_dirty": None, "changes": None}
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {
-        "commit": _git("rev-parse", "HEAD"),
+        "commit": known,
         "is_dirty": None if changes is None else bool(changes),
         "changes": _hash_of_changes(is_clean=changes == ""),
     }
@@ -95,6 +103,13 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return result.stdout.strip()
+
+
+def _boot_id() -> str | None:
+    """The same in all processes that one kernel runs, whatever their containers are called."""
+    with contextlib.suppress(OSError):
+        return BOOT_ID.read_text().strip()
+    return None
 
 
 def _cpu_model() -> str | None:

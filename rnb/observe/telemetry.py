@@ -24,7 +24,7 @@ from rnb.observe.children import Children
 from rnb.observe.cpu_time import cpu_time_s
 from rnb.observe.gpu_others import GpuOthers
 from rnb.observe.nvml import Gpu
-from rnb.observe.observer import End, Observer, Seen, Start, Watched
+from rnb.observe.observer import Columns, End, Observer, Seen, Start, Watched
 from rnb.observe.other_processes import OtherProcesses
 from rnb.transport.clock import now_ns
 
@@ -149,10 +149,10 @@ class Telemetry:
         self._values[:kept] = self._values[: self._num_samples : 2].copy()
         self._num_samples, self._interval_s = kept, 2 * self._interval_s
 
-    def columns(self, epoch_offset_ns: int) -> dict[str, NDArray[Any]]:
+    def columns(self, epoch_offset_ns: int) -> Columns:
         """The columns of telemetry.parquet, a row a sample; `epoch_offset_ns` is the clock's."""
         times_ns = self._times_ns[: self._num_samples]
-        shown: dict[str, NDArray[Any]] = {"time_ns": times_ns + epoch_offset_ns}
+        shown: Columns = {"time_ns": times_ns + epoch_offset_ns}
         values = iter(self._values[: self._num_samples].T)
         for source in self._sources:
             for name in source.names:
@@ -234,15 +234,51 @@ def _resident_bytes(pid: int) -> float:
     return float(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+class Watch:
+    """Telemetry of this machine from now on, and who else computes on it."""
+
+    def __init__(self, gpus: Sequence[int], pids: Mapping[str, int]) -> None:
+        """`gpus`: by their index in the plan; `pids`: of the run's processes here, by their names."""
+        self._pids = dict(pids)
+        self._others = OtherProcesses(pids.values(), os.sched_getaffinity(0))
+        self._telemetry = Telemetry(gpus=nvml.gpus_by_cuda_index(gpus), pids=pids)
+        self._telemetry.start()
+
+    def look(self) -> None:
+        self._others.look()
+
+    def replaced(self, name: str, pid: int) -> None:
+        self._pids[name] = pid
+        self._others.adopt(pid)
+        self._telemetry.replace(name, pid)
+
+    def stop(self) -> None:
+        self._telemetry.stop()
+
+    def columns(self, epoch_offset_ns: int) -> Columns:
+        return self._telemetry.columns(epoch_offset_ns)
+
+    def facts(self) -> dict[str, Any]:
+        """For the provenance: the run's processes, in the end, and the others."""
+        return {
+            "pids": self._pids,
+            "other_processes": self._others.busiest(),
+            "other_gpu_processes": [
+                {"gpu": index, **one}
+                for index, others in self._telemetry.gpu_others.items()
+                for one in others.seen()
+            ],
+        }
+
+
 class TelemetryObserver(Observer):
     """Telemetry beside a run: the table `telemetry`, and who else computed."""
 
     name = "telemetry"
 
     def __init__(self) -> None:
-        self._telemetry: Telemetry | None = None
+        self._watch: Watch | None = None
         self._watched: Watched | None = None
-        self._others: OtherProcesses | None = None
 
     def prepare(self, watched: Watched) -> None:
         self._watched = watched
@@ -250,35 +286,19 @@ class TelemetryObserver(Observer):
 
     def start(self, start: Start) -> None:
         assert self._watched is not None
-        gpus = nvml.gpus_by_cuda_index(self._watched.plan.gpus)
-        pids = {"driver": os.getpid(), **start.pids}
-        self._others = OtherProcesses(pids.values(), os.sched_getaffinity(0))
-        self._telemetry = Telemetry(gpus=gpus, pids=pids)
-        self._telemetry.start()
+        self._watch = Watch(self._watched.plan.gpus, {"driver": os.getpid(), **start.pids})
 
     def look(self) -> None:
-        assert self._others is not None
-        self._others.look()
+        assert self._watch is not None
+        self._watch.look()
 
     def replaced(self, name: str, pid: int) -> None:
-        assert self._others is not None
-        assert self._telemetry is not None
-        self._others.adopt(pid)
-        self._telemetry.replace(name, pid)
+        assert self._watch is not None
+        self._watch.replaced(name, pid)
 
     def stop(self, end: End) -> Seen:
         assert self._watched is not None
-        assert self._telemetry is not None
-        assert self._others is not None
-        self._telemetry.stop()
-        return Seen(
-            tables={self.name: self._telemetry.columns(self._watched.clock.epoch_offset_ns())},
-            facts={
-                "other_processes": self._others.busiest(),
-                "other_gpu_processes": [
-                    {"gpu": index, **one}
-                    for index, others in self._telemetry.gpu_others.items()
-                    for one in others.seen()
-                ],
-            },
-        )
+        assert self._watch is not None
+        self._watch.stop()
+        columns = self._watch.columns(self._watched.clock.epoch_offset_ns())
+        return Seen(tables={self.name: columns}, facts=self._watch.facts())

@@ -91,32 +91,34 @@ def part_of(plan: Plan, node: int) -> Part:
     return _Builder(plan, node).build()
 
 
-def crossings(plan: Plan) -> list[Crossing]:
-    """What crosses between nodes, in the order of the queues."""
+def crossings(plan: Plan, node: int | None = None) -> list[Crossing]:
+    """What crosses between nodes, in the order of the queues; `node`: only what comes from or to this one."""
+    nodes = range(plan.num_nodes)
     return [
         _crossing(plan, queue, writer, reader)
         for queue in range(len(plan.queues))
-        for writer in range(plan.num_nodes)
-        for reader in range(plan.num_nodes)
-        if writer != reader and num_writers(plan, queue, writer) and num_readers(plan, queue, reader)
+        for writer in nodes
+        if num_writers(plan, queue, writer)
+        for reader in (nodes if node is None or node == writer else [node])
+        if writer != reader and num_readers(plan, queue, reader)
     ]
 
 
 def num_writers(plan: Plan, queue: int, node: int) -> int:
     """On a node; the clients are on the driver's."""
     clients = plan.queues[0].num_writers if queue == 0 and node == 0 else 0
-    return clients + sum(queue in replica.out_queues for replica in plan.replicas if replica.node == node)
+    return clients + len(plan.writers.get((queue, node), ()))
 
 
 def num_readers(plan: Plan, queue: int, node: int) -> int:
-    return sum(replica.in_queue == queue for replica in plan.replicas if replica.node == node)
+    return len(plan.readers.get((queue, node), ()))
 
 
 def _crossing(plan: Plan, queue: int, writer: int, reader: int) -> Crossing:
     pools = [
         plan.pools[replica.out_pool]
-        for replica in plan.replicas
-        if replica.node == writer and queue in replica.out_queues and replica.out_pool is not None
+        for replica in plan.writers.get((queue, writer), ())
+        if replica.out_pool is not None
     ]
     layouts = zip(*(pool.layout for pool in pools), strict=True)
     return Crossing(
@@ -131,7 +133,7 @@ def _crossing(plan: Plan, queue: int, writer: int, reader: int) -> Crossing:
 class _Builder:
     def __init__(self, plan: Plan, node: int) -> None:
         self._plan, self._node = plan, node
-        self._crossings = [one for one in crossings(plan) if node in (one.writer, one.reader)]
+        self._crossings = crossings(plan, node)
         own = [one for one in plan.replicas if one.node == node]
         kept = [replica.out_pool for replica in own if replica.out_pool is not None]
         self._new_pool = {pool: number for number, pool in enumerate(kept)}

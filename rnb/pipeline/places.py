@@ -23,18 +23,15 @@ def placed(group: Any, num_nodes: int) -> Any:
     gpus, is_spread = group["gpus"], group.get("spread", False)
     if type(is_spread) is not bool:
         raise UsageError(f"spread: {is_spread!r}: must be true or false")
-    if is_spread:
-        return {**rest, **_on_each_node(gpus, num_nodes)}
-    if not any(isinstance(gpu, str) for gpu in gpus):
-        return {**rest, "gpus": gpus}
-    places = [_place(gpu) for gpu in gpus]
-    return {**rest, "gpus": [gpu for _, gpu in places], "nodes": [node for node, _ in places]}
+    places = _on_each_node(gpus, num_nodes) if is_spread else [_place(gpu) for gpu in gpus]
+    nodes = [node for node, _ in places]
+    return {**rest, "gpus": [gpu for _, gpu in places], **({"nodes": nodes} if any(nodes) else {})}
 
 
-def _on_each_node(gpus: list[Any], num_nodes: int) -> dict[str, list[Any]]:
+def _on_each_node(gpus: list[Any], num_nodes: int) -> list[tuple[int, Any]]:
     if any(isinstance(gpu, str) for gpu in gpus):
         raise UsageError(f"spread: the replicas of {gpus} have their nodes already")
-    return {"gpus": gpus * num_nodes, "nodes": [node for node in range(num_nodes) for _ in gpus]}
+    return [(node, gpu) for node in range(num_nodes) for gpu in gpus]
 
 
 def _place(gpu: Any) -> tuple[int, Any]:

@@ -5,8 +5,9 @@ It is worked out from the config and the run's flags before any process starts, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from rnb.contract.device import Device
@@ -125,6 +126,16 @@ class Plan:
     class_names: tuple[str, ...] = ()
     """What the classes of the results are called, by label; empty: they have no names."""
 
+    @cached_property
+    def writers(self) -> Mapping[tuple[int, int], Sequence[ReplicaPlan]]:
+        """The replicas that put into a queue, by its number and the node."""
+        return _by_place(self.replicas, lambda replica: replica.out_queues)
+
+    @cached_property
+    def readers(self) -> Mapping[tuple[int, int], Sequence[ReplicaPlan]]:
+        """Those that take from it."""
+        return _by_place(self.replicas, lambda replica: (replica.in_queue,))
+
     @property
     def num_steps(self) -> int:
         return len(self.step_types)
@@ -143,6 +154,16 @@ class Plan:
         """The GPUs that it computes on, by their CUDA index."""
         indices = {replica.device.index for replica in self.replicas if replica.device.is_gpu}
         return sorted(index for index in indices if index is not None)
+
+
+def _by_place(
+    replicas: Sequence[ReplicaPlan], queues_of: Callable[[ReplicaPlan], Sequence[int]]
+) -> dict[tuple[int, int], list[ReplicaPlan]]:
+    found: dict[tuple[int, int], list[ReplicaPlan]] = {}
+    for replica in replicas:
+        for queue in dict.fromkeys(queues_of(replica)):
+            found.setdefault((queue, replica.node), []).append(replica)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ import numpy as np
 from rnb.analysis.calls import Calls, calls_of, visits_of
 from rnb.analysis.machine_use import mean_use
 from rnb.analysis.utilization import Utilization, mean_shares, union_ns, worker_utilizations
+from rnb.analysis.watched_nodes import WatchedNode, watched_nodes
 from rnb.record.run import Run
-from rnb.record.tables import TELEMETRY
 
 MOST_GPUS = 8
 """That get a line of their own."""
@@ -71,7 +71,11 @@ def _share(run: Run, gpu: int, gpu_of: Mapping[tuple[int, int], int], calls: Seq
 
 def _telemetry(run: Run) -> list[Use]:
     """What was read while a real run played."""
-    table, found = run.tables.get(TELEMETRY, {}), []
+    return [use for node in watched_nodes(run) for use in _read(run, node)]
+
+
+def _read(run: Run, node: WatchedNode) -> list[Use]:
+    table, found = node.telemetry, []
     for column, values in table.items():
         device, _, reading = column.partition(".")
         if (
@@ -81,7 +85,7 @@ def _telemetry(run: Run) -> list[Use]:
         ):
             of_gpu = "" if device == "cpu" else f" of GPU {device[3:]}"
             share = mean_use(run, table["time_ns"], values) / 100
-            found.append(Use(f"{READINGS[reading]}{of_gpu}, read", share))
+            found.append(Use(f"{node.title(READINGS[reading] + of_gpu)}, read", share))
     return found
 
 

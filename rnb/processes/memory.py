@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from rnb.contract.device import Device
@@ -49,6 +50,14 @@ def samples_of(log: Log) -> Iterator[tuple[int, Sample]]:
     """All samples, each with the replica's place in the plan."""
     for number, data in log.read():
         yield number, Sample(*_SAMPLE.unpack(data))
+
+
+def memory_table(log: Log, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """A column for each field, in the order in which the calls ended; `names`: of the plan's replicas."""
+    samples = list(samples_of(log))
+    fields = np.array([sample for _, sample in samples], dtype=np.int64).reshape(-1, len(Sample._fields)).T
+    replicas = np.array([names[number] for number, _ in samples], dtype=object)
+    return {**dict(zip(Sample._fields, fields, strict=True)), "replica": replicas}
 
 
 class MemoryWatch:

@@ -1,7 +1,8 @@
 """The other nodes of a run, as the driver has them: an agent on each, to the supervisor like a child.
 
-agent  -> driver   hello (its environment), prepared (ports of its bridges), ready (facts of its replicas),
-                   rows (of its table), done (only its bridges are left), finished; or failed, queue_full
+agent  -> driver   hello (its environment), prepared (ports of its bridges), machine (facts of it),
+                   start_up (what its replicas did), ready (facts of them), rows (of its table), done (only
+                   its bridges are left), tables (what was seen), finished; or failed, queue_full
 driver -> agent    part (what it is to do), handles, addresses (of the other nodes' bridges), start (by its
                    clock), stop, exit
 """
@@ -18,14 +19,18 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
+from numpy.typing import NDArray
+
 from rnb.contract.termination import Termination, UsageError
 from rnb.pipeline.parts import Part, part_of
 from rnb.pipeline.plan import Plan
 from rnb.processes.bridges import Bridges, Meeting, addresses_for
 from rnb.processes.gathering import Rows, merge, note_outcomes
 from rnb.processes.replicas import Replicas
+from rnb.processes.same_environment import Environment, check_same
+from rnb.processes.start_up import Timed
 from rnb.processes.supervisor import Child, Supervisor, send
-from rnb.transport.clock_sync import ClockFit, fit
+from rnb.transport.clock_sync import ClockFit, first_fit, fit
 from rnb.transport.fabric import Fabric, Stop, Stopped, Table
 from rnb.transport.tcp.handshake import TOKEN_BYTES, accept, listen
 from rnb.transport.tcp.link import keep_alive
@@ -46,10 +51,6 @@ class Host:
     name: str
     address: str
     """Where the other ones reach it."""
-
-
-Environment = Mapping[str, str]
-"""What has to be the same on all nodes, by name."""
 
 
 class Launched(Protocol):
@@ -85,6 +86,10 @@ class Work:
     seed: int
     checkpoint: str | None
     samples: Sequence[Any]
+    telemetry: bool
+    """Whether it is to watch its machine."""
+    memory: bool
+    """Whether what its replicas hold is noted after each call."""
 
 
 class Agent:
@@ -171,8 +176,12 @@ class OtherNodes:
                 except Stopped:
                     return
                 self._adopt(node, connected)
+        if not self._all_have_said_hello():
+            return
+        hellos = {node: child.told["hello"][0] for node, child in self._agents.items()}
+        using = {replica.node for replica in self._plan.replicas if replica.device.is_gpu}
+        check_same({0: self._environment, **hellos}, with_gpus=using)
         for node, child in self._agents.items():
-            self._check(node, child)
             send([child], "part", work(part_of(self._plan, node)))
 
     def _missing(self) -> dict[int, Launched]:
@@ -186,16 +195,13 @@ class OtherNodes:
         self._processes.append(agent)
         self._agents[node] = self._supervisor.adopt(f"node {node}", agent, connection, rank=RANK, where=where)
 
-    def _check(self, node: int, child: Child) -> None:
-        while "hello" not in child.told and self._stop.reason is Termination.UNSET:
+    def _all_have_said_hello(self) -> bool:
+        """When they have; False: the run was stopped first."""
+        while not all("hello" in child.told for child in self._agents.values()):
             self._supervisor.tick()
-        told = child.told.get("hello", [self._environment])[0]
-        ours = self._environment
-        differing = [
-            f"{name} {told.get(name)}, not {ours[name]}" for name in ours if told.get(name) != ours[name]
-        ]
-        if differing:
-            raise UsageError(f"--cluster: node {node} differs from the driver's: {'; '.join(differing)}")
+            if self._stop.reason is not Termination.UNSET:
+                return False
+        return True
 
     def join(self) -> bool:
         """Tell each bridge where the others are; when all are prepared."""
@@ -209,11 +215,20 @@ class OtherNodes:
     def start(self) -> int:
         """Tell each node when the timed part begins, by its own clock; returns that by the clock here."""
         exchanges = self._bridges.exchanges()
-        clocks = {node: fit(exchanges[node]) for node in self._agents}
+        clocks = {node: first_fit(exchanges[node]) for node in self._agents}
         start_ns = self._fabric.clock.now_ns() + START_LEAD_NS
         for node, child in self._agents.items():
             send([child], "start", clocks[node].there(start_ns))
         return start_ns
+
+    def start_up(self) -> list[tuple[str, Timed]]:
+        """What the replicas there did until they were ready, by this machine's clock."""
+        exchanges = self._bridges.exchanges()
+        return [
+            (name, timed.moved(first_fit(exchanges[node]).offset_ns))
+            for node, child in self._agents.items()
+            for name, timed in child.told["start_up"][0]
+        ]
 
     def look(self) -> None:
         """To be called often: pass on what has to be, and take what the nodes have to tell."""
@@ -248,6 +263,18 @@ class OtherNodes:
         ready = [child.told["ready"][0] for child in self._agents.values() if "ready" in child.told]
         return [replica for one in ready for replica in one]
 
+    def tables(self, name: str, time: str) -> dict[int, dict[str, NDArray[Any]]]:
+        """A table of each node that has told it, by name; its column `time` by this machine's clock."""
+        told = {node: self._tables_of(child).get(name) for node, child in self._agents.items()}
+        return {
+            node: {**table, time: self._clocks[node].here(table[time])}
+            for node, table in told.items()
+            if table is not None and node in self._clocks
+        }
+
+    def _tables_of(self, child: Child) -> dict[str, dict[str, NDArray[Any]]]:
+        return child.told["tables"][0] if "tables" in child.told else {}
+
     def described(self) -> list[dict[str, Any]]:
         """Each node as run.json has it."""
         return [
@@ -256,9 +283,20 @@ class OtherNodes:
                 "host": host.name,
                 "address": host.address,
                 "clock": self._clocks[node].to_json() if node in self._clocks else None,
+                **self._machine(node),
             }
             for node, host in enumerate(self._launcher.hosts[: self._plan.num_nodes])
         ]
+
+    def _machine(self, node: int) -> dict[str, Any]:
+        told = self._agents[node].told if node in self._agents else {}
+        if "machine" not in told:
+            return {}
+        mps, *provenance = told["machine"]
+        return {
+            "mps": mps,
+            "provenance": {name: fact for facts in provenance for name, fact in facts.items()},
+        }
 
     def end(self) -> None:
         """Leave nothing on any node."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +30,10 @@ class Timed(NamedTuple):
     start_ns: int
     end_ns: int
 
+    def moved(self, by_ns: int) -> Timed:
+        """The same by a clock that is so much ahead."""
+        return self._replace(start_ns=self.start_ns + by_ns, end_ns=self.end_ns + by_ns)
+
 
 class StartUp:
     """What one process does until it is ready; several threads may note."""
@@ -51,17 +55,24 @@ class StartUp:
         return self.began_ns, self.phases
 
 
-def phases_of_run(
-    driver: StartUp, told: Mapping[str, tuple[int, list[Timed]]], spawned_ns: Mapping[str, int]
-) -> list[Phase]:
-    """Those of all processes, by when they began.
+def timed_of_children(
+    told: Mapping[str, tuple[int, list[Timed]]], spawned_ns: Mapping[str, int]
+) -> list[tuple[str, Timed]]:
+    """What each did, with its name.
 
-    `told`: what children told; `spawned_ns`: when the driver asked for them; both by name.
+    `told`: what they told; `spawned_ns`: when they were asked for; both by name.
     """
+    return [
+        (name, one)
+        for name, (began_ns, phases) in told.items()
+        for one in (Timed(PROCESS, None, spawned_ns[name], began_ns), *phases)
+    ]
+
+
+def phases_of_run(driver: StartUp, children: Sequence[tuple[str, Timed]]) -> list[Phase]:
+    """Those of all processes, by when they began."""
     own = Timed(PROCESS, None, process_began_ns(), driver.began_ns)
-    timed = [(DRIVER, one) for one in (own, *driver.phases)]
-    for name, (began_ns, phases) in told.items():
-        timed += [(name, Timed(PROCESS, None, spawned_ns[name], began_ns)), *((name, one) for one in phases)]
+    timed = [*((DRIVER, one) for one in (own, *driver.phases)), *children]
     found = [
         Phase(
             process=name,

@@ -15,8 +15,7 @@ from typing import Any, Protocol
 from rnb.contract.termination import Termination
 from rnb.processes.child import interrupts_held_back
 from rnb.processes.guard import Guard
-from rnb.processes.start_up import TOLD, StartUp, phases_of_run
-from rnb.record.start_up import Phase
+from rnb.processes.start_up import TOLD, Timed, timed_of_children
 from rnb.transport.clock import now_ns
 from rnb.transport.fabric import ControlLine, Fabric
 
@@ -234,10 +233,10 @@ class Supervisor:
         """What the children that have told it said, by their names."""
         return {child.name: child.told[kind] for child in self.children if kind in child.told}
 
-    def phases(self, driver: StartUp) -> list[Phase]:
-        """What each process did until it was ready, with what the driver has noted of itself."""
+    def start_up(self) -> list[tuple[str, Timed]]:
+        """What each process did until it was ready, with its name."""
         told = {name: values[-1] for name, values in self.told(TOLD).items()}
-        return phases_of_run(driver, told, {child.name: child.spawned_ns for child in self.children})
+        return timed_of_children(told, {child.name: child.spawned_ns for child in self.children})
 
     def pids(self) -> dict[str, int]:
         """Of those on this machine, by the name of the process."""

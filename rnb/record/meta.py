@@ -84,6 +84,16 @@ def _like(kind: type[_Open]) -> AfterValidator:
     return AfterValidator(check)
 
 
+class _Clock(_Open):
+    bound_ns: int
+
+
+class _Node(_Open):
+    node: int
+    clock: _Clock | None = None
+    provenance: _Provenance | None = None
+
+
 class PlayedFault(BaseModel):
     """A fault of --fault, as it was played."""
 
@@ -161,11 +171,12 @@ class RunMeta(BaseModel):
     server: ServerMeta | None = None
     """None: it was played through a pipeline."""
     start_up: list[Phase] = []
-    """What its processes did until the timed part began; those on other machines do not tell."""
+    """What its processes did until the timed part began."""
     cores_of_clients: list[int] = []
     """Which replicas left to them, where they might not take real-time priority."""
-    nodes: list[dict[str, Any]] = []
-    """The machines of a run over several: node, host, address, and what is known of its clock."""
+    nodes: list[Annotated[dict[str, Any], _like(_Node)]] = []
+    """The machines of a run over several: node, host, address, and what is known of its clock. Of all but
+    node 0 also mps and provenance, where the node has told; those of node 0 are the run's own."""
     full_queue: str | None = None
     """The queue that could take no more, when that ended the run."""
     is_simulated: bool = False

@@ -5,7 +5,8 @@ from __future__ import annotations
 EVENT_PREFIX = "time_"
 """Of the timestamp columns in requests.parquet; only they have gaps."""
 TELEMETRY = "telemetry"
-"""What GPUs and CPUs did: time_ns, then 'cpu.percent', 'gpu0.power_w', 'process.step 0.1.cpu_percent', …"""
+"""What GPUs and CPUs did: time_ns, then 'cpu.percent', 'gpu0.power_w', 'process.step 0.1.cpu_percent', …
+Of a run over several nodes also 'node'; see rnb/record/over_nodes.py."""
 OCCUPANCY = "occupancy"
 """time_ns, then 'gpu0.<counter>' in % of peak."""
 KERNEL_WINDOWS = "kernel_windows"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rnb.observe.observer import End, Observer, Seen, Start, Watched
+from rnb.record.start_up import Phase
 from rnb.show.console import detail, is_verbose, say
 
 
@@ -24,7 +27,7 @@ class Announcer(Observer):
         if start.phases and is_verbose():
             from rnb.show.text.start_up_text import start_up_text
 
-            say(start_up_text(start.phases, _kinds(self._watched)))
+            say(start_up_text(start.phases, {**_elsewhere(start.phases), **_kinds(self._watched)}))
 
     def begin(self, start_ns: int) -> None:
         assert self._watched is not None
@@ -38,6 +41,12 @@ class Announcer(Observer):
         detail(f"That took {(end.time_ns - end.start_ns) / 1e9:f} seconds")
         detail("Waiting for child processes to return...")
         return Seen()
+
+
+def _elsewhere(phases: Sequence[Phase]) -> dict[str, str]:
+    """The replicas of other nodes, and some that are not."""
+    names = {phase.process for phase in phases if phase.process.startswith("step ")}
+    return {name: f"{name.partition('.')[0]} on other nodes" for name in names}
 
 
 def _kinds(watched: Watched) -> dict[str, str]:

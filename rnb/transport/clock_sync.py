@@ -77,6 +77,24 @@ def fastest(burst: Iterable[Exchange], most: int = NUM_KEPT) -> list[Exchange]:
     return sorted(burst, key=lambda one: one.round_trip_ns)[:most]
 
 
+def first_fit(exchanges: Sequence[Exchange]) -> ClockFit:
+    """The clock that answered as the fastest exchange alone has it: for the moment, and worked out at once.
+
+    Raises ValueError without an exchange.
+    """
+    if not exchanges:
+        raise ValueError("no exchange with the other clock")
+    best = min(exchanges, key=lambda one: one.round_trip_ns)
+    return ClockFit(
+        origin_ns=best.there_ns,
+        offset_ns=(best.sent_ns + best.received_ns) // 2 - best.there_ns,
+        drift=0.0,
+        bound_ns=best.round_trip_ns // 2 + 1,
+        round_trip_ns=best.round_trip_ns,
+        num_exchanges=len(exchanges),
+    )
+
+
 def fit(exchanges: Sequence[Exchange]) -> ClockFit:
     """The clock that answered. Raises ValueError without an exchange.
 

@@ -5,6 +5,7 @@ All nodes are this machine (--cluster local:N): processes, connections and clock
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from typing import Any
@@ -12,13 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnb.analysis.watched_nodes import provenance_of
 from rnb.load.sequences import Sequences
+from rnb.record.over_nodes import by_node
 from rnb.record.run import Run
 from rnb.record.run_folder import read
 from tests.support.running import ENDED_WELL, Bench, Finished, Running, tiny
 from tests.support.tiny_steps import clips_of, expected_label
 
 NUM_VIDEOS = 203
+NOTHING = "models.nothing.model.Nothing"
 
 PLACEMENTS: dict[str, tuple[int, Any, list[str]]] = {
     "each step on both": (
@@ -67,9 +71,22 @@ def test_every_request_is_served_once_and_right(bench: Bench, placement: str) ->
     assert run.requests["num_clips"].tolist() == [clips_of(request) for request in range(NUM_VIDEOS)]
     assert_times_are_in_order(run)
     assert {replica["node"] for replica in run.meta.replicas} == set(range(num_nodes))
+    assert_each_node_was_watched(run)
     for name in ("replica1",) if "replica1" in run.requests else ("replica1-0", "replica1-2"):
         of_step = [one for one in run.meta.replicas if one["step"] == 1]
         assert set(run.requests[name].tolist()) == {one["replica"] for one in of_step}
+
+
+def assert_each_node_was_watched(run: Run) -> None:
+    """With the processes there, until the end."""
+    tables = by_node(run.tables["telemetry"])
+    assert list(tables) == [node["node"] for node in run.meta.nodes]
+    for node, table in tables.items():
+        own = [one for one in run.meta.replicas if one["node"] == node]
+        steps = {match[1] for name in table if (match := re.match(r"process\.step (\d\.\d)\.cpu", name))}
+        assert steps == {f"{one['step']}.{one['replica']}" for one in own}
+        assert run.start_ns - 60e9 < table["time_ns"][0] < run.end_ns < table["time_ns"][-1] + 1e9
+        assert provenance_of(run.meta, node)["pids"].keys() >= {"agent" if node else "driver"}
 
 
 def assert_times_are_in_order(run: Run) -> None:
@@ -111,6 +128,19 @@ def test_a_request_that_fails_on_a_node_says_so(bench: Bench) -> None:
     assert all("cannot be decoded" in run.requests["reason"][one] for one in failed)
 
 
+def test_what_replicas_hold_is_told_by_every_node(bench: Bench) -> None:
+    config = [{"model": NOTHING, "gpus": ["0:-1"]}, {"model": NOTHING, "gpus": ["0:-1", "1:-1"]}]
+    run = run_of(bench.run(config, "-v", "60", "-mi", "2", "--memory", "--cluster", "local:2"))
+    table = run.tables["memory"]
+    for step in (0, 1):
+        for one in np.unique(run.requests[f"replica{step}"]):
+            served = set(np.flatnonzero(run.requests[f"replica{step}"] == one).tolist())
+            assert set(table["request_id"][table["replica"] == f"step {step}.{one}"].tolist()) == served
+    assert (np.diff(table["at_ns"]) >= 0).all()
+    assert ((table["at_ns"] >= run.start_ns) & (table["at_ns"] < run.end_ns + 1e9)).all()
+    assert (table["held_bytes"] > 1e6).all()
+
+
 def test_one_node_gives_what_no_cluster_gives(bench: Bench) -> None:
     config = [tiny("LoadInPlace"), tiny("Classify", gpus=["0:0", "0:1"])]
     run = run_of(bench.run(config, "-v", "40", "-mi", "0", "--cluster", "local:3"))
@@ -120,7 +150,6 @@ def test_one_node_gives_what_no_cluster_gives(bench: Bench) -> None:
 
 # ---------------------------------------------------------------- endings
 
-NOTHING = "models.nothing.model.Nothing"
 PIPELINE = [{"model": NOTHING, "gpus": [place]} for place in ("0:-1", "1:-1", "2:-1")]
 FLAGS = ("-v", "100000", "-mi", "5", "--cluster", "local:3")
 MOST_SECONDS = 30

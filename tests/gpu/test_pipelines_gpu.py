@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from rnb.contract.events import Event, EventKind
+from rnb.record.over_nodes import by_node
 from rnb.record.run import Run
 from rnb.record.run_folder import read
 from tests.support.running import ENDED_WELL, ROOT, Bench, Finished
@@ -105,6 +106,19 @@ def assert_alike(run: Run, expected: Run) -> None:
     agreement = np.mean(run.requests["label"] == expected.requests["label"])
     assert agreement >= 0.8, f"top-1 agrees for {agreement:.1%} of the requests"
     np.testing.assert_allclose(run.requests["score"], expected.requests["score"], rtol=0.1)
+
+
+def test_the_gpu_of_every_node_is_watched(bench: Bench) -> None:
+    config, flags = PLACEMENTS["over two nodes"]
+    run = gpu_run(bench, config, *flags)
+    tables = by_node(run.tables["telemetry"])
+    assert list(tables) == [0, 1]
+    for table in tables.values():
+        assert np.isfinite(table["gpu0.sm_percent"]).any()
+        assert np.nanmax(table["gpu0.memory_bytes"]) > 0
+    machines = (run.meta.provenance, run.meta.nodes[1]["provenance"])
+    names = [[gpu["name"] for gpu in machine["gpus"]] for machine in machines]
+    assert names[0] == names[1] != []
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)

@@ -7,7 +7,8 @@ import numpy as np
 from rnb.analysis.checks.facts import Facts
 from rnb.analysis.reasons import Finding, Reason
 from rnb.analysis.sustained import highest_mean
-from rnb.record.tables import TELEMETRY
+from rnb.analysis.watched_nodes import watched_nodes
+from rnb.record.run import Run, Table
 
 THROTTLE_BITS = {
     0x08: "hardware slowdown",
@@ -66,7 +67,14 @@ def _drops(facts: Facts) -> dict[str, float]:
 
     What counts is while the GPU was busy, and not at its power cap.
     """
-    telemetry = facts.run.tables.get(TELEMETRY, {})
+    return {
+        node.title(gpu): drop
+        for node in watched_nodes(facts.run)
+        for gpu, drop in _drops_of(facts.run, node.telemetry).items()
+    }
+
+
+def _drops_of(run: Run, telemetry: Table) -> dict[str, float]:
     gpus = [name.removesuffix(".sm_clock_mhz") for name in telemetry if name.endswith(".sm_clock_mhz")]
     drops = {}
     for gpu in gpus:
@@ -74,7 +82,7 @@ def _drops(facts: Facts) -> dict[str, float]:
         is_capped = np.nan_to_num(masks).astype(np.int64) & POWER_CAP_BIT > 0
         clocks = np.where((use >= BUSY_PERCENT) & ~is_capped, telemetry[f"{gpu}.sm_clock_mhz"], np.nan)
         if np.isfinite(clocks).any():
-            drop = highest_mean(facts.run, telemetry["time_ns"], 1 - clocks / np.nanmax(clocks))
+            drop = highest_mean(run, telemetry["time_ns"], 1 - clocks / np.nanmax(clocks))
             drops[gpu] = drop or 0.0
     return drops
 

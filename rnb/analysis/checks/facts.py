@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnb.analysis.early_stopping import TailBound, judge_bound
-from rnb.analysis.machine_use import CpuUse, OtherUse, cpu_use, others_use
+from rnb.analysis.machine_use import CpuUse, OtherUse, cpu_uses, others_use
 from rnb.analysis.steady_part import steady_part
 from rnb.analysis.steady_state import SteadyState, is_bulk
+from rnb.analysis.watched_nodes import watched_nodes
 from rnb.record.run import Run
-from rnb.record.tables import TELEMETRY
 
 DEFAULT_PERCENTILE = 99.0
 """Of --slo without --percentile."""
@@ -65,7 +65,13 @@ class Facts:
 
     @cached_property
     def cpu_use(self) -> CpuUse | None:
-        return cpu_use(self.run)
+        """Of the machine that the clients are on; None where the telemetry does not tell."""
+        return self.cpu_use_of_nodes.get(0)
+
+    @cached_property
+    def cpu_use_of_nodes(self) -> dict[int, CpuUse]:
+        """Of those that there is telemetry of."""
+        return {node.node or 0: use for node, use in cpu_uses(self.run)}
 
     @cached_property
     def others_use(self) -> list[OtherUse]:
@@ -74,14 +80,15 @@ class Facts:
     @cached_property
     def throttle_masks(self) -> dict[str, NDArray[np.int64]]:
         """NVML's bits by GPU, in the samples of the measured phase that have them."""
-        telemetry = self.run.tables.get(TELEMETRY, {})
         start_ns, end_ns = self.run.window_ns
         masks = {}
-        for name, values in telemetry.items():
-            gpu, _, reading = name.rpartition(".")
-            if reading == "throttle_reasons":
-                is_inside = (telemetry["time_ns"] >= start_ns) & (telemetry["time_ns"] <= end_ns)
-                masks[gpu] = values[is_inside & ~np.isnan(values)].astype(np.int64)
+        for node in watched_nodes(self.run):
+            times_ns = node.telemetry["time_ns"]
+            is_inside = (times_ns >= start_ns) & (times_ns <= end_ns)
+            for name, values in node.telemetry.items():
+                gpu, _, reading = name.rpartition(".")
+                if reading == "throttle_reasons":
+                    masks[node.title(gpu)] = values[is_inside & ~np.isnan(values)].astype(np.int64)
         return masks
 
     def throttled_share(self, gpu: str, bit: int) -> float:

@@ -18,16 +18,13 @@ def steadiness_untested(facts: Facts) -> Finding | None:
 
 
 def machine_unwatched(facts: Facts) -> Finding | None:
-    if facts.cpu_use is not None and facts.run.meta.nodes:
-        return Finding(
-            reason=Reason.MACHINE_UNWATCHED,
-            seen="telemetry is of the driver's node: nobody knows what else the other nodes did",
-            advice="look at the other nodes yourself",
-        )
-    if facts.cpu_use is not None:
+    numbers = [node["node"] for node in facts.run.meta.nodes] or [0]
+    unwatched = [number for number in numbers if number not in facts.cpu_use_of_nodes]
+    if not unwatched:
         return None
+    where = f" on node {', '.join(map(str, unwatched))}" if len(numbers) > 1 else ""
     return Finding(
         reason=Reason.MACHINE_UNWATCHED,
-        seen="there is no telemetry that tells the run's own use of the CPUs from that of others",
+        seen=f"there is no telemetry{where} that tells the run's own use of the CPUs from that of others",
         advice="a run without --no-telemetry",
     )

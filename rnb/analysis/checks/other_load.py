@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rnb.analysis.checks.facts import Facts
 from rnb.analysis.machine_use import CPUS, OtherUse, gpu_name
 from rnb.analysis.reasons import Finding, Reason
 from rnb.analysis.sustained import stretch_ns
+from rnb.analysis.watched_nodes import WatchedNode, watched_nodes
 
 NOTED_SHARE, MAX_SHARE = 0.10, 0.25
 """Of a device that the run may use, over any stretch of the measured phase."""
@@ -34,15 +37,23 @@ def is_loaded(facts: Facts) -> bool:
 
 def _taken(facts: Facts, found: list[OtherUse]) -> str:
     seconds = stretch_ns(facts.run) / 1e9
-    shown = [f"up to {use.highest:.0%} of {use.device} ({use.mean:.0%} on average)" for use in found]
+    shown = [f"up to {use.highest:.0%} of {use.title} ({use.mean:.0%} on average)" for use in found]
     return f"others took {', '.join(shown)} for {seconds:.1f} s"
 
 
 def _by_whom(facts: Facts, found: list[OtherUse]) -> str:
     """Who they were, where they could be seen: the busiest on the CPUs, and all on the GPUs."""
-    devices, provenance = {use.device for use in found}, facts.run.meta.provenance
-    known = provenance.get("other_processes", []) if CPUS in devices else []
-    on_gpus = provenance.get("other_gpu_processes", [])
-    known = [*known, *(one for one in on_gpus if gpu_name(one["gpu"]) in devices)]
-    names = dict.fromkeys(f"{one['name']} (pid {one['pid']})" for one in known)
+    names = dict.fromkeys(name for use in found for name in _names(use, watched_nodes(facts.run)))
     return f": {', '.join(names)}" if names else ""
+
+
+def _names(use: OtherUse, nodes: Sequence[WatchedNode]) -> list[str]:
+    provenance = use.node.provenance
+    if use.device == CPUS:
+        known = provenance.get("other_processes", [])
+    else:
+        on_gpus = provenance.get("other_gpu_processes", [])
+        known = [one for one in on_gpus if gpu_name(one["gpu"]) == use.device]
+    same = [node.provenance for node in nodes if node.is_one_machine_with(use.node)]
+    own = {pid for one in same for pid in one.get("pids", {}).values()}
+    return [f"{one['name']} (pid {one['pid']})" for one in known if one["pid"] not in own]

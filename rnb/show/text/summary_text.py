@@ -190,6 +190,14 @@ def _shown(summary: Summary) -> list[tuple[int, str, dict[str, float]]]:
             for step, entries in by_step.items()
         ]
     return [
-        (entry.step, f"step {entry.step}.{entry.replica} {names.get(entry.step, '')}", mean_shares([entry]))
+        (
+            entry.step,
+            f"step {entry.step}.{entry.replica} {names.get(entry.step, '')}{_place(entry)}",
+            mean_shares([entry]),
+        )
         for entry in summary.utilizations
     ]
+
+
+def _place(entry: Utilization) -> str:
+    return "" if entry.node is None else f", node {entry.node}"

@@ -23,7 +23,20 @@ def tail_table(tail: Tail, step_names: Sequence[str] = (), *, has_all_stages: bo
         f" against the {tail.num_median} around the median"
     )
     hidden = hidden_stages(len(tail.stages) - len(shown), "difference")
-    return "\n".join([title, *align([header, *rows, total]), *hidden, when_slowest(tail)])
+    return "\n".join(
+        [title, *align([header, *rows, total]), *hidden, when_slowest(tail), *where_slowest(tail)]
+    )
+
+
+def where_slowest(tail: Tail) -> list[str]:
+    """Of several nodes, the one that had most more of the slowest than of all; none if there was none."""
+    one = tail.node
+    if one is None or one.share_of_slowest <= one.share_of_all:
+        return []
+    return [
+        f"step {one.step} on node {one.node} had {one.share_of_slowest:.0%} of the slowest 1 %,"
+        f" and {one.share_of_all:.0%} of all"
+    ]
 
 
 def when_slowest(tail: Tail) -> str:

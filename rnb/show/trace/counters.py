@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnb.analysis.calls import Visits
-from rnb.record.run import Run, Times
+from rnb.record.over_nodes import by_node
+from rnb.record.run import Run, Table, Times
+from rnb.record.tables import TELEMETRY
 from rnb.show.trace.processes import RUN, Processes
 from rnb.show.trace.writer import TraceWriter
 
@@ -30,21 +34,32 @@ def write_waiting(writer: TraceWriter, visits: Visits) -> None:
 
 def write_measured(writer: TraceWriter, run: Run, processes: Processes) -> None:
     """What was measured beside the run over time: a counter for each column of numbers, of what it tells."""
-    for table in run.tables.values():
+    for name, table in run.tables.items():
         if "time_ns" not in table:
             continue
-        since_start = table["time_ns"] >= run.start_ns
-        time_ns = table["time_ns"][since_start]
-        for column in sorted(table.keys() - {"time_ns"}):
-            if np.issubdtype(table[column].dtype, np.number):
-                _write_column(writer, processes, column, time_ns, table[column][since_start])
+        for node, columns in (by_node(table) if name == TELEMETRY else {0: table}).items():
+            _write_columns(writer, run, partial(processes.of_telemetry, node=node), columns)
+
+
+def _write_columns(
+    writer: TraceWriter, run: Run, process_of: Callable[[str], int | None], columns: Table
+) -> None:
+    since_start = columns["time_ns"] >= run.start_ns
+    time_ns = columns["time_ns"][since_start]
+    for column in sorted(columns.keys() - {"time_ns"}):
+        if np.issubdtype(columns[column].dtype, np.number):
+            _write_column(writer, process_of, column, time_ns, columns[column][since_start])
 
 
 def _write_column(
-    writer: TraceWriter, processes: Processes, column: str, time_ns: Times, values: NDArray[Any]
+    writer: TraceWriter,
+    process_of: Callable[[str], int | None],
+    column: str,
+    time_ns: Times,
+    values: NDArray[Any],
 ) -> None:
     place, _, quantity = column.rpartition(".")
-    pid = processes.of_telemetry(place)
+    pid = process_of(place)
     if pid is not None:
         name, _, unit = quantity.rpartition("_")
         _write(writer, name.replace("_", " ") or "use", _UNITS.get(unit, unit), pid, time_ns, values)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,8 @@ from rnb.show.trace.writer import TraceWriter
 RUN, CLIENT, DRIVER, _CPU, _FIRST_GPU, _FIRST_CLIENT, _FIRST_REPLICA = 1, 2, 3, 4, 5, 30, 50
 _LEAST_PID = 100
 """A replica keeps the number that its process had, unless that could be one of ours (in a container, say)."""
+_NODE = 2**22
+"""The numbers of a node's processes begin at so many times its own: Linux gives none that is higher."""
 
 
 class Processes:
@@ -22,15 +26,18 @@ class Processes:
         self._writer = writer
         self._names: dict[int, str] = {}
         self._replicas: dict[tuple[int, int], int] = {}
+        self._titles = {node["node"]: _title(node) for node in run.meta.nodes}
         self.name(RUN, "run")
         self.name(CLIENT, "client")
+        for node in self._titles:
+            self._on(node, _CPU, "CPU")
         for number, replica in enumerate(run.meta.replicas, _FIRST_REPLICA):
             pid = replica.get("pid") or 0
             pid = pid if pid >= _LEAST_PID else number
-            self._replicas[replica["step"], replica["replica"]] = pid
             place = "CPU" if replica["device"] == "cpu" else f"GPU {replica['gpu']}"
             step_name = run.meta.step_names[replica["step"]]
-            self.name(pid, f"step {replica['step']}.{replica['replica']} {step_name}, {place}")
+            name = f"step {replica['step']}.{replica['replica']} {step_name}, {place}"
+            self._replicas[replica["step"], replica["replica"]] = self._on(replica.get("node", 0), pid, name)
 
     def name(self, pid: int, name: str) -> int:
         """Name a process unless it has a name; returns its number."""
@@ -38,6 +45,11 @@ class Processes:
             self._names[pid] = name
             self._writer.name_process(pid, name)
         return pid
+
+    def _on(self, node: int, pid: int, name: str) -> int:
+        """Name a process of a node, with the node where there are several."""
+        title = self._titles.get(node)
+        return self.name(node * _NODE + pid, f"{title}: {name}" if title else name)
 
     def of_replicas(self, step: int) -> NDArray[np.int64]:
         """The number of each replica of a step."""
@@ -47,21 +59,28 @@ class Processes:
     def of_replica(self, step: int, replica: int) -> int:
         return self._replicas[step, replica]
 
-    def of_gpu(self, gpu: int) -> int:
-        return self.name(_FIRST_GPU + gpu, f"GPU {gpu}")
+    def of_gpu(self, gpu: int, node: int = 0) -> int:
+        return self._on(node, _FIRST_GPU + gpu, f"GPU {gpu}")
 
-    def of_telemetry(self, place: str) -> int | None:
+    def of_telemetry(self, place: str, node: int = 0) -> int | None:
         """Whose a column is: 'cpu', 'gpu0', 'process.step 0.1', '' (the run's); None where it is nobody's."""
         if match := re.fullmatch(r"gpu(\d+)", place):
-            return self.of_gpu(int(match[1]))
+            return self.of_gpu(int(match[1]), node)
         if match := re.fullmatch(r"process\.(client (\d+))", place):
             return self.name(_FIRST_CLIENT + int(match[2]), match[1])
         if match := re.fullmatch(r"process\.step (\d+)\.(\d+)", place):
             return self._replicas.get((int(match[1]), int(match[2])))
         known = {
-            "": (RUN, "run"),
             "cpu": (_CPU, "CPU"),
             "process.driver": (DRIVER, "driver"),
-            "process.client": (CLIENT, "client"),
+            "process.agent": (DRIVER, "agent"),
         }
-        return self.name(*known[place]) if place in known else None
+        if place in known:
+            return self._on(node, *known[place])
+        return {"": RUN, "process.client": CLIENT}.get(place)
+
+
+def _title(node: Mapping[str, Any]) -> str:
+    """A node and its machine, with how well the times there are known."""
+    bound = f", times known to {node['clock']['bound_ns'] / 1e3:,.0f} us" if node.get("clock") else ""
+    return f"node {node['node']} ({node.get('host', '')}{bound})"

@@ -6,6 +6,8 @@
     …
     CPU, GPU 0, …            telemetry, and the counters of --occupancy
 
+Of several nodes the processes of each stand together, and their names begin with the node.
+
 Arrows lead from each sending, and from each call, to the call of the next step.
 """
 

@@ -2,48 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import pytest
 
 from rnb.analysis.crossings import crossed_stages
 from rnb.analysis.reasons import Reason
 from rnb.analysis.verdict import judge
 from rnb.contract.events import Event, EventKind, Stage, StageKind
-from rnb.record.run import Run
-from tests.support.timed_runs import timed_run
-
-NUM_REQUESTS = 1000
-
-
-def run_over(*bounds_us: float, wait_ms: float = 0.3) -> Run:
-    """Step 0 on node 0, step 1 on each in turn; the clock of each node but the first is known so well."""
-    draw = np.random.default_rng(5)
-    each = np.full(NUM_REQUESTS, wait_ms)
-    stages = {
-        "enqueue_filename": np.full(NUM_REQUESTS, 0.1),
-        "runner0_start": each,
-        "inference0_start": np.zeros(NUM_REQUESTS),
-        "inference0_finish": draw.uniform(1, 2, NUM_REQUESTS),
-        "handoff0_finish": np.zeros(NUM_REQUESTS),
-        "runner1_start": each,
-        "inference1_start": np.zeros(NUM_REQUESTS),
-        "inference1_finish": draw.uniform(19, 21, NUM_REQUESTS),
-    }
-    run = timed_run(
-        stages, arrivals_ms=np.cumsum(draw.uniform(8, 12, NUM_REQUESTS)), args={"mean_interval_ms": 10}
-    )
-    clocks: list[Any] = [None, *({"bound_ns": round(bound * 1000)} for bound in bounds_us)]
-    run.meta.nodes = [{"node": node, "clock": clock} for node, clock in enumerate(clocks)]
-    run.meta.replicas = [
-        {"step": step, "replica": replica, "gpu": -1, "replica_on_gpu": 0, "node": replica}
-        for step, count in ((0, 1), (1, len(clocks)))
-        for replica in range(count)
-    ]
-    run.requests["replica0"] = np.zeros(NUM_REQUESTS, np.int32)
-    run.requests["replica1"] = np.arange(NUM_REQUESTS, dtype=np.int32) % len(clocks)
-    return run
+from tests.support.run_over_nodes import run_over
 
 
 def test_only_what_crosses_is_told() -> None:

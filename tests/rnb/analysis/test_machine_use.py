@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnb.analysis.machine_use import cpu_use, others_use
+from rnb.analysis.machine_use import cpu_uses, others_use
 from rnb.analysis.reasons import Finding, Reason
 from rnb.analysis.verdict import Judgement, judge
 from rnb.record.run import Run
@@ -97,8 +97,7 @@ def test_a_process_that_has_ended_uses_nothing() -> None:
     telemetry = run.tables["telemetry"]
     telemetry["process.client.cpu_percent"][30:] = np.nan
     telemetry["cpu.percent"][30:] -= 5.0 / NUM_CPUS
-    found = cpu_use(run)
-    assert found is not None
+    ((_, found),) = cpu_uses(run)
     np.testing.assert_allclose(found.others, 0.0, atol=1e-9)
 
 

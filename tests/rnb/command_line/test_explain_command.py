@@ -134,7 +134,7 @@ def test_a_config_over_several_nodes_is_refused(
     config.write_text(json.dumps(data))
     assert explain(*flags) == EXIT_USAGE
     (line,) = capfd.readouterr().err.splitlines()
-    assert "its gpus name nodes, and optimize.py knows one machine: leave them out" in line
+    assert "gpus: node 1: there is 1 node, from 0; benchmark.py --cluster reaches others" in line
 
 
 @pytest.mark.usefixtures("no_runs")

@@ -135,6 +135,19 @@ def test_bad_input_is_one_line(
     assert problem in line
 
 
+def test_a_config_over_several_machines_is_refused(
+    search: Callable[..., int], config: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(json.dumps([{**STEPS[0], "gpus": ["0:-1", "1:-1"]}, STEPS[1]]))
+    assert search() == EXIT_USAGE
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.endswith("gpus: node 1: there is 1 node, from 0; benchmark.py --cluster reaches others")
+    with pytest.raises(SystemExit, match="2"):
+        search("--cluster", "auto")
+    assert "--cluster: optimize.py knows one machine" in capfd.readouterr().err
+    assert not (tmp_path / "logs").exists()
+
+
 def test_a_candidate_with_other_results_is_ruled_out_by_name_and_figure(
     search: Callable[..., int],
     wrong: Callable[..., None],

@@ -50,5 +50,10 @@ def test_what_does_not_go_together(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "at most 65535" in wrong(capsys, "--port", "65536")
 
 
+def test_it_knows_one_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    told = wrong(capsys, "--cluster", "auto")
+    assert "--cluster: serve.py knows one machine; benchmark.py plays over several" in told
+
+
 def test_no_log() -> None:
     assert settings_of(parse_args(["--request-log", "off"], {})).request_log is None

@@ -32,6 +32,13 @@ def test_spread_puts_the_same_on_every_node() -> None:
     assert places({"gpus": [0], "spread": False}, 3) == [(0, 0)]
 
 
+@pytest.mark.parametrize("step", [{"gpus": ["0:1", 2]}, {"gpus": [1, 2], "spread": True}])
+def test_one_node_leaves_no_trace_in_what_is_written_again(step: dict[str, Any]) -> None:
+    config = parse_config([{"model": NOTHING, **step}])
+    (again,) = parse_config(config.model_dump(exclude_unset=True, mode="json")).pipeline
+    assert [group.places for group in again.queue_groups] == [[(0, 1), (0, 2)]]
+
+
 @pytest.mark.parametrize(
     ("step", "message"),
     [

@@ -62,6 +62,9 @@ def test_times_of_a_clock_that_is_far_ahead_are_translated(tmp_path: Path) -> No
     times = np.stack([run.times[event] for event in run.events], axis=1)
     assert run.events[0] == DUE
     assert (np.diff(times, axis=1)[:, 1:] >= -clock["bound_ns"]).all()
+    ready_s = {phase.process: phase.to_s for phase in run.meta.start_up if phase.what == "warm-up"}
+    assert ready_s.keys() == {"step 0.0", "step 1.0", "step 1.1"}
+    assert all(0 < at_s < 60 for at_s in ready_s.values()), "also of those whose clock is far ahead"
     (crossed,) = crossed_stages(run)
     assert crossed.bound_ns == clock["bound_ns"]
     assert crossed.num_requests == np.count_nonzero(run.requests["replica1"] == 0)
@@ -70,7 +73,7 @@ def test_times_of_a_clock_that_is_far_ahead_are_translated(tmp_path: Path) -> No
 def test_a_node_with_other_code_is_refused(tmp_path: Path) -> None:
     told_otherwise = (
         "import sys; import rnb.observe.environment as one; import rnb.cluster.agent as agent;"
-        " agent.environment = lambda with_gpus: {**one.environment(with_gpus=with_gpus), 'code': 'other'};"
+        " agent.environment = lambda: {**one.environment(), 'code': 'other'};"
         " sys.exit(agent.main())"
     )
     launcher = Wrapped(tmp_path, f'exec {sys.executable} -c "{told_otherwise}"')

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rnb.play import play
-from rnb.processes.start_up import PROCESS, StartUp, phases_of_run
+from rnb.processes.start_up import PROCESS, StartUp, phases_of_run, timed_of_children
 from rnb.record.run_folder import read
 from rnb.spec import schedule_of
 from rnb.transport.clock import now_ns
@@ -24,7 +24,8 @@ def test_phases_are_in_seconds_since_the_driver_began() -> None:
         child.began_ns = driver.began_ns + 3_000_000_000
     with child.phase("warm-up", worker=1):
         time.sleep(0.01)
-    phases = phases_of_run(driver, {"step 0.0": child.told()}, {"step 0.0": driver.began_ns + 1_000_000_000})
+    asked_ns = {"step 0.0": driver.began_ns + 1_000_000_000}
+    phases = phases_of_run(driver, timed_of_children({"step 0.0": child.told()}, asked_ns))
     by_name = {(phase.process, phase.what): phase for phase in phases}
     started = by_name["step 0.0", PROCESS]
     assert (started.from_s, started.seconds, started.to_s) == (1, 2, 3)

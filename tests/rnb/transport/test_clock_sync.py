@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rnb.transport.clock_sync import ClockFit, Exchange, fastest, fit
+from rnb.transport.clock_sync import ClockFit, Exchange, fastest, first_fit, fit
 
 SECOND = 1_000_000_000
 
@@ -61,6 +61,22 @@ def test_a_time_here_is_told_as_the_other_clock_has_it() -> None:
     fitted = fit([*fastest(clock.burst(SECOND)), *fastest(clock.burst(30 * SECOND))])
     assert abs(fitted.there(20 * SECOND) - clock.there(20 * SECOND)) <= fitted.bound_ns + 1000
     assert abs(int(fitted.here(np.array([fitted.there(20 * SECOND)]))[0]) - 20 * SECOND) <= 1
+
+
+@pytest.mark.parametrize(("offset_ns", "drift"), CLOCKS)
+def test_the_fastest_exchange_alone_is_good_for_a_moment(offset_ns: int, drift: float) -> None:
+    clock = FalseClock(offset_ns=offset_ns, drift=drift)
+    burst = clock.burst(7 * SECOND)
+    fitted = first_fit(burst)
+    now = np.array([one.sent_ns for one in burst], np.int64)
+    assert max(clock.errors(fitted, now)) <= fitted.bound_ns + 2_000
+    assert fitted.bound_ns == fastest(burst, 1)[0].round_trip_ns // 2 + 1
+    assert (
+        abs(fitted.there(8 * SECOND) - clock.there(8 * SECOND))
+        < fitted.bound_ns + SECOND * abs(drift) + 2_000
+    )
+    with pytest.raises(ValueError, match="no exchange"):
+        first_fit([])
 
 
 def test_one_burst_gives_an_offset() -> None:

@@ -11,7 +11,7 @@ import pytest
 from rnb.contract.request import Request
 from rnb.transport.local.shared_memory import SharedArray
 from rnb.transport.message import Message
-from rnb.transport.spread_queue import SpreadQueue, Way
+from rnb.transport.spread_queue import MOST_LOOKED, SpreadQueue, Way
 
 
 class Listed:
@@ -66,6 +66,27 @@ def test_where_many_wait_at_the_other_end_few_are_sent(loads: SharedArray) -> No
     fill(queue, 60)
     assert (here.depth(), away.depth()) == (55, 5)
     assert queue.depth() == 110
+
+
+def test_it_looks_at_a_few_of_many(loads: SharedArray) -> None:
+    """However many there are: and still none has much more than another."""
+
+    class Counting(Listed):
+        num_looked = 0
+
+        def depth(self) -> int:
+            Counting.num_looked += 1
+            return super().depth()
+
+    ways = [Counting(str(number)) for number in range(500)]
+    queue = SpreadQueue([Way(queue=one, num_readers=2) for one in ways], key_of=None)
+    fill(queue, 5000)
+    assert Counting.num_looked == 5000 * MOST_LOOKED
+    assert {len(one.messages) for one in ways} == {10}
+    ways[7].messages *= 3
+    fill(queue, 5000)
+    assert len(ways[7].messages) == 30
+    assert max(len(one.messages) for one in ways[:7]) <= 21
 
 
 def test_empty_queues_are_used_in_turn(loads: SharedArray) -> None:

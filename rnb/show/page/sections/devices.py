@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnb.analysis.watched_nodes import WatchedNode, nodes_of
 from rnb.record.tables import TELEMETRY
 from rnb.show.page.charts import Chart, Line, legend
 from rnb.show.page.markup import Content, Markup, tag
@@ -25,19 +26,19 @@ _HEIGHT_PX, _MAX_POINTS = 150, 600
 MAX_OPEN = 6
 
 Telemetry = Mapping[str, NDArray[Any]]
+Watched = tuple[Subject, WatchedNode]
 
 
 def section(runs: Sequence[Subject]) -> Markup | None:
-    shown = [(run, run.findings.over_time.get(TELEMETRY, {})) for run in runs]
-    shown = [(run, telemetry) for run, telemetry in shown if _readings(telemetry)]
+    shown = [(run, node) for run in runs for node in _nodes(run) if _readings(node.telemetry)]
     if not shown:
         return None
-    is_alone = len(shown) == 1
-    charts = [chart for run, telemetry in shown for chart in _charts(run, telemetry, is_alone=is_alone)]
+    is_alone = len({run.letter for run, _ in shown}) == 1
+    charts = [chart for run, node in shown for chart in _charts(run, node, is_alone=is_alone)]
     grid = tag("div", charts, class_="grid-of-charts")
     processes = [
-        [None if is_alone else tag("h3", run.badge, f" {run.label}"), _processes(telemetry)]
-        for run, telemetry in shown
+        [None if len(shown) == 1 else tag("h3", *_heading(run, node, is_alone)), _processes(node.telemetry)]
+        for run, node in shown
     ]
     explanation = (
         "The GPUs' multiprocessors (SM) and video engines (NVDEC), and the CPUs that the run may use."
@@ -46,11 +47,20 @@ def section(runs: Sequence[Subject]) -> Markup | None:
         "section",
         tag("h2", "GPUs and CPUs"),
         tag("p", explanation, class_="note"),
-        _table(shown),
+        _table(shown, is_alone=is_alone),
         legend([(name, colour, "", "") for name, colour in _names(shown).items()]),
-        grid if len(shown) <= MAX_OPEN else details(f"Over time, {len(shown)} runs", grid),
+        grid if len(shown) <= MAX_OPEN else details("Over time", grid),
         details("Processes", processes),
     )
+
+
+def _nodes(run: Subject) -> list[WatchedNode]:
+    return nodes_of(run.findings.meta, dict(run.findings.over_time.get(TELEMETRY, {})))
+
+
+def _heading(run: Subject, node: WatchedNode, is_alone: bool) -> list[Content]:
+    place = "" if node.node is None else f"node {node.node}"
+    return [place] if is_alone else [run.badge, f" {', '.join(filter(None, (run.label, place)))}"]
 
 
 def _readings(telemetry: Telemetry) -> dict[str, dict[str, NDArray[Any]]]:
@@ -67,31 +77,32 @@ def _name(reading: str) -> str:
     return KNOWN.get(reading, reading.removesuffix("_percent").replace("_", " "))
 
 
-def _names(shown: Sequence[tuple[Subject, Telemetry]]) -> dict[str, str]:
+def _names(shown: Sequence[Watched]) -> dict[str, str]:
     """The colour of each reading: the known ones always have the same."""
     found = [
         reading
-        for _, telemetry in shown
-        for readings in _readings(telemetry).values()
+        for _, node in shown
+        for readings in _readings(node.telemetry).values()
         for reading in readings
     ]
     names = list(dict.fromkeys([*KNOWN.values(), *map(_name, found)]))
     return {name: run_colour(index + 2) for index, name in enumerate(names) if name in map(_name, found)}
 
 
-def _charts(run: Subject, telemetry: Telemetry, *, is_alone: bool) -> list[Content]:
+def _charts(run: Subject, node: WatchedNode, *, is_alone: bool) -> list[Content]:
     """One for each GPU and one for the CPUs; of one GPU they share a chart."""
-    readings = _readings(telemetry)
+    readings = _readings(node.telemetry)
     together = [list(readings)] if len(readings) <= 2 else [[device] for device in readings]
-    return [_chart(run, telemetry, devices, is_alone=is_alone) for devices in together]
+    return [_chart(run, node, devices, is_alone=is_alone) for devices in together]
 
 
-def _chart(run: Subject, telemetry: Telemetry, devices: Sequence[str], *, is_alone: bool) -> Markup:
-    colours, readings = _names([(run, telemetry)]), _readings(telemetry)
+def _chart(run: Subject, node: WatchedNode, devices: Sequence[str], *, is_alone: bool) -> Markup:
+    telemetry = node.telemetry
+    colours, readings = _names([(run, node)]), _readings(telemetry)
     start_ns, end_ns = run.findings.window_ns
     at_s = (telemetry["time_ns"] - start_ns) / 1e9
     inside = (at_s >= 0) & (telemetry["time_ns"] <= end_ns)
-    name = " and ".join(map(_device, devices))
+    name = node.title(" and ".join(map(_device, devices)))
     return Chart(
         title=f"{name} over time, {run.name}",
         caption=name if is_alone else [run.badge, f" {run.label}, {name}"],
@@ -115,16 +126,16 @@ def _device(device: str) -> str:
     return "CPUs" if device == "cpu" else f"GPU {device.removeprefix('gpu')}"
 
 
-def _table(shown: Sequence[tuple[Subject, Telemetry]]) -> Markup:
-    """A row for each GPU, the CPUs in the first of a run."""
+def _table(shown: Sequence[Watched], *, is_alone: bool) -> Markup:
+    """A row for each GPU, the CPUs in the first of a run's node."""
     rows = [
         [
-            [run.badge, f" {_device(device)}"] if len(shown) > 1 else _device(device),
-            _mean(run, telemetry, "cpu.percent", share_of=100) if is_first else "",
-            *_gpu_cells(run, telemetry, device),
+            node.title(_device(device)) if is_alone else [run.badge, f" {node.title(_device(device))}"],
+            _mean(run, node.telemetry, "cpu.percent", share_of=100) if is_first else "",
+            *_gpu_cells(run, node.telemetry, device),
         ]
-        for run, telemetry in shown
-        for is_first, device in _rows(telemetry)
+        for run, node in shown
+        for is_first, device in _rows(node.telemetry)
     ]
     header = ["", "mean CPU", "SM", "NVDEC", "most memory", "power", "SM clock"]
     used = [index for index in range(len(header)) if not index or any(row[index] for row in rows)]

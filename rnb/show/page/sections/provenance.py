@@ -26,7 +26,7 @@ def section(runs: Sequence[Subject]) -> Markup | None:
 
 def _details(run: Subject, *, is_alone: bool) -> Markup:
     meta = run.findings.meta
-    everything = {**meta.provenance, "replicas": meta.replicas}
+    everything = {**meta.provenance, "replicas": meta.replicas, "nodes": meta.nodes}
     return details(
         run.name if is_alone else [run.badge, f" {run.name}"],
         facts([(name, value) for name, value in _facts(run) if value]),

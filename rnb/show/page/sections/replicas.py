@@ -99,5 +99,5 @@ def _place(run: Subject, entry: Utilization) -> str:
     own = [one for one in replicas if (one["step"], one["replica"]) == (entry.step, entry.replica)]
     if not own or not own[0].get("device"):
         return ""
-    node = f"node {own[0]['node']}, " if any(one.get("node") for one in replicas) else ""
+    node = "" if entry.node is None else f"node {entry.node}, "
     return f" on {node}{own[0]['device']}"

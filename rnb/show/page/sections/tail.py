@@ -11,6 +11,7 @@ from rnb.show.page.markup import Content, Markup, tag
 from rnb.show.page.subject import Subject
 from rnb.show.page.tables import details, table
 from rnb.show.page.wording import duration, milliseconds, number, share
+from rnb.show.text.tail_text import where_slowest
 
 
 def section(runs: Sequence[Subject]) -> Markup | None:
@@ -68,4 +69,5 @@ def _of_one(run: Subject, tail: Tail) -> Content:
     ]
     more_ms = tail.slowest_ms - tail.median_ms
     total = ["end to end", *map(milliseconds, (tail.median_ms, tail.slowest_ms, more_ms)), share(1.0)]
-    return table(header, [*rows, total])
+    notes = [tag("p", line, class_="note") for line in where_slowest(tail)]
+    return [table(header, [*rows, total]), *notes]

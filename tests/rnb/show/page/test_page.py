@@ -22,6 +22,7 @@ from rnb.show.page.subject import Subject, findings_of, subject_alone
 from rnb.show.text.summary_text import in_the_system
 from tests.support.gpu_use import LOADER, NETWORK, samples, traced
 from tests.support.pages import alone, compared, sweep
+from tests.support.run_over_nodes import run_over
 from tests.support.sample_runs import START_NS, write_run, write_seed_run
 from tests.support.simulated_runs import simulate
 
@@ -413,6 +414,22 @@ def test_occupancy_is_shown_by_gpu_step_and_kernel() -> None:
     assert "GPU occupancy" in reader.texts["h2"]
     assert {"GPU 0", "step 0 Loader, GPU 0", "step 1 Network, GPU 0", "20.0 %", "60.0 %"} <= set(reader.cells)
     assert "convolution" in reader.words
+
+
+def test_nodes_have_a_table_and_their_devices() -> None:
+    reader = Reader(render(alone(run_over(5, 7))))
+    start = reader.cells.index("node 1")
+    assert reader.cells[start : start + 4] == ["node 1", "host1", "5 us", "1"]
+    assert {f"CPUs of node {node}" for node in (0, 1, 2)} <= set(reader.cells)
+    assert "step 1.2 Classify on node 2, cpu" in reader.words
+
+
+def test_a_run_over_nodes_is_compared_with_one_on_one() -> None:
+    runs = [run_over(5), run_over()]
+    runs[1].meta.nodes, runs[1].folder = [], Path("logs/alone")
+    reader = Reader(render(compared(runs)))
+    assert "CPUs of node 1" in reader.words
+    assert "step 1.0 Classify on cpu" in reader.words
 
 
 def test_it_is_written_where_asked(tmp_path: Path) -> None:

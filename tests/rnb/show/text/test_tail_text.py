@@ -8,6 +8,7 @@ import numpy as np
 
 from rnb.analysis.tail import attribute_tail
 from rnb.show.text.tail_text import tail_table
+from tests.support.run_over_nodes import run_over
 from tests.support.timed_runs import QUIET_MS, timed_run
 
 
@@ -49,3 +50,19 @@ def test_slow_requests_that_are_spread() -> None:
     assert tail_table(tail).splitlines()[-1] == (
         "the slowest 1 % are spread over the run: most of them over 8.0 s"
     )
+
+
+def test_the_node_of_the_slowest_is_named() -> None:
+    run = run_over(5, 5)
+    last = run.events[-1]
+    is_slow = (run.requests["replica1"] == 2) & (np.arange(run.num_requests) % 90 == 2)
+    run.times[last][is_slow] += 50_000_000
+    tail = attribute_tail(run)
+    assert tail is not None
+    assert tail_table(tail).splitlines()[-1] == (
+        "step 1 on node 2 had 100% of the slowest 1 %, and 33% of all"
+    )
+    run.meta.nodes = []
+    alone = attribute_tail(run)
+    assert alone is not None
+    assert "node" not in tail_table(alone)

@@ -13,6 +13,7 @@ from rnb.contract.events import DUE, Event, EventKind
 from rnb.record.run import Run
 from rnb.show.trace import trace as perfetto_trace
 from tests.support import trace_processor
+from tests.support.run_over_nodes import run_over
 from tests.support.sample_runs import START_NS
 from tests.support.simulated_runs import simulate
 from tests.support.trace_json import Trace
@@ -95,6 +96,23 @@ def test_processes_and_tracks_are_named(trace: Trace) -> None:
     assert [names[pid] for pid in NETWORKS] == ["step 1.0 Network, GPU 0", "step 1.1 Network, GPU 0"]
     assert {"run", "client", "driver", "CPU", "GPU 0"} < set(names.values())
     assert trace.names("thread_name")[LOADER, 1] == "worker 0"
+
+
+def test_the_processes_of_a_node_stand_together(tmp_path: Path) -> None:
+    path = tmp_path / perfetto_trace.FILE_NAME
+    run = run_over(5, 7)
+    perfetto_trace.write(run, path)
+    trace = Trace(path)
+    names = trace.names("process_name")
+    in_order = [names[pid] for pid in sorted(names)]
+    of_node_1 = ["node 1 (host1, times known to 5 us): " + name for name in ("CPU", "step 1.1 Classify, CPU")]
+    assert [name for name in in_order if name in of_node_1] == of_node_1
+    nodes = [name.split(" (")[0] for name in in_order if name.startswith("node ")]
+    assert nodes == sorted(nodes)
+    assert "node 0 (host0): step 0.0 Load, CPU" in in_order
+    assert "node 2 (host2, times known to 7 us): step 1.2 Classify, CPU" in in_order
+    (pid,) = [pid for pid, name in names.items() if name == of_node_1[0]]
+    assert {value for _, value in trace.counter("use", pid)} == {25.0}
 
 
 def test_each_request_is_a_span_with_its_stages_inside(run: Run, trace: Trace) -> None:
