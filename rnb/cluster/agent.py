@@ -25,8 +25,8 @@ from rnb.processes.replicas import Replicas, Setting, imported
 from rnb.processes.supervisor import Supervisor
 from rnb.transport.fabric import Stopped
 from rnb.transport.local.fabric import LocalFabric
+from rnb.transport.tcp.connection import keep_alive
 from rnb.transport.tcp.handshake import connect
-from rnb.transport.tcp.link import keep_alive
 
 REPORT_INTERVAL_S = 1.0
 
@@ -111,6 +111,7 @@ class Agent:
             samples=self._work.samples,
             num_clients=0,
             num_bridge_threads=sum(bridge.num_threads for bridge in self._part.bridges),
+            token=self._work.meeting.token,
             environment=gpu_sharing,
         )
         replicas = Replicas(

@@ -84,6 +84,9 @@ class WritingEnd(Protocol):
 class Queue(WritingEnd, Protocol):
     """A bounded queue with many writers and many readers."""
 
+    def put_pickled(self, data: bytes | memoryview) -> None:
+        """Put a message that somebody else has pickled."""
+
     def put_back(self, message: Message) -> None:
         """Append a message that was there before, whatever the capacity is."""
 
