@@ -12,7 +12,7 @@ KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 5, 3, 4
 """A machine that answers nothing for 17 s is gone."""
 BEAT_S = 2.0
 """Both ends of a connection say something at least so often."""
-SILENCE_S = 20.0
+SILENCE_S = 15.0
 """Who says nothing for so long is taken to be gone, whatever the kernel and what lies between think."""
 GRACE_S = 2.0
 """Who finds a connection cut waits so long for the driver to say why."""
