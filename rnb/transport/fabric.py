@@ -234,6 +234,9 @@ class Table(Sink, Protocol):
     def results(self) -> dict[int, Any]:
         """The results that are no class and score, by request."""
 
+    def new_results(self) -> dict[int, Any]:
+        """Those of them that have come since this process asked last."""
+
     def served_by_columns(self) -> dict[str, NDArray[np.int32]]:
         """Who took each request: replica<i> and worker<i>, with -<segment> where it came in segments."""
 

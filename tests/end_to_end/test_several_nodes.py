@@ -191,3 +191,17 @@ def test_an_interrupt_ends_all_nodes(bench: Bench) -> None:
     run = started(bench)
     run.signal(signal.SIGINT)
     assert_failed(run.finish(), "interrupted")
+
+
+def test_results_that_a_node_has_sent_on_stay_when_it_dies(bench: Bench) -> None:
+    """Those that are no classes, too, which are in a file of their own."""
+    run = started(bench)
+    time.sleep(4)
+    run.signal(signal.SIGKILL, agents(run)[1])
+    finished = run.finish()
+    assert_failed(finished, "node 2 on this machine as node 2 is gone")
+    assert finished.folder is not None
+    kept = read(finished.folder)
+    done = np.flatnonzero(kept.requests["status"] == "finished")
+    assert len(done) > 0
+    assert kept.results == dict.fromkeys(done.tolist(), 0)
