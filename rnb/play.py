@@ -226,6 +226,7 @@ class _Playing:
             num_clients=self.spec.load.clients,
             num_bridge_threads=sum(bridge.num_threads for bridge in self.part.bridges),
             token=self._others.meeting.token if self._others else b"",
+            sends_files=self.spec.placement.send_files,
             environment=self.sharing.environment,
             cores_of_clients=self._cores_of_clients,
             max_lateness_ns=None if max_lateness is None else int(max_lateness * 1e6),

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 from rnb.contract.device import CPU
 from rnb.contract.request import Layout
-from rnb.contract.slot import slot_bytes
 from rnb.pipeline.plan import Plan, PoolPlan, QueuePlan, ReplicaPlan, WayPlan
 
 
@@ -92,8 +91,8 @@ class Crossing:
 
     @property
     def num_bytes(self) -> int:
-        """Of the largest message."""
-        return slot_bytes(self.layout)
+        """Of the rows of the largest message."""
+        return sum(spec.num_bytes for spec in self.layout)
 
 
 def part_of(plan: Plan, node: int) -> Part:

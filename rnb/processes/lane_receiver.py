@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import select
 import socket
 import time
@@ -10,8 +11,10 @@ from queue import SimpleQueue
 
 import numpy as np
 
+from rnb.processes.sent_files import SentFiles
 from rnb.transport.clock import sleep_precisely
 from rnb.transport.fabric import FAILED, Queue, Stop, Table
+from rnb.transport.message import Message
 from rnb.transport.tcp.connection import Cut
 from rnb.transport.tcp.handshake import accept
 from rnb.transport.tcp.lane import FIRST_NAME, Kind, LaneEnd
@@ -41,6 +44,7 @@ class LaneReceiver:
         self._num_open = sum(lanes.values())
         self._new: SimpleQueue[LaneEnd] = SimpleQueue()
         self._ends: dict[int, LaneEnd] = {}
+        self._files = SentFiles(table)
         self._epoll = select.epoll()
         self._last_s = self._next_look_s = 0.0
 
@@ -61,6 +65,9 @@ class LaneReceiver:
             now = time.monotonic()
             if now > self._next_look_s:
                 self._look()
+                if self._files.is_full:
+                    time.sleep(LOOK_INTERVAL_S)
+                    continue
             is_polling = now < self._last_s + self._poll_s
             ready = self._epoll.poll(0 if is_polling else LOOK_INTERVAL_S)
             for fd, _ in ready:
@@ -72,6 +79,7 @@ class LaneReceiver:
     def _look(self) -> None:
         self._next_look_s = time.monotonic() + LOOK_INTERVAL_S
         self._stop.check()
+        self._files.look()
         while not self._new.empty():
             end = self._new.get()
             self._ends[end.fileno()] = end
@@ -90,11 +98,23 @@ class LaneReceiver:
                     end.count()
                     end.tell(queue.depth())
                     return self._drop(end)
-                queue.put_pickled(data)
+                if kind is Kind.FILE:
+                    end.file = bytes(data)
+                    continue
+                queue.put_pickled(data if end.file is None else self._with_file(end, data))
                 end.count()
         except Cut:
             self._drop(end)  # its writer knows, or who started it: it may be replaced
         return None
+
+    def _with_file(self, end: LaneEnd, data: memoryview) -> bytes:
+        """The message that came after a file, with the path of that."""
+        message: Message = pickle.loads(data)
+        (request,) = message.requests
+        assert end.file is not None
+        requests = (request.with_payload(self._files.hold(request.id, end.file)),)
+        end.file = None
+        return pickle.dumps(message._replace(requests=requests), pickle.HIGHEST_PROTOCOL)
 
     def _drop(self, end: LaneEnd) -> None:
         del self._ends[end.fileno()]

@@ -74,6 +74,8 @@ class Setting:
     """How many threads carry messages to other nodes and from them."""
     token: bytes = b""
     """With which the processes of a run over several nodes know each other."""
+    sends_files: bool = False
+    """Whether the files that requests name go along to other nodes."""
     is_patient: bool = False
     """Whether they wait where a queue is full, instead of ending the run."""
 
@@ -212,6 +214,7 @@ class Replicas:
             token=self._setting.token,
             stop=self._fabric.stop,
             table=table,
+            sends_files=self._setting.sends_files and queue == 0,
         )
 
     def _context(self, replica: ReplicaPlan) -> Context:

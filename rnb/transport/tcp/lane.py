@@ -1,7 +1,7 @@
 """A lane: the connection over which one process puts messages without tensors into a queue of another node.
 
-    writer ─── MESSAGE, MESSAGE, …, END ──▶ the bridge there, which puts them into its queue
-           ◀── how many frames have come, and how many wait in the queue ──
+    writer ─── MESSAGE, FILE, MESSAGE, …, END ──▶ the bridge there, which puts them into its queue
+           ◀── how many messages have come, and how many wait in the queue ──
 
 So such a message wakes two processes, not three. The bridge closes the connection when it has got all.
 """
@@ -9,8 +9,10 @@ So such a message wakes two processes, not three. The bridge closes the connecti
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import socket
+import stat
 import struct
 import threading
 import time
@@ -28,7 +30,7 @@ from rnb.transport.tcp.handshake import connect
 
 FIRST_NAME = 1 << 16
 """In the handshake a lane calls itself so much more than its queue's number; bridges have their node's."""
-_HEAD = struct.Struct("<BI")
+_HEAD = struct.Struct("<BQ")
 _STATE = struct.Struct("<qq")
 _READ_BYTES = 1 << 18
 
@@ -37,7 +39,9 @@ class Kind(IntEnum):
     """What a frame is."""
 
     MESSAGE = 0
-    END = 1
+    FILE = 1
+    """The bytes of the file that the payload of the next message names."""
+    END = 2
     """Nothing more comes; with it the requests that are known to get no result: who joins segments must not
     wait for them."""
 
@@ -55,10 +59,12 @@ class Lane:
         token: bytes,
         stop: Stop,
         table: Table,
+        sends_files: bool = False,
     ) -> None:
+        """`sends_files`: whether the file that each request's payload names goes along."""
         self.name = name
         self._queue, self._node, self._addresses, self._token = queue, node, addresses, token
-        self._stop, self._table = stop, table
+        self._stop, self._table, self._sends_files = stop, table, sends_files
         self._num_sent = self._num_received = self._num_waiting = 0
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -81,6 +87,8 @@ class Lane:
         data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
         with self._sending:
             try:
+                if self._sends_files:
+                    self._send_file(message.requests[0].payload)
                 self._send(_HEAD.pack(Kind.MESSAGE, len(data)) + data)
                 self._num_sent += 1
                 if time.monotonic() > self._next_look:
@@ -123,6 +131,31 @@ class Lane:
                 self._stop.check()
                 self._hear()
 
+    def _send_file(self, path: str) -> None:
+        """Where there is none that can be read, the other node opens what it has of that name."""
+        try:
+            fd = os.open(path, os.O_RDONLY)
+        except OSError:
+            return
+        with open(fd, "rb") as file:
+            found, sent = os.fstat(fd), 0
+            if not stat.S_ISREG(found.st_mode):
+                return
+            self._send(_HEAD.pack(Kind.FILE, found.st_size))
+            while sent < found.st_size:
+                sent += self._send_part(file.fileno(), sent, found.st_size - sent)
+
+    def _send_part(self, fd: int, start: int, num_bytes: int) -> int:
+        try:
+            sent = os.sendfile(self._socket.fileno(), fd, start, num_bytes)
+        except BlockingIOError:
+            self._stop.check()
+            self._hear()
+            return 0
+        if not sent:
+            raise Cut("a file became shorter while it was sent")
+        return sent
+
     def _hear(self, flags: int = socket.MSG_DONTWAIT) -> bool:
         """Take what the other end has told; False: it has closed the connection."""
         self._next_look = time.monotonic() + BEAT_S
@@ -147,6 +180,8 @@ class LaneEnd:
         set_up(connected)
         self._socket, self.queue = connected, queue
         self._buffer, self._needed = bytearray(), 0
+        self.file: bytes | None = None
+        """Of the next message."""
         self._target = memoryview(bytearray(_READ_BYTES))
         self._num_received, self._told, self._tells_at = 0, (-1, -1), 0.0
         self._to_tell = b""

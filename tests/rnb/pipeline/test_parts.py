@@ -111,5 +111,27 @@ def test_check_says_where_replicas_are_and_what_crosses() -> None:
         f"frame queue 0 between steps 0 and 1, node 0 to node 1: up to {crossing.num_bytes:,} bytes a message"
     )
     assert line in text
+    assert crossing.num_bytes == 6 * 2 * 4
     assert text.endswith(f"in all: up to {2 * crossing.num_bytes:,} bytes a request")
     assert "between nodes" not in describe(plan_of(tiny("Load"), tiny("Classify")))
+
+
+def test_check_counts_what_crosses_for_a_request_in_segments() -> None:
+    """Eleven rows of two floats in three segments of up to four, over the connections of two writers."""
+    load = tiny("Load", num_segments=3, gpus=["0:0", "1:0"])
+    plan = plan_of(load, tiny("Classify", gpus=["2:0"]), tiny("Join", aggregate=3, gpus=["2:-1"]))
+    lines = describe(plan, sends_files=True).split("between nodes:\n")[1].splitlines()
+    assert lines == [
+        "  filename queue, node 0 to node 1: no tensors; the file of each request",
+        "  frame queue 0 between steps 0 and 1, node 0 to node 2: up to 32 bytes a message, 10 slots there",
+        "  frame queue 0 between steps 0 and 1, node 1 to node 2: up to 32 bytes a message, 10 slots there",
+        "  in all: up to 96 bytes a request",
+    ]
+
+
+def test_a_request_crosses_by_one_of_several_queues() -> None:
+    first = {"model": "tests.support.tiny_steps.Load", "queue_groups": [{"gpus": [0], "out_queues": [0, 1]}]}
+    groups = [{"gpus": ["1:0"], "in_queue": 0}, {"gpus": ["2:0"], "in_queue": 1}]
+    plan = plan_of(first, {"model": "tests.support.tiny_steps.Classify", "queue_groups": groups})
+    assert len(crossings(plan)) == 2
+    assert describe(plan).endswith(f"in all: up to {11 * 2 * 4} bytes a request")
