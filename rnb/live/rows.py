@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rnb.live.asking import Answer, Ask, Why
 from rnb.live.table import NEVER_NS, LiveTable
-from rnb.transport.local.payload_file import PayloadFile, PayloadFiles
+from rnb.transport.payload_file import PayloadFile, PayloadFiles
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from rnb.contract.events import Event, EventKind
 from rnb.transport.fabric import UNFINISHED, Table
-from rnb.transport.local.payload_file import PayloadFile, PayloadFiles
+from rnb.transport.payload_file import PayloadFile, PayloadFiles
 
 MOST_FILES, MOST_BYTES = 500, 1 << 30
 """While there are so many, no more is received."""
