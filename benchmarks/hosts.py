@@ -1,28 +1,36 @@
-"""What it costs to cross from one node to another, beside a raw socket and Ray. python -m benchmarks.hosts
+"""What it costs to cross from one node to another, beside bare sockets and Ray. python -m benchmarks.hosts
 
-Both nodes are this machine, so the network is the loopback; a bridge has its share of the same cores.
+Both nodes are this machine, so the network is the loopback; a bridge has its share of the same cores. Between
+two messages without tensors there are PAUSE_S, so that whoever waits for one has gone to sleep.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring import run_pipeline, show, spread, stages, throughput
+from benchmarks.measuring import run_pipeline, show, spread, throughput
+from rnb.analysis.statistics import stage_durations_ms
+from rnb.contract.events import Stage, StageKind
+from rnb.record.run import Run
 
 SLOT_BYTES = 15 * 3 * 8 * 112 * 112 * 4
 NUM_RAW = 300
-NUM_CALLS = 2000
+NUM_CALLS, NUM_LARGE_CALLS = 500, 50
+PAUSE_S = 0.005
+NUM_MESSAGE_BYTES = 200
 NOTHING, PRODUCE, CONSUME = (f"models.nothing.model.{name}" for name in ("Nothing", "Produce", "Consume"))
-RECEIVER = """
+SLOT_RECEIVER = """
 import socket, sys
 with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as connected:
     target = memoryview(bytearray(int(sys.argv[2])))
@@ -32,6 +40,15 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as connected:
             rest = rest[connected.recv_into(rest):]
     connected.sendall(b"done")
 """
+MESSAGE_RECEIVER = """
+import socket, struct, sys, time
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as connected:
+    for _ in range(int(sys.argv[3])):
+        message = connected.recv(int(sys.argv[2]), socket.MSG_WAITALL)
+        print(time.perf_counter_ns() - int.from_bytes(message[:8], "little"))
+"""
+WITHIN, BETWEEN = "within a node", "between nodes"
+BARE, CALL, COMPILED = "a bare socket", "Ray, an actor's answer", "Ray, a compiled graph's answer"
 
 
 def main() -> None:
@@ -45,42 +62,47 @@ def main() -> None:
     parser.add_argument("--data", default="data/videos", help="any folder of videos; none is opened")
     args = parser.parse_args()
     flags = ("--data", args.data, "--device", "cpu", "-v", str(args.videos))
-    hops: dict[str, list[dict[str, Any]]] = {"0:-1": [], "1:-1": []}
-    crossed, raw = [], []
+    small: dict[str, list[dict[str, float]]] = {}
+    large: dict[str, list[float]] = {}
     for _ in range(args.repeats):  # in turn, so that other work meets all alike
-        for place, found in hops.items():
-            run = play([(NOTHING, "0:-1"), (NOTHING, place)], "-mi", "5", *flags)
-            found.append(stages(run)["wait for step 1"])
+        for where, place in ((WITHIN, "0:-1"), (BETWEEN, "1:-1")):
+            run = play([(NOTHING, "0:-1"), (NOTHING, place)], "-mi", str(PAUSE_S * 1000), *flags)
+            small.setdefault(where, []).append(percentiles(hops_us(run)))
+        small.setdefault(BARE, []).append(percentiles(bare_hops_us()))
         bulk = play([(PRODUCE, "0:-1"), (CONSUME, "1:-1")], "-mi", "0", *flags)
-        crossed.append(throughput(bulk) * SLOT_BYTES / 1e9)
-        raw.append(raw_gb_per_s())
-    hop_us = {
-        where: {p: spread([one[p] for one in hops[place]]) for p in ("p50", "p99")}
-        for where, place in (("within a node", "0:-1"), ("between nodes", "1:-1"))
-    }
-    share = spread([one / other for one, other in zip(crossed, raw, strict=True)])
-    ray = ray_us()
-    there, here = hop_us["between nodes"], hop_us["within a node"]
-    show(
-        "hosts",
-        f"a hop without tensors: {there['p50']['median']:.0f} us (p50), {there['p99']['median']:.0f} us (p99)"
-        f" between nodes, {here['p50']['median']:.0f} and {here['p99']['median']:.0f} us within one; slots of"
-        f" 18 MB: {spread(crossed)['median']:.2f} GB/s, {share['median']:.0%} of a raw socket; Ray: {ray}",
-        {
-            "hop_us": hop_us,
-            "slots_gb_per_s": spread(crossed),
-            "raw_gb_per_s": spread(raw),
-            "share": share,
-            "ray": ray,
+        large.setdefault(BETWEEN, []).append(throughput(bulk) * SLOT_BYTES / 1e9)
+        large.setdefault(BARE, []).append(raw_gb_per_s())
+        with ray_calls() as calls:  # its processes are not there while the others are measured
+            for name, call in calls.items():
+                small.setdefault(name, []).append(percentiles(times_us(call, 0, NUM_CALLS, PAUSE_S)))
+                taken_us = times_us(call, np.zeros(SLOT_BYTES, np.uint8), NUM_LARGE_CALLS, 0)
+                large.setdefault(name, []).append(SLOT_BYTES / float(np.median(taken_us)) / 1e3)
+    figures: dict[str, dict[str, Any]] = {
+        "us": {
+            name: {p: spread([one[p] for one in found]) for p in found[0]} for name, found in small.items()
         },
-    )
+        "gb_per_s": {name: spread(found) for name, found in large.items()},
+        "share": spread([one / other for one, other in zip(large[BETWEEN], large[BARE], strict=True)]),
+    }
+    hops = "; ".join(f"{name} {one['p50']['median']:.0f}" for name, one in figures["us"].items())
+    slots = "; ".join(f"{name} {one['median']:.2f}" for name, one in figures["gb_per_s"].items())
+    show("hosts", f"us without tensors (p50): {hops}. GB/s of 18 MB slots: {slots}", figures)
 
 
-def play(steps: list[tuple[str, str]], *flags: str) -> Any:
+def play(steps: list[tuple[str, str]], *flags: str) -> Run:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as config:
         json.dump([{"model": model, "gpus": [place]} for model, place in steps], config)
         config.flush()
         return run_pipeline(config.name, "--cluster", "local:2", *flags)
+
+
+def hops_us(run: Run) -> list[float]:
+    durations_ms = stage_durations_ms(run, run.finished)[Stage(StageKind.WAIT, 1)]
+    return [1000 * one for one in durations_ms.tolist()]
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    return {"min": float(min(values)), **{f"p{p}": float(np.percentile(values, p)) for p in (50, 99)}}
 
 
 def raw_gb_per_s() -> float:
@@ -88,7 +110,7 @@ def raw_gb_per_s() -> float:
     data = memoryview(bytes(SLOT_BYTES))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         arguments = map(str, (listening.getsockname()[1], SLOT_BYTES, NUM_RAW))
-        receiver = subprocess.Popen([sys.executable, "-c", RECEIVER, *arguments])
+        receiver = subprocess.Popen([sys.executable, "-c", SLOT_RECEIVER, *arguments])
         connected, _ = listening.accept()
         with connected:
             start = time.perf_counter()
@@ -100,33 +122,62 @@ def raw_gb_per_s() -> float:
     return NUM_RAW * SLOT_BYTES / seconds / 1e9
 
 
-def ray_us() -> dict[str, float] | str:
-    """An actor's answer, and the same with 18 MB there and back; both of another process."""
+def bare_hops_us() -> list[float]:
+    """From one process to another over a socket, one way; both read the same clock."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        arguments = map(str, (listening.getsockname()[1], NUM_MESSAGE_BYTES, NUM_CALLS))
+        command = [sys.executable, "-c", MESSAGE_RECEIVER, *arguments]
+        receiver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        connected, _ = listening.accept()
+        with connected:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for _ in range(NUM_CALLS):
+                time.sleep(PAUSE_S)
+                now = time.perf_counter_ns().to_bytes(8, "little")
+                connected.sendall(now + bytes(NUM_MESSAGE_BYTES - len(now)))
+            told, _ = receiver.communicate()
+    return [int(line) / 1000 for line in told.split()]
+
+
+@contextlib.contextmanager
+def ray_calls() -> Iterator[dict[str, Callable[[Any], Any]]]:
+    """Of actors in other processes that give back what they are given; none where Ray is not installed."""
     try:
         import ray
     except ImportError:
-        return "not installed"
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+        yield {}
+        return
+    from ray.dag import InputNode
 
     class Echo:
         def answer(self, value: Any) -> Any:
             return value
 
-    actor = ray.remote(Echo).remote()
-    slot = np.zeros(SLOT_BYTES, np.uint8)
-
-    def median_us(value: Any, count: int) -> float:
-        taken = []
-        for _ in range(count):
-            start = time.perf_counter()
-            ray.get(actor.answer.remote(value))
-            taken.append(time.perf_counter() - start)
-        return round(float(np.median(taken)) * 1e6, 1)
-
-    median_us(0, 50)
-    found = {"call_p50": median_us(0, NUM_CALLS), "18_mb_there_and_back_p50": median_us(slot, 50)}
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    remote = ray.remote(Echo)
+    actor = remote.remote()
+    with InputNode() as given:
+        graph = remote.remote().answer.bind(given)
+    compiled = graph.experimental_compile(_buffer_size_bytes=2 * SLOT_BYTES)
+    calls = {
+        CALL: lambda value: ray.get(actor.answer.remote(value)),
+        COMPILED: lambda value: ray.get(compiled.execute(value)),
+    }
+    for call in calls.values():
+        times_us(call, 0, 50, 0)
+    yield calls
+    compiled.teardown()
     ray.shutdown()
-    return found
+
+
+def times_us(call: Callable[[Any], Any], value: Any, count: int, pause_s: float) -> list[float]:
+    taken = []
+    for _ in range(count):
+        time.sleep(pause_s)
+        start = time.perf_counter()
+        call(value)
+        taken.append((time.perf_counter() - start) * 1e6)
+    return taken
 
 
 if __name__ == "__main__":

@@ -226,6 +226,8 @@ class _Playing:
             samples=self.schedule.payloads[:NUM_SAMPLES],
             num_clients=self.spec.load.clients,
             num_bridge_threads=sum(bridge.num_threads for bridge in self.part.bridges),
+            token=self._others.meeting.token if self._others else b"",
+            sends_files=self.spec.placement.send_files,
             environment=self.sharing.environment,
             cores_of_clients=self._cores_of_clients,
             max_lateness_ns=None if max_lateness is None else int(max_lateness * 1e6),
@@ -376,7 +378,9 @@ class _Playing:
         return (
             self.clients.task(**common)
             if self.clients
-            else SenderTask(queue=self._replicas.writing_end(0), cores=self._cores_of_clients, **common)
+            else SenderTask(
+                queue=self._replicas.writing_end(0, self._table), cores=self._cores_of_clients, **common
+            )
         )
 
     def _wait(self) -> None:

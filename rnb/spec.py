@@ -38,6 +38,7 @@ class Placement:
     mps: str = "auto"
     checkpoint: str | None = None
     cluster: str | None = None
+    send_files: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,8 @@ COVERED_BY = {
     "rnb/cluster/ray_cluster.py": "tests/end_to_end/test_ray_cluster.py",
     "rnb/cluster/launching.py": "tests/rnb/processes/test_other_nodes.py",
     "rnb/processes/bridges.py": "tests/end_to_end/test_several_nodes.py",
+    "rnb/transport/tcp/connection.py": "tests/rnb/transport/tcp/test_link.py",
+    "rnb/transport/tcp/lane.py": "tests/rnb/processes/test_lane_receiver.py",
     "rnb/command_line/exit_status.py": "tests/end_to_end/test_command_line.py",
     "models/faces/dlib_build.py": "tests/models/faces/test_detectors.py",
     "models/faces/face.py": "tests/models/faces/test_recognizer.py",

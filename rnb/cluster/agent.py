@@ -30,8 +30,8 @@ from rnb.processes.supervisor import Supervisor
 from rnb.record.tables import MEMORY, TELEMETRY
 from rnb.transport.fabric import Stopped
 from rnb.transport.local.fabric import LocalFabric
+from rnb.transport.tcp.connection import keep_alive
 from rnb.transport.tcp.handshake import connect
-from rnb.transport.tcp.link import keep_alive
 
 REPORT_INTERVAL_S = 1.0
 
@@ -120,6 +120,7 @@ class Agent:
             num_clients=0,
             memory=self._memory,
             num_bridge_threads=sum(bridge.num_threads for bridge in self._part.bridges),
+            token=self._work.meeting.token,
             environment=gpu_sharing,
         )
         replicas = Replicas(

@@ -9,6 +9,7 @@ from rnb.command_line.flags import spec_of
 from rnb.faults.plan import describe_faults, plan_faults
 from rnb.load.schedule import make_schedule
 from rnb.pipeline.description import describe
+from rnb.pipeline.plan import Plan
 from rnb.show import console
 from rnb.spec import RunSpec, plan_of
 
@@ -19,12 +20,17 @@ def check(args: argparse.Namespace) -> int:
     load, schedule = make_schedule(spec.load, ["not looked for"])
     spec = spec.with_load(**vars(load))
     plan = plan_of(spec, num_requests=len(schedule))
-    described = describe(plan) if spec.server is None else _described_server(spec)
-    lines = [described, *describe_faults(plan_faults(spec.faults, plan, schedule))]
+    lines = [_described(spec, plan), *describe_faults(plan_faults(spec.faults, plan, schedule))]
     text = "\n".join(lines)
     console.conclude(text)
     console.emit({"plan": text.splitlines()})
     return EXIT_OK
+
+
+def _described(spec: RunSpec, plan: Plan) -> str:
+    if spec.server is not None:
+        return _described_server(spec)
+    return describe(plan, sends_files=spec.placement.send_files)
 
 
 def _described_server(spec: RunSpec) -> str:

@@ -106,6 +106,10 @@ def _parser(program: str) -> argparse.ArgumentParser:
         " auto for the one that this machine is in, or local:N for N nodes that are all this machine",
     )  # fmt: skip
     pipeline.add_argument(
+        "--send-files", action="store_true",
+        help="the file that a request names goes along with it to another node, which needs no --data then",
+    )  # fmt: skip
+    pipeline.add_argument(
         "-qs", "--queue_size", type=whole_number(1), default=500, metavar="N",
         help="most messages in a queue; a put into a full queue ends the run (default %(default)s;"
         " with -mi 0 the queues hold all requests)",

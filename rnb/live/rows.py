@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 
 from rnb.live.asking import Answer, Ask, Why
-from rnb.live.payload_file import PayloadFile, PayloadFiles
 from rnb.live.table import NEVER_NS, LiveTable
+from rnb.transport.payload_file import PayloadFile, PayloadFiles
 
 
 @dataclass(slots=True)

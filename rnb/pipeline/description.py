@@ -7,8 +7,11 @@ from rnb.pipeline.parts import crossings
 from rnb.pipeline.plan import Plan, PoolPlan, ReplicaPlan
 
 
-def describe(plan: Plan) -> str:
-    """Processes, queues, slots and their bytes."""
+def describe(plan: Plan, *, sends_files: bool = False) -> str:
+    """Processes, queues, slots and their bytes.
+
+    `sends_files`: whether the files that requests name go along to other nodes.
+    """
     num_clients = plan.queues[0].num_writers
     clients = "1 client" if num_clients == 1 else f"{num_clients} clients"
     queues = [
@@ -25,30 +28,32 @@ def describe(plan: Plan) -> str:
             "slots:",
             *map(_pool, plan.pools),
             f"  in all: {total:,} bytes",
-            *_crossings(plan),
+            *_crossings(plan, sends_files=sends_files),
         ]
     )
 
 
-def _crossings(plan: Plan) -> list[str]:
+def _crossings(plan: Plan, *, sends_files: bool) -> list[str]:
     """What goes from one node to another; nothing where all is on one."""
+    files = "no tensors; the file of each request" if sends_files else "no tensors"
     lines = [
         f"  {plan.queues[one.queue].name}, node {one.writer} to node {one.reader}: up to {one.num_bytes:,}"
         f" bytes a message, {one.num_slots} slots there"
         if one.layout
-        else f"  {plan.queues[one.queue].name}, node {one.writer} to node {one.reader}: no tensors"
+        else f"  {plan.queues[one.queue].name}, node {one.writer} to node {one.reader}:"
+        f" {'no tensors' if one.queue else files}"
         for one in crossings(plan)
     ]
     return ["between nodes:", *lines, *_bytes_a_request(plan)] if lines else []
 
 
 def _bytes_a_request(plan: Plan) -> list[str]:
-    """The most that crosses for one request: each step's largest messages, where all its readers are away."""
-    most = {one.queue: 0 for one in crossings(plan)}
+    """The most that crosses for one request: each step's largest messages to a reader that is away."""
+    most = dict.fromkeys(range(plan.num_steps), 0)
     for replica in plan.replicas:
         for one in crossings(plan):
             if one.queue in replica.out_queues and one.writer == replica.node:
-                most[one.queue] = max(most[one.queue], one.num_bytes * replica.num_segments)
+                most[replica.step] = max(most[replica.step], one.num_bytes * replica.num_segments)
     return [f"  in all: up to {sum(most.values()):,} bytes a request"]
 
 

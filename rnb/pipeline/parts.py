@@ -2,7 +2,8 @@
 
 A queue keeps its number on every node. Where it has readers on other nodes, a writer puts a message into the
 queue here or into one that leads to a bridge; the bridge of the other node puts it into that queue there, and
-the rows of its slot into a slot of a pool of its own, which the replicas there read like any other.
+the rows of its slot into a slot of a pool of its own, which the replicas there read like any other. Where no
+message of a queue has tensors, each writer sends to the other bridge itself, over a lane.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 from rnb.contract.device import CPU
 from rnb.contract.request import Layout
-from rnb.contract.slot import slot_bytes
 from rnb.pipeline.plan import Plan, PoolPlan, QueuePlan, ReplicaPlan, WayPlan
 
 
@@ -21,20 +21,21 @@ class Landing:
     """Where the messages of a channel arrive."""
 
     queue: int
-    pool: int | None
-    """None: they bring no tensors."""
+    pool: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class BridgePlan:
     """One end of a connection. Queues and pools are those of the node's part; a channel is the number of a
-    queue that crosses."""
+    queue that crosses with tensors."""
 
     node: int
     peer: int
     outgoing: Mapping[int, int] = field(default_factory=dict)
     """Of each channel, the queue whose messages are sent."""
     incoming: Mapping[int, Landing] = field(default_factory=dict)
+    lanes: Mapping[int, int] = field(default_factory=dict)
+    """Of each queue without tensors, how many writers there send to it."""
     read_pools: tuple[int, ...] = ()
 
     @property
@@ -42,9 +43,14 @@ class BridgePlan:
         return f"bridge to node {self.peer}"
 
     @property
+    def connects(self) -> bool:
+        """Whether this is the end that connects to the other one."""
+        return self.node > self.peer
+
+    @property
     def listens(self) -> bool:
-        """Whether this is the end that the other one connects to."""
-        return self.node < self.peer
+        """Whether the other bridge or writers there connect to this one."""
+        return not self.connects or bool(self.lanes)
 
     @property
     def measures_clock(self) -> bool:
@@ -53,7 +59,7 @@ class BridgePlan:
     @property
     def num_threads(self) -> int:
         """That are busy when messages cross."""
-        return 1 + len(self.outgoing)
+        return 1 + len(self.outgoing) + bool(self.lanes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +85,14 @@ class Crossing:
     num_slots: int
 
     @property
+    def is_lane(self) -> bool:
+        """Whether its messages have no tensors."""
+        return not self.layout
+
+    @property
     def num_bytes(self) -> int:
-        """Of the largest message."""
-        return slot_bytes(self.layout)
+        """Of the rows of the largest message."""
+        return sum(spec.num_bytes for spec in self.layout)
 
 
 def part_of(plan: Plan, node: int) -> Part:
@@ -138,17 +149,20 @@ class _Builder:
         kept = [replica.out_pool for replica in own if replica.out_pool is not None]
         self._new_pool = {pool: number for number, pool in enumerate(kept)}
         self._pools = [plan.pools[pool] for pool in kept]
-        self._queues = [self._queue(number) for number in range(len(plan.queues))]
         self._outgoing: dict[tuple[int, int], int] = {}
         self._landings: dict[tuple[int, int], Landing] = {}
+        self._lanes = {
+            (one.queue, one.writer): num_writers(plan, one.queue, one.writer)
+            for one in self._crossings
+            if one.is_lane and one.reader == node
+        }
+        self._queues = [self._queue(number) for number in range(len(plan.queues))]
         self._own = own
 
     def build(self) -> Part:
         for crossing in self._crossings:
-            if crossing.writer == self._node:
-                self._leave(crossing)
-            else:
-                self._land(crossing)
+            if not crossing.is_lane:
+                (self._leave if crossing.writer == self._node else self._land)(crossing)
         self._queues[: len(self._plan.queues)] = map(self._with_ways, range(len(self._plan.queues)))
         replicas = [self._replica(replica) for replica in self._own]
         part = replace(self._plan, queues=self._queues, pools=self._pools, replicas=replicas)
@@ -159,9 +173,14 @@ class _Builder:
         return replace(
             whole,
             num_writers=num_writers(self._plan, number, self._node)
-            + sum(num_writers(self._plan, number, other) > 0 for other in others),
+            + sum(self._num_closing(number, other) for other in others),
             num_readers=num_readers(self._plan, number, self._node),
         )
+
+    def _num_closing(self, number: int, other: int) -> int:
+        """How many there say that nothing more comes: each writer with a lane, or the bridge."""
+        count = num_writers(self._plan, number, other)
+        return self._lanes.get((number, other), min(count, 1))
 
     def _leave(self, crossing: Crossing) -> None:
         number, peer, whole = crossing.queue, crossing.reader, self._plan.queues[crossing.queue]
@@ -176,37 +195,35 @@ class _Builder:
         self._outgoing[number, peer] = len(self._queues) - 1
 
     def _with_ways(self, number: int) -> QueuePlan:
-        leading = {node: queue for (crossing, node), queue in self._outgoing.items() if crossing == number}
-        if not leading:
+        leaving = {
+            one.reader: one for one in self._crossings if one.queue == number and one.writer == self._node
+        }
+        if not leaving:
             return self._queues[number]
-        readers = {node: num_readers(self._plan, number, node) for node in range(self._plan.num_nodes)}
         ways = [
-            WayPlan(queue=leading.get(node, number), num_readers=count)
-            for node, count in readers.items()
-            if count
+            WayPlan(
+                queue=self._outgoing.get((number, node), number),
+                num_readers=count,
+                lane_to=node if node in leaving and leaving[node].is_lane else None,
+            )
+            for node in range(self._plan.num_nodes)
+            if (count := num_readers(self._plan, number, node))
         ]
         return replace(self._queues[number], ways=tuple(ways))
 
     def _land(self, crossing: Crossing) -> None:
-        pool = None
-        if crossing.layout:
-            pool = len(self._pools)
-            self._pools.append(
-                PoolPlan(
-                    name=f"node {crossing.writer}, {self._plan.queues[crossing.queue].name}",
-                    device=CPU,
-                    num_slots=crossing.num_slots,
-                    layout=crossing.layout,
-                )
-            )
-        self._landings[crossing.queue, crossing.writer] = Landing(queue=crossing.queue, pool=pool)
+        pool = PoolPlan(
+            name=f"node {crossing.writer}, {self._plan.queues[crossing.queue].name}",
+            device=CPU,
+            num_slots=crossing.num_slots,
+            layout=crossing.layout,
+        )
+        landing = Landing(queue=crossing.queue, pool=len(self._pools))
+        self._landings[crossing.queue, crossing.writer] = landing
+        self._pools.append(pool)
 
     def _replica(self, replica: ReplicaPlan) -> ReplicaPlan:
-        landed = [
-            landing.pool
-            for (queue, _), landing in self._landings.items()
-            if queue == replica.in_queue and landing.pool is not None
-        ]
+        landed = [landing.pool for (queue, _), landing in self._landings.items() if queue == replica.in_queue]
         own = [self._new_pool[pool] for pool in replica.in_pools if pool in self._new_pool]
         return replace(
             replica,
@@ -235,5 +252,6 @@ class _Builder:
             peer=peer,
             outgoing=outgoing,
             incoming={queue: landing for (queue, by), landing in self._landings.items() if by == peer},
+            lanes={queue: count for (queue, by), count in self._lanes.items() if by == peer},
             read_pools=tuple(sorted(read)),
         )

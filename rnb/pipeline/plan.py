@@ -27,6 +27,8 @@ class WayPlan:
     queue: int
     """The queue itself, or one that leads to another node."""
     num_readers: int
+    lane_to: int | None = None
+    """The node that has the queue, where writers send to it themselves; None: they put into a queue here."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,9 @@
              a free slot there, by number ◀── GRANT ───── granter
 
 A message with tensors is sent when the other end has granted a slot for it; until then it waits in its queue
-and its slot here, so nothing is held in between. A message without tensors needs no slot; where its queue
-there is full, that ends the run, as on one machine. The end of the stream crosses as CLOSE.
+and its slot here, so nothing is held in between. Where its queue there is full, that ends the run, as on one
+machine. The end of the stream crosses as CLOSE. What needs no slot comes over the lanes of its writers
+(`rnb/processes/lane_receiver.py`).
 
 The bridge of the driver's node asks the other one for the time: in bursts, at the start, now and then, and at
 the end.
@@ -18,7 +19,6 @@ import pickle
 import socket
 import struct
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,8 @@ from rnb.contract.termination import Termination
 from rnb.load.source import Numbers
 from rnb.pipeline.parts import BridgePlan
 from rnb.processes.child import run_child
-from rnb.transport.clock import now_ns
+from rnb.processes.lane_receiver import LaneReceiver
+from rnb.transport.clock import now_ns, sleep_precisely
 from rnb.transport.clock_sync import Exchange, fastest
 from rnb.transport.fabric import (
     FAILED,
@@ -45,8 +46,9 @@ from rnb.transport.fabric import (
     Table,
 )
 from rnb.transport.message import Message, SlotRef
+from rnb.transport.tcp.connection import BEAT_S, Cut, wait_for_the_reason
 from rnb.transport.tcp.handshake import accept, connect, listen
-from rnb.transport.tcp.link import Cut, Head, Kind, Link
+from rnb.transport.tcp.link import Head, Kind, Link
 
 if TYPE_CHECKING:
     import torch
@@ -56,8 +58,6 @@ BURST = 40
 BURST_INTERVAL_S = 10.0
 ANSWER_TIMEOUT_S = 2.0
 LOAD_INTERVAL_S = 0.005
-CUT_GRACE_S = 2.0
-"""Who finds the connection cut waits so long for the driver to say why."""
 _TIMES = struct.Struct("<qq")
 
 
@@ -78,7 +78,7 @@ class BridgeTask:
     token: bytes
     environment: Mapping[str, str]
     poll_s: float
-    """How long a sender without a message looks often; see Queue.take."""
+    """How long a sender without a message, or a receiver, looks often; see Queue.take."""
 
 
 def run_bridge(task: BridgeTask) -> None:
@@ -95,36 +95,50 @@ def _run(task: BridgeTask) -> None:
     plan, line = task.plan, task.line
     listening = listen(task.host) if plan.listens else None
     for landing in plan.incoming.values():
-        if landing.pool is not None:
-            task.pools[landing.pool].allocate()
+        task.pools[landing.pool].allocate()
     line.tell("prepared", listening.getsockname()[1] if listening else 0)
     handles = line.wait_for("handles")
     for pool in plan.read_pools:
         task.pools[pool].attach(handles[pool])
     addresses = line.wait_for("addresses")
-    Bridge(task, Link(_connected(task, listening, addresses[plan.peer]), task.stop)).run()
+    link = Link(_connected(task, listening, addresses[plan.peer]), task.stop, poll_s=task.poll_s)
+    Bridge(task, link, _lane_receiver(task, listening)).run()
 
 
 def _connected(task: BridgeTask, listening: socket.socket | None, address: tuple[str, int]) -> socket.socket:
-    if listening is None:
+    if task.plan.connects:
         try:
             return connect(address, task.token, task.plan.node)
         except OSError as error:
             there = f"node {task.plan.peer} at {address[0]}:{address[1]}"
             raise ConnectionError(f"cannot reach {there}: {error}") from None
-    with listening:
-        while True:
-            connected, name = accept(listening, task.token, task.stop)
-            if name == task.plan.peer:
-                return connected
-            connected.close()
+    assert listening is not None
+    while True:
+        connected, name = accept(listening, task.token, task.stop)
+        if name == task.plan.peer:
+            return connected
+        connected.close()
+
+
+def _lane_receiver(task: BridgeTask, listening: socket.socket | None) -> LaneReceiver | None:
+    if not task.plan.lanes or listening is None:
+        return None
+    return LaneReceiver(
+        task.plan.lanes,
+        task.queues,
+        listening=listening,
+        token=task.token,
+        stop=task.stop,
+        table=task.table,
+        poll_s=task.poll_s,
+    )
 
 
 class Bridge:
     """Over one connection."""
 
-    def __init__(self, task: BridgeTask, link: Link) -> None:
-        self._task, self._plan, self._link = task, task.plan, link
+    def __init__(self, task: BridgeTask, link: Link, lanes: LaneReceiver | None = None) -> None:
+        self._task, self._plan, self._link, self._lanes = task, task.plan, link, lanes
         self._news: SimpleQueue[BaseException | None] = SimpleQueue()
         """None: a channel is closed, or the other end says goodbye."""
         self._pongs: SimpleQueue[Exchange] = SimpleQueue()
@@ -132,16 +146,19 @@ class Bridge:
             channel: SimpleQueue() for channel in self._plan.outgoing
         }
         self._num_sent, self._num_taken, self._num_received = Counter[int](), Counter[int](), Counter[int]()
-        self._num_open = len(self._plan.outgoing) + len(self._plan.incoming)
+        self._num_open = len(self._plan.outgoing) + len(self._plan.incoming) + (lanes is not None)
         self._measuring = threading.Lock()
         self._is_concluding, self._is_parting = threading.Event(), threading.Event()
 
     def run(self) -> None:
         """Until nothing more comes either way."""
         self._start(self._receive_all)
+        self._start(self._beat)
         for channel, landing in self._plan.incoming.items():
-            if landing.pool is not None:
-                self._start(self._grant_all, channel, self._task.pools[landing.pool])
+            self._start(self._grant_all, channel, self._task.pools[landing.pool])
+        if self._lanes is not None:
+            self._start(self._lanes.accept_all)
+            self._start(self._receive_lanes, self._lanes)
         if self._plan.measures_clock:
             self._measure()
         self._task.line.tell("ready")
@@ -162,7 +179,7 @@ class Bridge:
             self._task.line.wait_for("conclude")
             self._is_concluding.set()
             self._measure()
-        if self._plan.listens:
+        if not self._plan.connects:
             self._is_parting.set()
             self._link.send(Kind.BYE)
         else:
@@ -186,17 +203,11 @@ class Bridge:
             with contextlib.suppress(Empty):
                 news = self._news.get(timeout=POLL_S)
                 if isinstance(news, Cut):
-                    self._wait_for_the_reason()
+                    wait_for_the_reason(self._task.stop)
                     raise ConnectionError(f"the connection to node {self._plan.peer} was cut: {news}")
                 if news is not None:
                     raise news
                 return
-
-    def _wait_for_the_reason(self) -> None:
-        deadline = time.monotonic() + CUT_GRACE_S
-        while time.monotonic() < deadline:
-            self._task.stop.check()
-            time.sleep(POLL_S)
 
     # ---------------------------------------------------------------- to the other node
 
@@ -243,6 +254,8 @@ class Bridge:
     # ---------------------------------------------------------------- from the other node
 
     def _receive_all(self) -> None:
+        if self._task.poll_s:
+            sleep_precisely()
         while True:
             try:
                 head = self._link.receive_head()
@@ -259,6 +272,8 @@ class Bridge:
         received_ns = now_ns()
         if head.kind is Kind.MESSAGE:
             self._receive_message(head)
+        elif head.kind is Kind.BEAT:
+            pass
         elif head.kind is Kind.GRANT:
             self._grants[head.channel].put(head.number)
         elif head.kind is Kind.LOAD:
@@ -281,12 +296,15 @@ class Bridge:
         requests, rows = pickle.loads(self._link.receive(head.num_meta_bytes))
         slot = None
         if head.number >= 0:
-            assert landing.pool is not None
             slot = SlotRef(landing.pool, head.number)
             for tensor in used_rows(self._task.pools[landing.pool], head.number, rows):
                 self._link.receive_into(as_bytes(tensor))
         self._num_received[head.channel] += 1
         self._task.queues[landing.queue].put(Message(slot, requests, rows))
+
+    def _receive_lanes(self, lanes: LaneReceiver) -> None:
+        lanes.receive_all()
+        self._news.put(None)
 
     def _note_load(self, channel: int) -> None:
         waiting = self._num_sent[channel] - self._num_taken[channel]
@@ -295,6 +313,11 @@ class Bridge:
     def _grant_all(self, channel: int, pool: Pool) -> None:
         while True:
             self._link.send(Kind.GRANT, channel, pool.take())
+
+    def _beat(self) -> None:
+        """An end that is silent is taken to be gone."""
+        while not self._is_parting.wait(BEAT_S):
+            self._link.send(Kind.BEAT)
 
     def _tell_loads(self) -> None:
         told: dict[int, int] = {}

@@ -12,8 +12,8 @@ from rnb.processes.replicas import Replicas
 from rnb.processes.supervisor import Child, Supervisor, send
 from rnb.transport.clock_sync import Exchange
 from rnb.transport.fabric import ControlLine, Fabric, Table
+from rnb.transport.tcp.address_book import Address
 
-Address = tuple[str, int]
 _RANK = 1000
 """Bridges read the slots of replicas of any step, so they end before all of them."""
 
@@ -34,11 +34,13 @@ class Bridges:
         self, plans: Sequence[BridgePlan], *, meeting: Meeting, fabric: Fabric, supervisor: Supervisor
     ) -> None:
         self._plans, self._meeting, self._fabric, self._supervisor = plans, meeting, fabric, supervisor
+        self._replicas: Replicas | None = None
         self._children: dict[int, Child] = {}
         """By the other node."""
 
     def spawn(self, replicas: Replicas, table: Table, environment: Mapping[str, str]) -> None:
         """Start their processes."""
+        self._replicas = replicas
         for plan in self._plans:
             make_task = partial(self._task, plan, replicas, table, environment)
             self._children[plan.peer] = self._supervisor.spawn(plan.name, run_bridge, make_task, rank=_RANK)
@@ -52,8 +54,8 @@ class Bridges:
         line: ControlLine,
     ) -> BridgeTask:
         landings = plan.incoming.values()
-        queues = {*plan.outgoing.values(), *(landing.queue for landing in landings)}
-        pools = {*plan.read_pools, *(landing.pool for landing in landings if landing.pool is not None)}
+        queues = {*plan.outgoing.values(), *plan.lanes, *(landing.queue for landing in landings)}
+        pools = {*plan.read_pools, *(landing.pool for landing in landings)}
         return BridgeTask(
             line=line,
             stop=self._fabric.stop,
@@ -74,7 +76,9 @@ class Bridges:
         return {peer: port for peer, port in ports.items() if port}
 
     def join(self, addresses: Mapping[int, Address]) -> None:
-        """Tell them where the other ends are, by the other node."""
+        """Tell them, and the writers of lanes, where the other ends are, by the other node."""
+        assert self._replicas is not None
+        self._replicas.addresses.write(addresses)
         send(list(self._children.values()), "addresses", dict(addresses))
 
     @property

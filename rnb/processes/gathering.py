@@ -29,22 +29,24 @@ class Rows:
 
 
 class Reporter:
-    """In a node: tells each row when it has its outcome, and at the end what is left."""
+    """In a node: tells each row, with its result, when it has its outcome, and at the end what is left."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._is_told = np.zeros(table.num_requests, bool)
+        self._results: dict[int, Any] = {}
+        """Those that are no classes, of rows that have not been told."""
 
     def news(self) -> Rows | None:
         """The requests that have their outcome here since the last time; None: there are none."""
         is_new = (self._table.outcomes["status"] != UNFINISHED) & ~self._is_told
-        return self._rows(is_new, {}) if is_new.any() else None
+        return self._rows(is_new) if is_new.any() else None
 
     def rest(self) -> Rows:
-        """All that was not told yet, and the results that are no classes."""
-        return self._rows(~self._is_told, self._table.results())
+        """All that was not told yet."""
+        return self._rows(~self._is_told)
 
-    def _rows(self, which: NDArray[np.bool_], results: dict[int, Any]) -> Rows:
+    def _rows(self, which: NDArray[np.bool_]) -> Rows:
         self._is_told |= which
         ids = np.flatnonzero(which)
         times, outcomes = self._table.times[ids], self._table.outcomes[ids]
@@ -63,8 +65,17 @@ class Reporter:
                 if (column[ids] >= 0).any()
             },
             outcomes=(ids[known], outcomes[known]),
-            results=results,
+            results=self._results_told(),
         )
+
+    def _results_told(self) -> dict[int, Any]:
+        """Of the rows that have been told by now; a result is there before its outcome."""
+        self._results |= self._table.new_results()
+        told = {
+            request_id: result for request_id, result in self._results.items() if self._is_told[request_id]
+        }
+        self._results = {one: result for one, result in self._results.items() if one not in told}
+        return told
 
 
 def note_outcomes(table: Table, rows: Rows) -> None:

@@ -32,8 +32,8 @@ from rnb.processes.start_up import Timed
 from rnb.processes.supervisor import Child, Supervisor, send
 from rnb.transport.clock_sync import ClockFit, first_fit, fit
 from rnb.transport.fabric import Fabric, Stop, Stopped, Table
+from rnb.transport.tcp.connection import keep_alive
 from rnb.transport.tcp.handshake import TOKEN_BYTES, accept, listen
-from rnb.transport.tcp.link import keep_alive
 
 START_LEAD_NS = 300_000_000
 """The start lies so far ahead when it is announced: the word has to reach every node."""

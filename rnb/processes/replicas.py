@@ -26,6 +26,8 @@ from rnb.transport.fabric import ControlLine, Fabric, Handles, Log, Queue, Table
 from rnb.transport.message import sequence_of
 from rnb.transport.patient_queue import PatientQueue
 from rnb.transport.spread_queue import SpreadQueue, Way
+from rnb.transport.tcp.address_book import AddressBook
+from rnb.transport.tcp.lane import Lane
 
 IMPORTED = ("rnb.processes.runner", "rnb.processes.sender", "rnb.pipeline.step_type")
 IMPORTED_ON_GPUS = (*IMPORTED, "torch", "triton", "av", "cv2")
@@ -70,6 +72,10 @@ class Setting:
     """Whether it goes on when one of them dies."""
     num_bridge_threads: int = 0
     """How many threads carry messages to other nodes and from them."""
+    token: bytes = b""
+    """With which the processes of a run over several nodes know each other."""
+    sends_files: bool = False
+    """Whether the files that requests name go along to other nodes."""
     is_patient: bool = False
     """Whether they wait where a queue is full, instead of ending the run."""
 
@@ -85,6 +91,9 @@ class Replicas:
         ]
         self.loads: Numbers = fabric.numbers(np.zeros(len(plan.queues), np.int64))
         """Of each queue that leads to another node, how many messages wait there."""
+        lanes = {way.lane_to for queue in plan.queues for way in queue.ways if way.lane_to is not None}
+        self.addresses = AddressBook(sorted(lanes), fabric.numbers)
+        """Of the other nodes that writers here send to themselves."""
         num_others = setting.num_clients + setting.num_bridge_threads
         self.poll_s = polling_s(
             sum(replica.workers for replica in plan.replicas),
@@ -156,7 +165,7 @@ class Replicas:
             stop=self._fabric.stop,
             table=table,
             in_queue=self.queues[replica.in_queue].of_reader(replica.reader),
-            out_queues=tuple(self.writing_end(queue) for queue in replica.out_queues),
+            out_queues=tuple(self.writing_end(queue, table) for queue in replica.out_queues),
             in_pools={pool: self.pools[pool] for pool in replica.in_pools},
             out_pool=None if replica.out_pool is None else self.pools[replica.out_pool],
             batch_timeout_ms=setting.batch_timeout_ms,
@@ -178,18 +187,20 @@ class Replicas:
             cores_of_clients=setting.cores_of_clients,
         )
 
-    def writing_end(self, queue: int) -> WritingEnd:
+    def writing_end(self, queue: int, table: Table) -> WritingEnd:
         """Of a queue, for who puts messages into it."""
-        end = self._spread(queue)
+        end = self._spread(queue, table)
         return PatientQueue(end, self._fabric.stop) if self._setting.is_patient else end
 
-    def _spread(self, number: int) -> WritingEnd:
+    def _spread(self, number: int, table: Table) -> WritingEnd:
         plan = self._plan.queues[number]
         if not plan.ways:
             return self.queues[number]
         ways = [
             Way(
-                queue=self.queues[way.queue],
+                queue=self.queues[way.queue]
+                if way.lane_to is None
+                else self._lane(number, way.lane_to, table),
                 num_readers=way.num_readers,
                 loads=None if way.queue == number else self.loads,
                 place=way.queue,
@@ -197,6 +208,18 @@ class Replicas:
             for way in plan.ways
         ]
         return SpreadQueue(ways, key_of=sequence_of if plan.keeps_sequences else None)
+
+    def _lane(self, queue: int, node: int, table: Table) -> Lane:
+        return Lane(
+            self._plan.queues[queue].name,
+            queue=queue,
+            node=node,
+            addresses=self.addresses,
+            token=self._setting.token,
+            stop=self._fabric.stop,
+            table=table,
+            sends_files=self._setting.sends_files and queue == 0,
+        )
 
     def _context(self, replica: ReplicaPlan) -> Context:
         return Context(

@@ -24,6 +24,7 @@ from rnb.processes.sharing import Shared
 from rnb.processes.start_up import TOLD, StartUp
 from rnb.processes.worker import Surroundings, Worker
 from rnb.transport.fabric import ControlLine, Handles, Inlet
+from rnb.transport.spread_queue import connect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,7 @@ def _run(task: RunnerTask, start_up: StartUp) -> None:
         line.tell(TOLD, start_up.told())
         line.tell("ready", facts)
         start_ns = line.wait_for("start")
+        connect(around.out_queues)
         for probe in task.probes:
             probe.start(start_ns)
         try:

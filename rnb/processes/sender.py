@@ -14,6 +14,7 @@ from rnb.processes.cores import keep_to
 from rnb.transport.clock import now_ns
 from rnb.transport.fabric import POLL_S, QueueFull, Stamp, Stop, WritingEnd
 from rnb.transport.message import Message
+from rnb.transport.spread_queue import connect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ def _run(task: SenderTask) -> None:
     sent = task.table.stamp(SENT)
     assert sent is not None
     due_ns = pass_start_barrier(task)
+    connect([task.queue])
     for request, deadline_ns in zip(task.source, due_ns.tolist(), strict=True):
         sleep_until(deadline_ns, task.stop)
         send(task, request, sent)

@@ -84,6 +84,9 @@ class WritingEnd(Protocol):
 class Queue(WritingEnd, Protocol):
     """A bounded queue with many writers and many readers."""
 
+    def put_pickled(self, data: bytes | memoryview) -> None:
+        """Put a message that somebody else has pickled."""
+
     def put_back(self, message: Message) -> None:
         """Append a message that was there before, whatever the capacity is."""
 
@@ -233,6 +236,9 @@ class Table(Sink, Protocol):
 
     def results(self) -> dict[int, Any]:
         """The results that are no class and score, by request."""
+
+    def new_results(self) -> dict[int, Any]:
+        """Those of them that have come since this process asked last."""
 
     def served_by_columns(self) -> dict[str, NDArray[np.int32]]:
         """Who took each request: replica<i> and worker<i>, with -<segment> where it came in segments."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rnb.transport.fabric import WritingEnd
 from rnb.transport.message import Message
+from rnb.transport.tcp.lane import Lane
 
 MOST_LOOKED = 16
 """At how many readers a writer looks for a message."""
@@ -56,9 +57,11 @@ class SpreadQueue:
         return self._ways[0].queue.name
 
     def put(self, message: Message) -> None:
+        if len(self._ways) == 1:
+            return self._ways[0].queue.put(message)
         key = self._key_of(message) if self._key_of else None
         way = self._next() if key is None else self._way_of(key)
-        way.queue.put(message)
+        return way.queue.put(message)
 
     def _next(self) -> Way:
         self._turn += 1
@@ -69,9 +72,22 @@ class SpreadQueue:
         number = key if isinstance(key, int) else zlib.crc32(repr(key).encode())
         return self._readers[number % len(self._readers)]
 
+    def connect(self) -> None:
+        """Open the lanes."""
+        for way in self._ways:
+            if isinstance(way.queue, Lane):
+                way.queue.connect()
+
     def depth(self) -> int:
         return sum(way.depth() for way in self._ways)
 
     def close(self) -> None:
         for way in self._ways:
             way.queue.close()
+
+
+def connect(ends: Iterable[WritingEnd]) -> None:
+    """To be called by who writes, when all nodes are ready."""
+    for end in ends:
+        if isinstance(end, SpreadQueue):
+            end.connect()

@@ -220,3 +220,44 @@ def test_an_interrupt_ends_all_nodes(bench: Bench) -> None:
     run = started(bench)
     run.signal(signal.SIGINT)
     assert_failed(run.finish(), "interrupted")
+
+
+def test_results_that_a_node_has_sent_on_stay_when_it_dies(bench: Bench) -> None:
+    """Those that are no classes, too, which are in a file of their own."""
+    run = started(bench)
+    time.sleep(4)
+    run.signal(signal.SIGKILL, agents(run)[1])
+    finished = run.finish()
+    assert_failed(finished, "node 2 on this machine as node 2 is gone")
+    assert finished.folder is not None
+    kept = read(finished.folder)
+    done = np.flatnonzero(kept.requests["status"] == "finished")
+    assert len(done) > 0
+    assert kept.results == dict.fromkeys(done.tolist(), 0)
+
+
+# ---------------------------------------------------------------- files
+
+FILES = {
+    "video_path_iterator": "tests.support.file_steps.OneIsMissing",
+    "pipeline": [{"model": "tests.support.file_steps.ReadsFile", "gpus": ["0:-1", "1:-1", "1:-1"]}],
+}
+
+
+@pytest.mark.parametrize("sends", [True, False], ids=["sent along", "of each node"])
+def test_files_of_requests_on_other_nodes(bench: Bench, sends: bool) -> None:
+    """One that is missing is the failure of its requests, with the node that missed it."""
+    for number in (0, 2):
+        (bench.videos / f"{number}.mp4").write_text(f"file {number}" * 50_000)
+    flags = ["-v", "60", "-mi", "2", "--max-failures", "20", "--cluster", "local:2"]
+    run = run_of(bench.run(FILES, *flags, *(["--send-files"] if sends else [])))
+    for request, replica in enumerate(run.requests["replica0"].tolist()):
+        path = str(bench.videos / ("0.mp4", "missing.mp4", "2.mp4")[request % 3])
+        if request % 3 == 1:
+            where = "node 1: " if replica else ""
+            assert run.requests["reason"][request] == f"{where}{path}: No such file or directory"
+            continue
+        name, content = run.results[request]
+        assert content == f"file {request % 3}" * 50_000
+        assert name.startswith("/proc/") if sends and replica else name == path
+    assert set(run.requests["replica0"].tolist()) == {0, 1, 2}

@@ -3,6 +3,7 @@ replica."""
 
 from __future__ import annotations
 
+import pickle
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -37,6 +38,10 @@ class KeyedQueue:
     def put(self, message: Any) -> None:
         """Append a message, or raise QueueFull at once."""
         self._queues[self._reader_of(self._key_of(message))].put(message)
+
+    def put_pickled(self, data: bytes | memoryview) -> None:
+        """The same for a message that somebody else has pickled."""
+        self.put(pickle.loads(data))
 
     def _reader_of(self, key: Any) -> int:
         if key is None:

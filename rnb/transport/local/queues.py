@@ -90,14 +90,17 @@ class MessageQueue:
 
     def put(self, message: Any) -> None:
         """Append a message, or raise QueueFull at once."""
-        self._append(message, most=self.capacity)
+        self.put_pickled(pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL))
+
+    def put_pickled(self, data: bytes | memoryview) -> None:
+        """The same for a message that somebody else has pickled."""
+        self._append(data, most=self.capacity)
 
     def put_back(self, message: Any) -> None:
         """Append a message that was taken before, whatever the capacity is."""
-        self._append(message, most=sys.maxsize)
+        self._append(pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL), most=sys.maxsize)
 
-    def _append(self, message: Any, *, most: int) -> None:
-        data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    def _append(self, data: bytes | memoryview, *, most: int) -> None:
         needed = len(data) + _LENGTH_BYTES
         if needed > self._ring_bytes:
             raise ValueError(f"{self.name}: a message of {len(data)} bytes; the queue has {self._ring_bytes}")
@@ -221,7 +224,7 @@ class MessageQueue:
         if not lock.acquire(True, LOCK_TIMEOUT_S):
             raise QueueBroken(f"{self.name}: a process was killed while it held the lock")
 
-    def _write(self, position: int, data: bytes) -> None:
+    def _write(self, position: int, data: bytes | memoryview) -> None:
         start = position % self._ring_bytes
         head = min(len(data), self._ring_bytes - start)
         self._ring[start : start + head] = data[:head]

@@ -132,6 +132,10 @@ class RequestTable:
         """The results in the log, by request."""
         return {request_id: decode(data) for request_id, data in self._results.read()}
 
+    def new_results(self) -> dict[int, Any]:
+        """Those that have come since this process asked last."""
+        return {request_id: decode(data) for request_id, data in self._results.follow()}
+
     def note(self, request_id: int, text: str) -> None:
         """Keep what is odd about a request that is served; it is lost where the request fails after all."""
         # It may name a file, whose name may hold any bytes.

@@ -5,20 +5,22 @@ The raw bytes go from the memory of a slot to the kernel, and from the kernel to
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from rnb.transport.fabric import POLL_S, Stop
+from rnb.transport.fabric import Stop
+from rnb.transport.tcp.connection import Cut, Hearing, set_up
 
 _HEAD = struct.Struct("<BHqIQ")
 _MOST_BUFFERS = 512
 """In one call; Linux takes up to 1,024."""
-KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 5, 3, 4
-"""A machine that answers nothing for 17 s is gone."""
+POLL_INTERVAL_S = 10e-6
 
 
 class Kind(IntEnum):
@@ -35,6 +37,8 @@ class Kind(IntEnum):
     PING = 4
     PONG = 5
     BYE = 6
+    BEAT = 7
+    """The sender is there."""
 
 
 class Head(NamedTuple):
@@ -46,19 +50,14 @@ class Head(NamedTuple):
     num_bytes: int
 
 
-class Cut(ConnectionError):
-    """The other end is gone."""
-
-
 class Link:
     """A connected socket; many threads send, one receives. Whoever waits raises Stopped at the run's end."""
 
-    def __init__(self, connected: socket.socket, stop: Stop) -> None:
-        self._socket, self._stop = connected, stop
-        self._sending = threading.Lock()
-        connected.settimeout(POLL_S)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        keep_alive(connected)
+    def __init__(self, connected: socket.socket, stop: Stop, *, poll_s: float = 0) -> None:
+        """`poll_s`: how long who waits for a frame looks often; see Queue.take."""
+        set_up(connected)
+        self._socket, self._stop, self._poll_s = connected, stop, poll_s
+        self._sending, self._hearing = threading.Lock(), Hearing()
 
     def send(
         self,
@@ -78,7 +77,7 @@ class Link:
         while parts:
             try:
                 sent = self._socket.sendmsg(parts[:_MOST_BUFFERS])
-            except TimeoutError:
+            except BlockingIOError:
                 self._stop.check()
                 continue
             except OSError as error:
@@ -87,6 +86,7 @@ class Link:
 
     def receive_head(self) -> Head:
         """Wait for a frame; raises Cut when the other end is gone."""
+        self._poll()
         kind, *rest = _HEAD.unpack(self.receive(_HEAD.size))
         return Head(Kind(kind), *rest)
 
@@ -99,15 +99,26 @@ class Link:
         """Fill a buffer."""
         while len(target):
             try:
-                received = self._socket.recv_into(target)
-            except TimeoutError:
+                received = self._socket.recv_into(target, 0, socket.MSG_WAITALL)
+            except BlockingIOError:
                 self._stop.check()
+                self._hearing.check()
                 continue
             except OSError as error:
                 raise Cut(str(error)) from None
             if not received:
                 raise Cut("closed by the other end")
+            self._hearing.note()
             target = target[received:]
+
+    def _poll(self) -> None:
+        """Look often for a frame, as a core that sleeps takes long to wake up."""
+        deadline = time.monotonic() + self._poll_s
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):  # nothing yet; what else it is, who receives will say
+                if self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                    return
+            time.sleep(POLL_INTERVAL_S)
 
     def close(self) -> None:
         self._socket.close()
@@ -120,13 +131,3 @@ def _rest(parts: Sequence[memoryview], sent: int) -> list[memoryview]:
             return [part[sent:], *parts[number + 1 :]]
         sent -= len(part)
     return []
-
-
-def keep_alive(connected: socket.socket) -> None:
-    """Have the kernel notice a machine that is gone without a word."""
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_COUNT)
-    most_ms = 1000 * (KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_INTERVAL_S)
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, most_ms)

@@ -47,7 +47,8 @@ def test_the_drivers_part() -> None:
     assert bridge.outgoing == {1: 3}
     assert bridge.incoming == {2: Landing(queue=2, pool=3)}
     assert bridge.read_pools == (0, 1)
-    assert (bridge.listens, bridge.measures_clock, bridge.name) == (True, True, "bridge to node 1")
+    assert (bridge.listens, bridge.connects, bridge.measures_clock) == (True, False, True)
+    assert bridge.name == "bridge to node 1"
     landed = part.plan.pools[3]
     assert (landed.num_slots, str(landed.device)) == (4, "cpu")
     assert part.plan.replicas[-1].in_pools == (2, 3), "of the replica here, and what arrives"
@@ -64,9 +65,32 @@ def test_the_other_part() -> None:
     assert second.ways == (WayPlan(queue=3, num_readers=1),), "no reader here"
     assert to_node_0.num_writers == 2
     (bridge,) = part.bridges
-    assert (bridge.listens, bridge.measures_clock) == (False, False)
+    assert (bridge.listens, bridge.connects, bridge.measures_clock) == (False, True, False)
     assert bridge.incoming == {1: Landing(queue=1, pool=2)}
     assert bridge.read_pools == (0, 1)
+
+
+def test_writers_send_what_has_no_tensors_themselves() -> None:
+    steps = (
+        tiny("TakesAnything", gpus=["0:0", "1:0", "1:0"]),
+        tiny("TakesAnything", gpus=["0:0", "0:0", "1:0"]),
+    )
+    here, there = (part_of(plan_of(*steps, num_clients=4), node) for node in (0, 1))
+    assert here.plan.queues[0].ways == (
+        WayPlan(queue=0, num_readers=1),
+        WayPlan(queue=0, num_readers=2, lane_to=1),
+    )
+    assert there.plan.queues[1].ways == (
+        WayPlan(queue=1, num_readers=2, lane_to=0),
+        WayPlan(queue=1, num_readers=1),
+    )
+    assert len(here.plan.queues) == len(there.plan.queues) == 2, "none that leads to a bridge"
+    (bridge,), (other,) = here.bridges, there.bridges
+    assert (bridge.outgoing, bridge.incoming, bridge.lanes) == ({}, {}, {1: 2})
+    assert (other.outgoing, other.incoming, other.lanes) == ({}, {}, {0: 4, 1: 1})
+    assert other.listens, "for the writers of node 0"
+    assert [queue.num_writers for queue in here.plan.queues] == [4, 1 + 2]
+    assert [queue.num_writers for queue in there.plan.queues] == [4, 2 + 1]
 
 
 def test_nodes_without_data_between_them_are_joined_to_the_driver_alone() -> None:
@@ -87,5 +111,27 @@ def test_check_says_where_replicas_are_and_what_crosses() -> None:
         f"frame queue 0 between steps 0 and 1, node 0 to node 1: up to {crossing.num_bytes:,} bytes a message"
     )
     assert line in text
+    assert crossing.num_bytes == 6 * 2 * 4
     assert text.endswith(f"in all: up to {2 * crossing.num_bytes:,} bytes a request")
     assert "between nodes" not in describe(plan_of(tiny("Load"), tiny("Classify")))
+
+
+def test_check_counts_what_crosses_for_a_request_in_segments() -> None:
+    """Eleven rows of two floats in three segments of up to four, over the connections of two writers."""
+    load = tiny("Load", num_segments=3, gpus=["0:0", "1:0"])
+    plan = plan_of(load, tiny("Classify", gpus=["2:0"]), tiny("Join", aggregate=3, gpus=["2:-1"]))
+    lines = describe(plan, sends_files=True).split("between nodes:\n")[1].splitlines()
+    assert lines == [
+        "  filename queue, node 0 to node 1: no tensors; the file of each request",
+        "  frame queue 0 between steps 0 and 1, node 0 to node 2: up to 32 bytes a message, 10 slots there",
+        "  frame queue 0 between steps 0 and 1, node 1 to node 2: up to 32 bytes a message, 10 slots there",
+        "  in all: up to 96 bytes a request",
+    ]
+
+
+def test_a_request_crosses_by_one_of_several_queues() -> None:
+    first = {"model": "tests.support.tiny_steps.Load", "queue_groups": [{"gpus": [0], "out_queues": [0, 1]}]}
+    groups = [{"gpus": ["1:0"], "in_queue": 0}, {"gpus": ["2:0"], "in_queue": 1}]
+    plan = plan_of(first, {"model": "tests.support.tiny_steps.Classify", "queue_groups": groups})
+    assert len(crossings(plan)) == 2
+    assert describe(plan).endswith(f"in all: up to {11 * 2 * 4} bytes a request")

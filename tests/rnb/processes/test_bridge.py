@@ -255,7 +255,7 @@ def test_a_full_queue_there_ends_the_run_as_one_here() -> None:
 
 
 def test_a_cut_connection_ends_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnb.processes.bridge.CUT_GRACE_S", 0.1)
+    monkeypatch.setattr("rnb.transport.tcp.connection.GRACE_S", 0.1)
     here, there = joined()
     here.send(0)
     read(there, there.take(), 0)

@@ -47,19 +47,26 @@ def test_all_that_a_node_knows_arrives() -> None:
     first = reporter.news()
     assert first is not None
     assert reporter.news() is None, "nothing twice"
+    assert first.results == {2: {"any": "json"}}, "at once, as the node may not live until the end"
     serve(there, 4)
-    for rows in (first, reporter.rest()):
+    there.finish(5, b"bytes")
+    there.outcomes["status"][5] = UNFINISHED  # as between the result and the outcome
+    there.fail(0, "no such file")
+    second = reporter.news()
+    assert second is not None
+    assert second.results == {}
+    for rows in (first, second, reporter.rest()):
         merge(here, pickle.loads(pickle.dumps(rows)), CLOCK, node=2)
 
     assert here.column(TAKEN).tolist() == [0, 4001, 4002, 4003, 4004, 0]
     assert here.column(DUE).tolist() == [100] * 6
-    assert statuses(here) == ["unfinished", "finished", "finished", "failed", "unfinished", "unfinished"]
+    assert statuses(here) == ["failed", "finished", "finished", "failed", "unfinished", "finished"]
     assert here.outcomes["label"].tolist() == [-1, 7, -1, -1, -1, -1]
     assert here.outcomes["score"][1] == 0.5
     assert here.outcomes["num_clips"].tolist() == [0, 11, 11, 11, 11, 0]
     assert here.outcomes["codec"].tolist() == [b"", b"hevc", b"hevc", b"hevc", b"hevc", b""]
     assert [reason.decode() for reason in here.outcomes["reason"]][2:4] == ["odd", "node 2: no such file"]
-    assert here.results() == {2: {"any": "json"}}
+    assert here.results() == {2: {"any": "json"}, 5: b"bytes"}
     assert here.served_by_columns()["replica0"].tolist() == [-1, 3, 3, 3, 3, -1]
     assert here.served_by_columns()["worker0"].tolist() == [-1, 1, 1, 1, 1, -1]
 

@@ -12,8 +12,9 @@ import pytest
 from rnb.contract.termination import Termination
 from rnb.transport.fabric import Stopped
 from rnb.transport.local.stop import StopFlag
+from rnb.transport.tcp.connection import Cut
 from rnb.transport.tcp.handshake import accept, connect, listen
-from rnb.transport.tcp.link import Cut, Head, Kind, Link
+from rnb.transport.tcp.link import Head, Kind, Link
 
 TOKEN = b"t" * 32
 

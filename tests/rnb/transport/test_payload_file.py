@@ -11,7 +11,7 @@ import pytest
 
 from models.images.encoded import read_encoded
 from nvvl import RnBLoader
-from rnb.live.payload_file import KEPT_BYTES, PayloadFiles
+from rnb.transport.payload_file import KEPT_BYTES, PayloadFiles
 from tests.support.videos import write_video
 
 
