@@ -1,7 +1,7 @@
 """The line between the driver and one child process.
 
-    child  -> driver   prepared (slot handle), ready, seen (by a probe), finished, or failed (traceback) or
-                       queue_full (name)
+    child  -> driver   prepared (slot handle), phases (of the start-up), ready, seen (by a probe), finished,
+                       or failed (traceback) or queue_full (name)
     driver -> child    handles (of the slots it reads), start (time), exit
 
 Each child has a pipe of its own, so that one killed in the middle of a message harms no other.
