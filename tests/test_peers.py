@@ -11,17 +11,17 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.different_videos import different_videos
 from benchmarks.peers import torch_nvdec
 from benchmarks.peers.__main__ import main
-from benchmarks.peers.classifier import Classifier, groups
-from benchmarks.peers.figures import agreement, figures_of
+from benchmarks.peers.classifier import groups
+from benchmarks.peers.figures import agreement, compared, figures_of
 from benchmarks.peers.http_client import play_over_http
 from benchmarks.peers.peer import Played
 from benchmarks.peers.plain_decoder import PlainDecoder
@@ -232,9 +232,8 @@ def test_requests_are_classified_in_groups_that_fit_the_network() -> None:
     assert [[len(one) for one in group] for group in groups(clips, 4)] == [[3, 1], [2], [4], [1]]
 
 
-@pytest.mark.networks
 def test_the_loop_with_decoders_in_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the CPU, with other decoders; one video cannot be decoded."""
+    """On the CPU, with another decoder and classes that are sums; one video cannot be decoded."""
 
     class Decoder:
         def __init__(self, work: Work) -> None:
@@ -243,16 +242,19 @@ def test_the_loop_with_decoders_in_threads(tmp_path: Path, monkeypatch: pytest.M
         def clips(self, request: int) -> torch.Tensor:
             return torch.from_numpy(self.decoder.clips(request))
 
+    class Sums:
+        def __init__(self, _work: Work) -> None:
+            pass
+
+        def labels(self, clips: Sequence[torch.Tensor]) -> list[int]:
+            return [int(one.sum()) for one in clips]
+
     monkeypatch.setattr(torch_nvdec, "NvdecDecoder", Decoder)
     monkeypatch.setattr(torch_nvdec, "need", lambda *_: None)
-    monkeypatch.setattr(torch_nvdec, "Classifier", lambda work: Classifier(replace(work, device="cpu")))
+    monkeypatch.setattr(torch_nvdec, "Classifier", Sums)
     videos = [str(write_video(tmp_path / f"{seed}.mp4", num_frames=60, seed=seed)) for seed in range(3)]
     videos.append(str(tmp_path / "none.mp4"))
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps(SMALL_CONFIG))
-    work = small_work(
-        tmp_path, config=str(config), device="cuda", videos=videos, samples=videos[:1], cores=[0, 1]
-    )
+    work = small_work(tmp_path, device="cuda", videos=videos, samples=videos[:1], cores=[0, 1])
     work.write(tmp_path / "work.json")
     peer = torch_nvdec.TorchNvdec(tmp_path / "work.json")
     try:
@@ -260,8 +262,7 @@ def test_the_loop_with_decoders_in_threads(tmp_path: Path, monkeypatch: pytest.M
         told = peer.play(LATER)
     finally:
         peer.stop()
-    clips = [torch.from_numpy(PlainDecoder(work).clips(request)) for request in range(3)]
-    assert told.labels == [*Classifier(replace(work, device="cpu")).labels(clips), None]
+    assert told.labels == [*(int(PlainDecoder(work).clips(request).sum()) for request in range(3)), None]
     assert [finish_s is not None for finish_s in told.finish_s] == [True, True, True, False]
 
 
@@ -271,18 +272,50 @@ def test_a_config_that_gives_others_no_work_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.processes
+@pytest.mark.timeout(480)
 def test_the_plain_loop_finds_the_classes_that_rnb_finds(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps(SMALL_CONFIG))
-    flags = ["--config", str(config), "--device", "cpu", "--workers", "1", "--videos", "4", "--rate", "20"]
-    command = [sys.executable, "-m", "benchmarks.peers", "--peers", "rnb", "torch", *flags]
-    result = subprocess.run(
-        [*command, "--out", str(tmp_path / "out")], cwd=ROOT, capture_output=True, text=True, timeout=200
-    )
-    assert result.returncode == 0, result.stderr
-    peers = json.loads((tmp_path / "out" / "peers.json").read_text())["peers"]
-    assert [play["num_failed"] for name in ("rnb", "torch") for play in peers[name]["plays"]] == [0] * 4
-    assert all(play["agreement"] >= 3 / 4 for play in peers["torch"]["plays"])
+    samples = sorted((ROOT / "data" / "videos").rglob("*.mp4"))
+    with different_videos(samples, len(LATER), 10**8) as videos:
+        work = small_work(
+            tmp_path, config=str(config), videos=sorted(map(str, videos)), samples=[str(samples[0])]
+        )
+        rnb, torch_loop = (
+            play_peer(name, PEERS[name], work, [LATER], limit_s=200, log=tmp_path / name)
+            for name in ("rnb", "torch")
+        )
+    assert not rnb.why_not
+    assert not torch_loop.why_not
+    (figures,) = compared(torch_loop, rnb, [(20, LATER)])
+    assert figures.num_failed == 0
+    assert figures.agreement is not None
+    assert figures.agreement >= 3 / 4
+    assert rnb.plays[0].cpu_s is not None
+    for finish_s, arrival in zip(rnb.plays[0].finish_s, LATER, strict=True):
+        assert finish_s is not None
+        assert finish_s > arrival.due_s
+
+
+def test_the_command_plays_all_and_goes_on_after_one_that_cannot_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peers = {"rnb": "Prompt", "torch": "Lacking", "ray": "Prompt"}
+    for name, cls in peers.items():
+        monkeypatch.setitem(PEERS, name, f"tests.support.peers.{cls}")
+    write_video(tmp_path / "a.mp4", num_frames=20)
+    out = tmp_path / "out"
+    flags = ["--data", str(tmp_path), "--device", "cpu", "--videos", "4", "--rate", "50", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["peers", "--peers", *peers, *flags, "-n", "2"])
+    monkeypatch.setattr("benchmarks.peers.__main__.exit_on_sigterm", lambda: None)
+    main()
+    told = json.loads((out / "peers.json").read_text())["peers"]
+    assert [play["rate"] for play in told["ray"]["plays"]] == [0, 50, 0, 50]
+    assert all(play["agreement"] == 1 and play["num_failed"] == 0 for play in told["ray"]["plays"])
+    assert told["torch"] == {"decoder": "", "why_not": "needs what nobody has", "plays": []}
+    printed = capsys.readouterr().out
+    assert "torch: needs what nobody has" in printed
+    assert "100.0%" in printed
 
 
 @pytest.mark.parametrize(
