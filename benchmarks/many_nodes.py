@@ -51,10 +51,12 @@ HEAD, NETWORK, NODES = 0, 1, 2
 class HeadCosts:
     """Of the head node, in us; each as it was measured here, CPU time but for `spawn`."""
 
-    put: float
-    """The sender's, for a request."""
-    bridge: float
-    """CPU time of all processes of the head node but the sender's, for a request that crosses."""
+    send: float
+    """The sender's, for a request that goes to another node over its lane there."""
+    choose: float
+    """The same, for choosing among many nodes."""
+    head: float
+    """Of all other processes of the head node, for such a request."""
     outcome: float
     """Taking what a node tells of a request that has ended."""
     merge: float
@@ -93,9 +95,11 @@ def main() -> None:
 
 def measured(args: argparse.Namespace) -> HeadCosts:
     outcome, merged = gathering_us()
+    send, head = crossing_us(args)
     return HeadCosts(
-        put=put_us(),
-        bridge=bridge_us(args),
+        send=send,
+        choose=choose_us(),
+        head=head,
         outcome=outcome,
         merge=merged,
         fit=fit_us(),
@@ -115,18 +119,18 @@ def each_us(do: Callable[[int], Any], count: int) -> float:
     return spread(taken)["median"]
 
 
-def put_us() -> float:
-    """Into one of so many queues as there are bridges."""
-    fabric = LocalFabric(())
-    queues = [fabric.queue(str(node), capacity=10_000, num_writers=1) for node in range(200)]
-    loads = fabric.numbers(np.zeros(len(queues), np.int64))
-    ways = [Way(queue=one, num_readers=REPLICAS, loads=loads, place=at) for at, one in enumerate(queues)]
-    ends = SpreadQueue(ways, key_of=None)
-    return each_us(lambda number: ends.put(Message(None, (Request(number, "a/path.mp4"),), ((),))), 2000)
+def choose_us() -> float:
+    """Among 200 nodes; what is put there comes back at once."""
+    loads = LocalFabric(()).numbers(np.zeros(200, np.int64))
+    ends: Any = [SimpleNamespace(put=lambda message: None, depth=lambda: 0) for _ in range(200)]
+    ways = [Way(queue=one, num_readers=REPLICAS, loads=loads, place=at) for at, one in enumerate(ends)]
+    spread_over, message = SpreadQueue(ways, key_of=None), Message(None, (Request(0, "a/path.mp4"),), ((),))
+    return each_us(lambda _: spread_over.put(message), 2000)
 
 
-def bridge_us(args: argparse.Namespace) -> float:
-    """By telemetry, in a run that sends all to another node as fast as it can."""
+def crossing_us(args: argparse.Namespace) -> tuple[float, float]:
+    """Of the sender, and of the head node's other processes: by telemetry, in a run that sends all to another
+    node as fast as it can."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as config:
         json.dump([{"model": NOTHING, "gpus": ["1:-1"]}], config)
         config.flush()
@@ -134,12 +138,13 @@ def bridge_us(args: argparse.Namespace) -> float:
         run = run_pipeline(config.name, "--cluster", "local:2", *flags)
     table = by_node(run.tables["telemetry"])[0]
     inside = table["time_ns"][1:] > run.start_ns
-    used_s = [
-        np.nansum((values[1:] / 100 * np.diff(table["time_ns"]))[inside]) / 1e9
+    used_us = {
+        name: np.nansum((values[1:] / 100 * np.diff(table["time_ns"]))[inside]) / 1e3 / run.num_requests
         for name, values in table.items()
-        if name.endswith(".cpu_percent") and name != "process.client.cpu_percent"
-    ]
-    return float(sum(used_s)) / run.num_requests * 1e6
+        if name.endswith(".cpu_percent")
+    }
+    sender = float(used_us["process.client.cpu_percent"])
+    return sender, float(sum(used_us.values())) - sender
 
 
 def gathering_us() -> tuple[float, float]:
@@ -251,13 +256,13 @@ class Services:
 def at(num_nodes: int, costs: HeadCosts, args: argparse.Namespace) -> dict[str, Any]:
     """What so many nodes serve, when all requests are there at once."""
     num_bridges, network_us = num_nodes - 1, args.bytes * 8 / args.gbit / 1e3
-    head_us = costs.bridge + costs.outcome
+    head_us, send_us = costs.head + costs.outcome, costs.send + costs.choose
     counts = (min(args.cores, num_bridges), 1, num_nodes * REPLICAS)
     steps = [{"model": NOTHING, "gpus": [-1] * count} for count in counts]
     spec = spec_of(steps, videos=num_nodes * REPLICAS * PER_REPLICA, clients=args.clients)
     spec, schedule = schedule_of(spec)
     services = Services((head_us * 1e3, network_us * 1e3, args.service_ms * 1e6))
-    run = simulate(spec, schedule, services, around=Surroundings(send_ns=round(costs.put * 1e3)))
+    run = simulate(spec, schedule, services, around=Surroundings(send_ns=round(send_us * 1e3)))
     served = run.num_requests / run.seconds
     workers = worker_utilizations(run)
     busy = {
@@ -265,7 +270,7 @@ def at(num_nodes: int, costs: HeadCosts, args: argparse.Namespace) -> dict[str, 
         for step in (HEAD, NETWORK, NODES)
     }
     use = {
-        "sender": served * costs.put / 1e6 / args.clients,
+        "sender": served * send_us / 1e6 / args.clients,
         "head node": busy[HEAD],
         "network": busy[NETWORK],
         "nodes": busy[NODES],
