@@ -214,6 +214,7 @@ class _Playing:
             supervisor=self._supervisor,
             table=self._table,
             environment=environment(),
+            carrier=self.spec.placement.carrier,
         )
 
     def _setting(self) -> Setting:

@@ -21,6 +21,7 @@ from rnb.pipeline.importer import accepted, import_class
 from rnb.pipeline.plan import Plan, PlanOptions, make_plan
 from rnb.pipeline.served_model import server_plan
 from rnb.processes.mps import check_sharing
+from rnb.transport.nixl import NIXL, check_nixl
 
 OBSERVERS: dict[str, type[Observer]] = {one.name: one for one in (TelemetryObserver, OccupancyObserver)}
 """Those that have a name of their own; another is named by its import path."""
@@ -39,6 +40,7 @@ class Placement:
     checkpoint: str | None = None
     cluster: str | None = None
     send_files: bool = False
+    carrier: str = "tcp"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +252,8 @@ def check_nodes(spec: RunSpec) -> None:
 
 
 def _check_several_nodes(spec: RunSpec, plan: Plan) -> None:
+    if spec.placement.carrier == NIXL:
+        check_nixl()
     asked = {
         "--retries": spec.limits.retries is not None,
         "--restart": spec.limits.restart > 0,

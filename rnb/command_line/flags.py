@@ -18,6 +18,7 @@ from rnb.load.streams import Streams
 from rnb.load.videos import DEFAULT_FOLDER, EXTENSIONS
 from rnb.show.page.destination import FILE_NAME, page_path
 from rnb.show.trace import MOST_REQUESTS
+from rnb.transport.nixl import CARRIERS
 
 if TYPE_CHECKING:
     from rnb.pipeline.config import ConfigFile
@@ -104,6 +105,10 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--cluster", metavar="ADDRESS",
         help="several machines, which the config names as node:GPU: those of the Ray cluster at this address,"
         " auto for the one that this machine is in, or local:N for N nodes that are all this machine",
+    )  # fmt: skip
+    pipeline.add_argument(
+        "--carrier", choices=CARRIERS, default="tcp",
+        help="what brings tensors to another node: TCP, or NIXL where it is installed (default %(default)s)",
     )  # fmt: skip
     pipeline.add_argument(
         "--send-files", action="store_true",

@@ -75,7 +75,7 @@ def make_parser(program: str) -> Parser:
     _add_address_group(parser)
     _add_limits_group(parser)
     _add_run_group(parser)
-    parser.set_defaults(queue_size=Placement.queue_size, cluster=None, send_files=False)
+    parser.set_defaults(queue_size=Placement.queue_size, cluster=None, send_files=False, carrier="tcp")
     return parser
 
 

@@ -15,6 +15,7 @@ the end.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import pickle
 import socket
 import struct
@@ -46,6 +47,7 @@ from rnb.transport.fabric import (
     Table,
 )
 from rnb.transport.message import Message, SlotRef
+from rnb.transport.nixl import NIXL, Nixl, slots_of
 from rnb.transport.tcp.connection import BEAT_S, Cut, wait_for_the_reason
 from rnb.transport.tcp.handshake import accept, connect, listen
 from rnb.transport.tcp.link import Head, Kind, Link
@@ -77,6 +79,8 @@ class BridgeTask:
     """The address of this node."""
     token: bytes
     environment: Mapping[str, str]
+    carrier: str
+    """What brings the rows of slots: one of CARRIERS."""
     poll_s: float
     """How long a sender without a message, or a receiver, looks often; see Queue.take."""
 
@@ -147,6 +151,7 @@ class Bridge:
         }
         self._num_sent, self._num_taken, self._num_received = Counter[int](), Counter[int](), Counter[int]()
         self._num_open = len(self._plan.outgoing) + len(self._plan.incoming) + (lanes is not None)
+        self._nixl = Nixl(f"node {task.plan.node}", task.stop) if task.carrier == NIXL else None
         self._measuring = threading.Lock()
         self._is_concluding, self._is_parting = threading.Event(), threading.Event()
 
@@ -154,6 +159,8 @@ class Bridge:
         """Until nothing more comes either way."""
         self._start(self._receive_all)
         self._start(self._beat)
+        if self._nixl is not None:
+            self._share(self._nixl)
         for channel, landing in self._plan.incoming.items():
             self._start(self._grant_all, channel, self._task.pools[landing.pool])
         if self._lanes is not None:
@@ -172,6 +179,16 @@ class Bridge:
         for _ in range(self._num_open):
             self._wait()
         self._part()
+
+    def _share(self, nixl: Nixl) -> None:
+        """Tell the other end where the slots here are, and hear where those there are."""
+        pools = self._task.pools
+        for number in self._plan.read_pools:
+            if not pools[number].device.is_gpu:
+                nixl.register(itertools.chain(*slots_of(pools[number])))
+        offered = nixl.offer({channel: pools[one.pool] for channel, one in self._plan.incoming.items()})
+        self._link.send(Kind.MEMORY, meta=offered)
+        self._wait()
 
     def _part(self) -> None:
         """Say goodbye when all is done; the clock is read once more when all is done on every node."""
@@ -213,7 +230,7 @@ class Bridge:
 
     def _send_all(self, channel: int, queue: int) -> None:
         source = self._task.queues[queue].of_reader(0)
-        staging = Staging()
+        staging = Staging(lambda buffer: self._nixl.register([buffer]) if self._nixl else None)
         while True:
             self._task.stop.check()
             try:
@@ -237,6 +254,9 @@ class Bridge:
         pool = self._task.pools[message.slot.pool]
         used = used_rows(pool, message.slot.number, message.rows)
         buffers = [staging.bytes_of(number, rows) for number, rows in enumerate(used)]
+        if self._nixl is not None:
+            self._nixl.write(channel, granted, buffers)
+            buffers = []
         self._link.send(Kind.MESSAGE, channel, granted, meta, buffers)
         pool.release(message.slot.number)
 
@@ -274,6 +294,10 @@ class Bridge:
             self._receive_message(head)
         elif head.kind is Kind.BEAT:
             pass
+        elif head.kind is Kind.MEMORY:
+            assert self._nixl is not None
+            self._nixl.join(self._link.receive(head.num_meta_bytes))
+            self._news.put(None)
         elif head.kind is Kind.GRANT:
             self._grants[head.channel].put(head.number)
         elif head.kind is Kind.LOAD:
@@ -298,7 +322,8 @@ class Bridge:
         if head.number >= 0:
             slot = SlotRef(landing.pool, head.number)
             for tensor in used_rows(self._task.pools[landing.pool], head.number, rows):
-                self._link.receive_into(as_bytes(tensor))
+                if self._nixl is None:  # else they are there
+                    self._link.receive_into(as_bytes(tensor))
         self._num_received[head.channel] += 1
         self._task.queues[landing.queue].put(Message(slot, requests, rows))
 
@@ -352,7 +377,9 @@ class Bridge:
 class Staging:
     """Page-locked memory that rows on a GPU pass through."""
 
-    def __init__(self) -> None:
+    def __init__(self, made: Callable[[torch.Tensor], None]) -> None:
+        """`made`: is told of each buffer before its first use."""
+        self._made = made
         self._buffers: dict[int, torch.Tensor] = {}
 
     def bytes_of(self, number: int, rows: torch.Tensor) -> memoryview:
@@ -365,6 +392,7 @@ class Staging:
         if buffer is None or len(buffer) < len(rows):
             buffer = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
             self._buffers[number] = buffer
+            self._made(buffer)
         return as_bytes(buffer[: len(rows)].copy_(rows))  # waits for the copy
 
 

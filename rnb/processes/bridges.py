@@ -25,6 +25,7 @@ class Meeting:
     token: bytes
     hosts: Sequence[str]
     """The address of each node."""
+    carrier: str
 
 
 class Bridges:
@@ -67,6 +68,7 @@ class Bridges:
             host=self._meeting.hosts[plan.node],
             token=self._meeting.token,
             environment=environment,
+            carrier=self._meeting.carrier,
             poll_s=replicas.poll_s,
         )
 

@@ -142,13 +142,14 @@ class OtherNodes:
         supervisor: Supervisor,
         table: Table,
         environment: Environment,
+        carrier: str,
     ) -> None:
         """`plan`: of all nodes; `part`: of this one; `table`: where all comes together."""
         self._launcher, self._plan, self._environment = launcher, plan, environment
         self._supervisor, self._fabric, self._table = supervisor, fabric, table
         self._stop = fabric.stop
         hosts = [host.address for host in launcher.hosts]
-        self.meeting = Meeting(token=secrets.token_bytes(TOKEN_BYTES), hosts=hosts)
+        self.meeting = Meeting(token=secrets.token_bytes(TOKEN_BYTES), hosts=hosts, carrier=carrier)
         self._bridges = Bridges(part.bridges, meeting=self.meeting, fabric=fabric, supervisor=supervisor)
         self._listening = listen(hosts[0])
         self._launched: dict[int, Launched] = {}

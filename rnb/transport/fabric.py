@@ -107,6 +107,7 @@ class Pool(Protocol):
     """The slots of one replica. The driver makes it, the replica allocates it, its readers attach to it."""
 
     layout: Layout
+    num_slots: int
     device: Device
 
     @property

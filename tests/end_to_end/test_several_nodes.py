@@ -89,6 +89,14 @@ def assert_each_node_was_watched(run: Run) -> None:
         assert provenance_of(run.meta, node)["pids"].keys() >= {"agent" if node else "driver"}
 
 
+def test_rows_cross_by_nixl(bench: Bench) -> None:
+    pytest.importorskip("nixl", reason="needs NIXL: pip install 'rnb[nixl]'")
+    config = [tiny("Load"), tiny("Pass", gpus=["1:0"], num_shared_tensors=1), tiny("Classify")]
+    run = run_of(bench.run(config, "-v", "60", "-mi", "1", "--carrier", "nixl", "--cluster", "local:2"))
+    assert run.requests["label"].tolist() == [expected_label(request) for request in range(60)]
+    assert run.meta.args["carrier"] == "nixl"
+
+
 def assert_times_are_in_order(run: Run) -> None:
     """Of each request, to within what the clocks may be off."""
     whole = [event for event in run.events if not event.segment]

@@ -33,6 +33,8 @@ FIRST_NAME = 1 << 16
 _HEAD = struct.Struct("<BQ")
 _STATE = struct.Struct("<qq")
 _READ_BYTES = 1 << 18
+HEAR_INTERVAL_S = 0.005
+"""How old may be what a writer knows of the other end: that says no more often how many wait."""
 
 
 class Kind(IntEnum):
@@ -91,8 +93,7 @@ class Lane:
                     self._send_file(message.requests[0].payload)
                 self._send(_HEAD.pack(Kind.MESSAGE, len(data)) + data)
                 self._num_sent += 1
-                if time.monotonic() > self._next_look:
-                    self._hear()
+                self._hear_now_and_then()
             except OSError as error:
                 self._fail(error)
 
@@ -100,7 +101,7 @@ class Lane:
         """How many messages are under way, or wait at the other end."""
         with self._sending:
             try:
-                self._hear()
+                self._hear_now_and_then()
             except OSError as error:
                 self._fail(error)
             return self._num_waiting + self._num_sent - self._num_received
@@ -156,9 +157,13 @@ class Lane:
             raise Cut("a file became shorter while it was sent")
         return sent
 
+    def _hear_now_and_then(self) -> None:
+        if time.monotonic() > self._next_look:
+            self._hear()
+
     def _hear(self, flags: int = socket.MSG_DONTWAIT) -> bool:
         """Take what the other end has told; False: it has closed the connection."""
-        self._next_look = time.monotonic() + BEAT_S
+        self._next_look = time.monotonic() + HEAR_INTERVAL_S
         try:
             told = self._socket.recv(_READ_BYTES, flags)
         except BlockingIOError:

@@ -37,6 +37,8 @@ class Kind(IntEnum):
     PING = 4
     PONG = 5
     BYE = 6
+    MEMORY = 8
+    """Where the sender's slots are, for a carrier that writes into them itself."""
     BEAT = 7
     """The sender is there."""
 

@@ -19,6 +19,7 @@ from rnb.transport.clock_sync import fit
 from rnb.transport.fabric import FAILED, UNFINISHED, EndOfStream, QueueFull
 from rnb.transport.local.fabric import LocalFabric
 from rnb.transport.message import Message, SlotRef
+from rnb.transport.nixl import CARRIERS, NIXL
 from rnb.transport.tcp.handshake import accept, connect, listen
 from rnb.transport.tcp.link import Link
 
@@ -58,7 +59,7 @@ class End:
         self.line, self.node, self.plan = Line(), node, plan
         self.error: BaseException | None = None
 
-    def start(self, link: Link) -> None:
+    def start(self, link: Link, carrier: str) -> None:
         task = BridgeTask(
             line=self.line,  # type: ignore[arg-type]
             stop=self.fabric.stop,
@@ -70,6 +71,7 @@ class End:
             host="127.0.0.1",
             token=TOKEN,
             environment={},
+            carrier=carrier,
             poll_s=0,
         )
         self.link, self.bridge = link, Bridge(task, link)
@@ -101,7 +103,7 @@ class End:
         return message
 
 
-def joined(*, capacity: int = 600, num_slots: int = 4) -> tuple[End, End]:
+def joined(*, capacity: int = 600, num_slots: int = 4, carrier: str = "tcp") -> tuple[End, End]:
     plan = BridgePlan(
         node=0, peer=1, outgoing={0: 0}, incoming={1: Landing(queue=1, pool=1)}, read_pools=(0,)
     )
@@ -120,8 +122,8 @@ def joined(*, capacity: int = 600, num_slots: int = 4) -> tuple[End, End]:
         accepting.start()
         links[1] = Link(connect(listening.getsockname(), TOKEN, 1), there.fabric.stop)
         accepting.join()
-    here.start(links[0])
-    there.start(links[1])
+    here.start(links[0], carrier)
+    there.start(links[1], carrier)
     return here, there
 
 
@@ -147,8 +149,11 @@ def read(at: End, message: Message, number: int) -> None:
     at.landed.release(message.slot.number)
 
 
-def test_every_message_comes_through_once_and_right_both_ways() -> None:
-    here, there = joined()
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_every_message_comes_through_once_and_right_both_ways(carrier: str) -> None:
+    if carrier == NIXL:
+        pytest.importorskip("nixl", reason="needs NIXL: pip install 'rnb[nixl]'")
+    here, there = joined(carrier=carrier)
     senders = [
         threading.Thread(target=one.send_all, args=(range(200),), daemon=True) for one in (here, there)
     ]
