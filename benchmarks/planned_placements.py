@@ -45,7 +45,7 @@ from rnb.spec import Placement, RunSpec
 PROFILE, DRAWN, PLAYED, RESULT, TABLE = "profile", "drawn.json", "played.jsonl", "result.json", "table.md"
 LOADS = (0.4, 0.6, 0.75)
 """Of the predicted throughput, in turn."""
-NUM_LOOKED_AT, NUM_GLANCED, NUM_BEST = 300, 300, 3
+NUM_LOOKED_AT, NUM_GLANCED, NUM_BEST = 300, 600, 3
 """Candidates among which those to play are drawn, requests that tell how fast each is, and how many of the
 fastest are played in any case."""
 FEWEST, MOST = 60, 2_500

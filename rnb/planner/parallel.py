@@ -19,6 +19,7 @@ from rnb.planner.goal import Goal, Prediction
 from rnb.planner.screening import Candidate, Simulator
 from rnb.planner.space import Space, Values
 from rnb.processes.child import (
+    depend_on_the_driver,
     ignore_interrupts,
     interrupts_held_back,
     resume_garbage_collection,
@@ -108,6 +109,7 @@ _job: _Job
 
 def _begin(job: _Job) -> None:
     global _job
+    depend_on_the_driver()
     ignore_interrupts()
     set_title("rnb planner")
     resume_garbage_collection()

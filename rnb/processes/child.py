@@ -36,7 +36,7 @@ def run_child(
     exit_code = 0
     resume_garbage_collection()
     if multiprocessing.parent_process() is not None:
-        _depend_on_the_driver()
+        depend_on_the_driver()
     os.environ.update(environment)
     set_title(f"rnb {multiprocessing.current_process().name}")
     ignore_interrupts()
@@ -76,7 +76,7 @@ def report_end(
     line.stop.raise_flag(Termination.PROCESS_FAILED)
 
 
-def _depend_on_the_driver() -> None:
+def depend_on_the_driver() -> None:
     """Be killed when the driver is, even in the middle of a call; and leave stdout to it alone.
 
     What a step starts is in this process's group, which the driver's guard ends.

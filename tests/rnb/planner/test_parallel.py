@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from rnb.planner.screening import BLOCK, Simulator, candidates_of, screen
 from rnb.planner.space import Limits, Space, Values
 from tests.rnb.planner.test_screening import Truth
 from tests.support.known_times import spec_of, step
+from tests.support.running import ROOT
 
 STEPS = [{**step(name), "gpus": [-1]} for name in ("Source", "Change")]
 SPACE = Space(spec_of(*STEPS, videos=100), Limits(num_gpus=0, cores=3))
@@ -46,6 +50,32 @@ def test_what_is_found_does_not_depend_on_how_many_work(monkeypatch: pytest.Monk
     predictor = Predictor(GOAL, of, SPACE, num_processes=2)
     monkeypatch.setattr(of.__class__, "predict", None)  # of this process, which is to do nothing
     assert screened(predictor, of) == alone
+
+
+def test_they_end_with_who_they_work_for() -> None:
+    code = """
+import os, signal
+from rnb.planner import parallel
+from tests.rnb.planner.test_parallel import GOAL, SPACE, simulator
+from rnb.planner.screening import candidates_of
+parallel.PAYS_AFTER_S = -1.0
+if __name__ == "__main__":
+    of = simulator()
+    left = candidates_of(SPACE, GOAL, of, SPACE.candidates()).left[:4]
+    predictor = parallel.Predictor(GOAL, of, SPACE, num_processes=2)
+    list(predictor.predict(left, None))
+    print(*predictor._pool._processes, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
+    )
+    pids = [int(pid) for pid in ended.stdout.split()]
+    assert pids, ended.stderr
+    ends_s = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}/cwd").exists() for pid in pids):
+        assert time.monotonic() < ends_s, "they go on"
+        time.sleep(0.05)
 
 
 def test_when_one_is_killed_the_rest_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:

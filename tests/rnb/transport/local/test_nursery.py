@@ -39,9 +39,9 @@ def tell(connection: Connection) -> None:
 
 def hang(connection: Connection) -> None:
     connection.send([module in sys.modules for module in IMPORTED])
-    from rnb.processes.child import _depend_on_the_driver
+    from rnb.processes.child import depend_on_the_driver
 
-    _depend_on_the_driver()
+    depend_on_the_driver()
     time.sleep(60)
 
 
