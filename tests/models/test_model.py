@@ -384,7 +384,10 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(
 
 @pytest.mark.parametrize(
     ("backend", "lacking"),
-    [("nvdec", "needs the package PyNvVideoCodec"), ("nvvl", "original nvvl package is not installed")],
+    [
+        ("nvdec", "needs NVIDIA's driver, and the package PyNvVideoCodec"),
+        ("nvvl", "original nvvl package is not installed"),
+    ],
 )
 def test_a_backend_that_this_machine_lacks(
     backend: str, lacking: str, monkeypatch: pytest.MonkeyPatch
