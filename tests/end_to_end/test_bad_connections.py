@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from rnb.cluster.launching import LocalLauncher
+from rnb.observe.observer import Observer
 from rnb.processes import other_nodes
 from rnb.processes.bridges import addresses_for
 from rnb.record.run import Run
@@ -34,6 +35,16 @@ CUT = re.compile(r"the connection to node [01] was cut: ")
 Play = Callable[..., Run]
 
 
+class Beginning(Observer):
+    """Tells the proxies when the run begins, however long its start took."""
+
+    def __init__(self, proxies: Proxies) -> None:
+        self._proxies = proxies
+
+    def begin(self, start_ns: int) -> None:
+        self._proxies.begin()
+
+
 @pytest.fixture
 def play_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
     """Plays a run over two nodes whose connections have a trouble."""
@@ -49,7 +60,7 @@ def play_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pl
             lambda *which: proxies.in_the_place_of(addresses_for(*which)),
         )
         spec = replace(spec_for(tmp_path, steps, **load), num_nodes=2)
-        return played(spec, cluster=LocalLauncher(2))
+        return played(spec, cluster=LocalLauncher(2), observers=[Beginning(proxies)])
 
     yield play
     for proxies in opened:

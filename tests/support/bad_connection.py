@@ -22,7 +22,7 @@ class Trouble:
     most_bytes: int = CHUNK_BYTES
     """Of a chunk."""
     after_s: float = float("inf")
-    """When a connection stalls or is reset, from when it was opened."""
+    """When connections stall or are reset, from when the run began."""
     resets: bool = False
     """Else it stalls: both ends stay open, and nothing passes."""
 
@@ -33,6 +33,8 @@ class Proxy:
 
     target: Address
     trouble: Trouble
+    began_s: float = float("inf")
+    """When the run did."""
     _sockets: list[socket.socket] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -49,19 +51,18 @@ class Proxy:
             except OSError:
                 return
             theirs = socket.create_connection(self.target)
-            deadline = time.monotonic() + self.trouble.after_s
             for one, other in ((ours, theirs), (theirs, ours)):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._sockets.append(one)
-                thread = threading.Thread(target=self._pass_on, args=(one, other, deadline), daemon=True)
+                thread = threading.Thread(target=self._pass_on, args=(one, other), daemon=True)
                 self._threads.append(thread)
                 thread.start()
 
-    def _pass_on(self, source: socket.socket, target: socket.socket, deadline: float) -> None:
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
         source.settimeout(0.1)
         with contextlib.suppress(OSError):
             while not self._is_closed.is_set():
-                if time.monotonic() > deadline:
+                if time.monotonic() > self.began_s + self.trouble.after_s:
                     return self._end(source)
                 try:
                     data = source.recv(self.trouble.most_bytes)
@@ -106,6 +107,10 @@ class Proxies:
         if address not in self._proxies:
             self._proxies[address] = Proxy(target=address, trouble=self._trouble)
         return self._proxies[address].address
+
+    def begin(self) -> None:
+        for proxy in self._proxies.values():
+            proxy.began_s = time.monotonic()
 
     def close(self) -> None:
         for proxy in self._proxies.values():

@@ -14,7 +14,7 @@ import socket
 from rnb.transport.fabric import POLL_S, Stop
 
 TOKEN_BYTES = 32
-CONNECT_TIMEOUT_S = 60.0
+CONNECT_TIMEOUT_S = 20.0
 _CHALLENGE_BYTES = 32
 _NAME_BYTES = 4
 _WELCOME = b"RnB\n"
