@@ -19,6 +19,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.spec-file-installed
+SESSION := nvvl/native/libsession.so
+SESSION_SOURCES := nvvl/native/session.cpp nvvl/native/driver.h
 HAS_GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo yes)
 SPECS := spec-file.txt $(if $(HAS_GPU),spec-file-gpu.txt)
 DEMO_VIDEOS ?= $(if $(HAS_GPU),1000,24)
@@ -70,7 +72,7 @@ torture: setup
 coverage: setup data
 	$(SIDE_BY_SIDE) "not processes and not slow and not gpu" --cov --cov-report=term:skip-covered
 
-setup: $(INSTALLED)
+setup: $(INSTALLED) $(if $(HAS_GPU),$(SESSION))
 
 $(INSTALLED): $(SPECS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
@@ -81,8 +83,11 @@ $(INSTALLED): $(SPECS)
 	"python3-venv) or name another Python: make PYTHON=python3.13" >&2; exit 1; }
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check $(SPECS:%=-r %)
-	$(if $(HAS_GPU),-$(BIN)/python -m nvvl.native.build)
 	touch $@
+
+# Without a compiler, videos are decoded through PyNvVideoCodec.
+$(SESSION): $(SESSION_SOURCES) | $(INSTALLED)
+	-$(BIN)/python -m nvvl.native.build
 
 # What faces need may be missing: it is 100 MB, and what uses it says so, its tests too.
 data: setup

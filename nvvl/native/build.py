@@ -8,9 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nvvl.native.library import LIBRARY
+from nvvl.native.library import LIBRARY, SOURCES, hash_of_sources
 
-SOURCE = Path(__file__).with_name("session.cpp")
 OPTIONS = ("-std=c++17", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared", "-fvisibility=hidden")
 
 
@@ -28,7 +27,8 @@ def build(library: Path = LIBRARY) -> None:
     if shutil.which(compiler) is None:
         raise BuildError(f"no C++ compiler {compiler!r}: install g++, or set CXX")
     partial = library.with_suffix(f".{os.getpid()}.partial")
-    command = [compiler, *OPTIONS, str(SOURCE), "-o", str(partial), "-ldl"]
+    source = f'-DRNB_SOURCE="{hash_of_sources()}"'
+    command = [compiler, *OPTIONS, source, str(SOURCES[0]), "-o", str(partial), "-ldl"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_uint32, c_void_p
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from nvvl.errors import EngineError, UnsupportedVideo
 
 LIBRARY = Path(__file__).with_name("libsession.so")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("session.cpp", "driver.h"))
 # FFmpeg's names, and the numbers of `cudaVideoCodec`. AV1 is left to the CPU: no GPU that this was tested on
 # decodes it.
 CODECS = {"h264": 4, "hevc": 8, "vp9": 10}
@@ -63,9 +65,12 @@ def functions() -> ctypes.CDLL:
     """The library.
 
     Raises:
-        OSError: it was not built. AttributeError: it is another one.
+        OSError: it was not built, or from other sources. AttributeError: it is another one.
     """
     library = ctypes.CDLL(str(LIBRARY))
+    library.rnb_source.restype = c_char_p
+    if library.rnb_source().decode() != hash_of_sources():
+        raise OSError(f"{LIBRARY}: was built from other sources; python -m nvvl.native.build")
     message = (c_char_p, c_int64)
     library.rnb_find_driver.argtypes = message
     library.rnb_capabilities.argtypes = (c_int, c_int, c_int, POINTER(c_int32 * 4), *message)
@@ -77,6 +82,12 @@ def functions() -> ctypes.CDLL:
     library.rnb_close.argtypes = (c_void_p,)
     library.rnb_close.restype = None
     return library
+
+
+@cache
+def hash_of_sources() -> str:
+    """What the library says that was built from the sources as they are."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()
 
 
 @cache

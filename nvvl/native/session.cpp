@@ -272,6 +272,9 @@ template <typename Call> int told(char *message, int64_t size, Call call) {
 
 #define EXPORTED extern "C" __attribute__((visibility("default")))
 
+// What it was built from, so that nobody calls functions that have changed since.
+EXPORTED const char *rnb_source() { return RNB_SOURCE; }
+
 // Each returns a Status, and but for DONE writes a line into `message`.
 
 // Whether there is a driver. It starts nothing, so that the process may still fork.

@@ -115,6 +115,23 @@ def test_without_a_driver_the_session_is_not_there(folder: Path, monkeypatch: py
         library.is_available.cache_clear()
 
 
+def test_a_session_of_other_sources_is_not_used(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = tmp_path / "session.cpp"
+    changed.write_text(library.SOURCES[0].read_text() + "// changed")
+    monkeypatch.setattr(library, "LIBRARY", folder / "libsession.so")
+    monkeypatch.setattr(library, "SOURCES", (changed, library.SOURCES[1]))
+    for one in (library.functions, library.hash_of_sources):
+        one.cache_clear()
+    try:
+        with pytest.raises(OSError, match=r"was built from other sources; python -m nvvl\.native\.build"):
+            library.functions()
+    finally:
+        for one in (library.functions, library.hash_of_sources):
+            one.cache_clear()
+
+
 def test_a_build_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(BuildError, match="no C\\+\\+ compiler 'no-such-compiler'"):
