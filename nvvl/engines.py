@@ -33,6 +33,11 @@ def is_available() -> bool:
     return library.is_available() or video_engine.is_available()
 
 
+def name() -> str:
+    """What a run says that it decoded with."""
+    return "nvdec" if library.is_available() else "nvdec by PyNvVideoCodec"
+
+
 def capabilities(device_index: int, codec: str, bit_depth: int) -> dict[str, int]:
     """The least and most width and height of 4:2:0 video of this codec; empty: it is not decoded."""
     if library.is_available():

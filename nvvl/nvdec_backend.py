@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nvvl import engine_pictures
+from nvvl import engine_pictures, engines
 from nvvl.clips import Clips, Places, places_of
 from nvvl.convert import Surfaces
 from nvvl.damage import Damage
@@ -35,7 +35,7 @@ class NvdecBackend:
         self._device = device
         self._window = window
         self._fallback, self._conceal = fallback, conceal
-        self.name = "nvdec, pyav" if fallback else "nvdec"
+        self.name = f"{engines.name()}, pyav" if fallback else engines.name()
         # The decoder writes on this stream and the conversion reads on it; callers' streams wait for it.
         self._stream = torch.cuda.Stream(device)
         self._engines: dict[tuple[str, int], Engine] = {}

@@ -85,7 +85,7 @@ class RnBLoader:
 
     @property
     def decoder(self) -> str:
-        """The backend that was chosen: one of `backends.NAMES`, or 'nvdec, pyav'."""
+        """The backend that was chosen: one of `backends.NAMES`, or 'nvdec, pyav'; and by what, if not natively."""
         return self._backend.name
 
     def loadfile(self, filename: str | os.PathLike[str]) -> None:

@@ -85,7 +85,7 @@ def _check_provenance(run: Run) -> None:
             "throttle_reasons",
         }
     loader = run.meta.replicas[0]["facts"]["decoder"]
-    assert loader == ("nvdec, pyav" if engines.is_available() else "pyav")
+    assert loader == (f"{engines.name()}, pyav" if engines.is_available() else "pyav")
 
 
 def test_cuda_counts_the_gpus_as_nvml_is_told() -> None:

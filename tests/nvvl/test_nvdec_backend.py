@@ -13,6 +13,7 @@ from nvvl import engine_pictures
 from nvvl.errors import VideoError
 from nvvl.index import VideoIndex
 from nvvl.indexing import index_of
+from nvvl.native import library
 from nvvl.nvdec_backend import NvdecBackend
 from nvvl.video_file import VideoFile
 from nvvl.window import Window
@@ -79,3 +80,11 @@ def test_others_are_not_and_the_reason_is_said(
 ) -> None:
     with pytest.raises(VideoError, match=f"is not for the GPU's video engine: .*{reason}"):
         decode(backend, video, change)
+
+
+def test_a_run_says_what_reaches_the_engine(backend: NvdecBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "is_available", lambda: True)
+    window = Window.centred(8, 8)
+    assert NvdecBackend(torch.device("meta"), window, lambda *_: 0).name == "nvdec, pyav"
+    monkeypatch.setattr(library, "is_available", lambda: False)
+    assert NvdecBackend(torch.device("meta"), window, None).name == "nvdec by PyNvVideoCodec"
