@@ -85,7 +85,7 @@ class RnBLoader:
 
     @property
     def decoder(self) -> str:
-        """The backend that was chosen: one of `backends.NAMES`, or 'nvdec, pyav'; and by what, if not natively."""
+        """The backend that was chosen: one of `backends.NAMES`, or 'nvdec, pyav', as the backend says it."""
         return self._backend.name
 
     def loadfile(self, filename: str | os.PathLike[str]) -> None:
