@@ -91,7 +91,6 @@ COVERED_BY = {
     "rnb/planner/curve_text.py": "tests/rnb/command_line/test_explain_command.py",
     "rnb/planner/explanation_text.py": "tests/rnb/command_line/test_explain_command.py",
     "rnb/planner/finding.py": "tests/rnb/planner/page/test_pages.py",
-    "rnb/planner/device_share.py": "tests/rnb/planner/test_profile.py",
     "rnb/planner/dimension.py": "tests/rnb/planner/test_space.py",
     "rnb/planner/memory.py": "tests/rnb/command_line/test_optimize.py",
     "rnb/planner/one_config.py": "tests/rnb/command_line/test_explain_command.py",

@@ -42,7 +42,9 @@ def ceilings(plan: Plan, services: SampledTimes, around: Surroundings) -> list[C
         for replica in replicas:
             of_rows = services.samples[step, replica.device.is_gpu]
             request_ns = _request_ns(of_rows, mean_rows / pieces, replica) * pieces
-            num_at_once = 1 if replica.device.is_gpu and step_type.takes_turns else replica.workers
+            takes_turns = replica.device.is_gpu and step_type.takes_turns
+            locked = around.lock.get((step, replica.device.is_gpu), 0.0)
+            num_at_once = 1.0 if takes_turns else 1 / max(1 / replica.workers, locked)
             per_s += num_at_once * 1e9 / max(1.0, request_ns)
             taken_s = around.demand.get((step, replica.device.is_gpu), 1.0) * request_ns / 1e9
             host_s = around.host.get(step, 0.0) * request_ns / 1e9

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from rnb.pipeline.config import PipelineConfig, parse_config
 from rnb.pipeline.plan import Plan
-from rnb.planner.device_share import share_of_device
 from rnb.planner.key import Key, Pictures, variants
 from rnb.planner.observations import COSTS, Numbers, observe
 from rnb.planner.origin import Origin, check, merged, origin_of
+from rnb.planner.slowing import Slowing, slowing_of
 from rnb.record.run import Run
 from rnb.simulation.service_times import Costs, SampledTimes, Samples
 from rnb.simulation.simulate import Surroundings
@@ -135,6 +135,7 @@ class Profile:
             lateness_ns=self.lateness_ns,
             capacity={"cpu": cores, **{f"{of}:{gpu}": 1.0 for gpu in plan.gpus for of in ("cuda", "nvdec")}},
             demand={(index, is_gpu): self._demand_of(names[index], is_gpu) for index, is_gpu in devices},
+            lock={(index, is_gpu): self._slowing(names[index], is_gpu).lock for index, is_gpu in devices},
             host={index: self.demand.get((name, True), 0.0) for index, name in enumerate(names)},
         )
 
@@ -153,10 +154,14 @@ class Profile:
         """What a call takes of its device while it runs alone: cores, or the share of a GPU."""
         if not is_gpu and (name, False) in self.demand:
             return self.demand[name, False]
-        shared = self._once(("share", name, is_gpu), lambda: share_of_device(self._keys(name, is_gpu)))
-        if shared is None or not math.isfinite(self._capacity(is_gpu)):
+        shared = self._slowing(name, is_gpu).device
+        if not shared or not math.isfinite(self._capacity(is_gpu)):
             return 0.0 if is_gpu else 1.0
-        return float(shared * self._capacity(is_gpu))
+        return shared * self._capacity(is_gpu)
+
+    def _slowing(self, name: str, is_gpu: bool) -> Slowing:
+        found: Slowing = self._once(("slowing", name, is_gpu), lambda: slowing_of(self._keys(name, is_gpu)))
+        return found
 
     def _capacity(self, is_gpu: bool) -> float:
         """Of the machine that the runs were played on: its cores, or a GPU."""
@@ -179,11 +184,12 @@ class Profile:
         if asked.pictures is not None:
             keys = {key: values for key, values in keys.items() if key.pictures == asked.pictures}
         share = self._demand_of(asked.name, asked.is_gpu) / self._capacity(asked.is_gpu)
+        slowing = self._slowing(asked.name, asked.is_gpu)._replace(device=share)
         parts: dict[int, list[NDArray[np.float64]]] = {}
         nearest = min((abs(key.workers - asked.workers) for key in keys), default=0)
         for key, values in keys.items():
             if abs(key.workers - asked.workers) == nearest:
-                slowdown = max(1.0, key.busy * share)
+                slowdown = slowing.of(key.busy, key.workers)
                 parts.setdefault(key.rows, []).append(values / slowdown / asked.speed)
         return {rows: Samples(np.concatenate(found)) for rows, found in parts.items()}
 

@@ -33,3 +33,9 @@ class Calendar:
             self.now_ns, _, resume, value = pop(heap)
             resume(value)
         self.num_events = self.number()
+
+
+def when_both(resume: Resume) -> Resume:
+    """What two events call, of which the later one resumes."""
+    calls = itertools.count(1)
+    return lambda value: resume(value) if next(calls) == 2 else None

@@ -63,6 +63,8 @@ class Surroundings:
     not named has no limit."""
     demand: Mapping[tuple[int, bool], float] = field(default_factory=dict)
     """By step and whether it is on a GPU: what a call takes of it while it runs alone; by default 1."""
+    lock: Mapping[tuple[int, bool], float] = field(default_factory=dict)
+    """The same: for what share of a call it holds its process's lock (Python's GIL); by default none."""
     host: Mapping[int, float] = field(default_factory=dict)
     """By step: how many cores a call on a GPU takes meanwhile; by default none."""
 
@@ -146,6 +148,7 @@ class Simulation:
 
     def _replica(self, plan: ReplicaPlan) -> Replica:
         step_type, around = self._plan.step_types[plan.step], self._around
+        lock = around.lock.get((plan.step, plan.device.is_gpu), 0.0)
         takes_turns = plan.device.is_gpu and step_type.takes_turns and plan.workers > 1
         return Replica(
             plan=plan,
@@ -162,6 +165,8 @@ class Simulation:
             cores=self._resources.get("cpu") if plan.device.is_gpu else None,
             host=around.host.get(plan.step, 0.0),
             demand=around.demand.get((plan.step, plan.device.is_gpu), 1.0),
+            lock=SharedResource(self.calendar, 1.0) if lock and plan.workers > 1 else None,
+            locked=lock,
             batches=step_type.batches_requests,
             timeout_ns=round(self._spec.placement.batch_timeout_ms * 1e6),
             most_rows=plan.inputs[0].most_rows if plan.inputs else 1,

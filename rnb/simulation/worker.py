@@ -11,7 +11,7 @@ from typing import Any
 
 from rnb.contract.request import Batch, Request, split_rows
 from rnb.pipeline.plan import ReplicaPlan
-from rnb.simulation.calendar import Calendar
+from rnb.simulation.calendar import Calendar, when_both
 from rnb.simulation.holding import Holding
 from rnb.simulation.lock import Lock
 from rnb.simulation.message import Message, Piece
@@ -57,6 +57,10 @@ class Replica:
     resource: SharedResource | None
     demand: float
     """Of a call, on that resource."""
+    lock: SharedResource | None
+    """Of its process; None where its workers do not wait for each other."""
+    locked: float
+    """For what share of a call it is held."""
     cores: SharedResource | None
     """What a call on a GPU takes besides; None where that has no limit, or it is on the CPU."""
     host: float
@@ -255,12 +259,15 @@ class Worker:
             yield
 
     def _work(self, work_ns: int) -> None:
-        """Be resumed when so much work is done."""
-        at = self._at
+        """Be resumed when so much work is done: on what is shared, and under the lock of the process."""
+        at, resume = self._at, self.resume
+        if at.lock is not None:
+            resume = when_both(self.resume)
+            at.lock.work(work_ns, at.locked, resume)
         if at.resource is None:
-            at.calendar.at(at.calendar.now_ns + work_ns, self.resume)
+            at.calendar.at(at.calendar.now_ns + work_ns, resume)
         else:
-            at.resource.work(work_ns, at.demand, self.resume)
+            at.resource.work(work_ns, at.demand, resume)
 
     def _flush_time_ns(self, *, has_given: bool) -> int | None:
         """When what is held goes out: so long after the first of it came."""

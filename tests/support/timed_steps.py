@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from typing import Any
 
@@ -58,6 +59,14 @@ class SourceInPlace(Source):
             return made
         rows = out[0][: len(made.tensors[0])]
         return batch.give(tensors=[rows], rows=[len(rows)])
+
+
+class Locking(Source):
+    """The same, without giving Python's lock up, so that the threads of a process take turns; it takes no
+    core, of which a machine with other work may have none free."""
+
+    def take_time(self, started_ns: int, num_rows: int) -> None:
+        ctypes.PyDLL(None).usleep(round(1e3 * call_ms(self.options.model_dump(), num_rows)))
 
 
 class Change(_Timed):

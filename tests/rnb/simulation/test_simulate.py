@@ -270,6 +270,19 @@ def test_calls_that_share_a_resource_slow_each_other_down() -> None:
     assert at(run, EventKind.FINISHED) == [27.5, 37.5]
 
 
+def test_workers_of_a_replica_share_its_lock_and_replicas_do_not() -> None:
+    around, times = Surroundings(lock={(0, False): 0.5}), KnownTimes(lambda *_: 10.0)
+
+    def ends(**places: int) -> list[float]:
+        run = run_of({**step(), **places}, times=times, around=around, mean_interval_ms=0, videos=4)
+        return at(run, EventKind.FINISHED)
+
+    # Four that hold it for half of their time take twice as long; two fit.
+    assert ends(workers=4) == [20] * 4
+    assert ends(workers=2) == [10, 10, 20, 20]
+    assert ends(gpus=[0] * 4) == [10] * 4
+
+
 def test_it_is_a_run_that_says_that_it_is_simulated(tmp_path: Path) -> None:
     run = run_of(step("Source"), step("Change"), times=KnownTimes(lambda *_: 4.0), videos=50)
     write(run, tmp_path)

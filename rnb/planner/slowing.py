@@ -1,0 +1,57 @@
+"""How calls that run at once slow each other down: on one device, and in threads of one process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnb.planner.key import Key
+from rnb.planner.observations import Numbers
+
+LEAST_GAIN = 0.1
+"""A cause must explain so much of what is left unexplained without it."""
+STEPS: list[float] = np.linspace(0, 1, 51).tolist()
+"""The values that are tried."""
+
+
+class Slowing(NamedTuple):
+    """How much of what it shares a call takes while it runs alone."""
+
+    device: float = 0.0
+    """Of its device: beyond 1 / device of them at once all slow down alike; 0: none was seen to."""
+    lock: float = 0.0
+    """Of its time it holds its process's lock (Python's GIL): the same for the workers of a replica."""
+
+    def of(self, busy: Any, workers: Any) -> Any:
+        """How many times as long a call takes with so many, itself included, on its device, in replicas of
+        so many workers."""
+        return np.maximum(1.0, np.maximum(busy * self.device, np.minimum(busy, workers) * self.lock))
+
+
+def slowing_of(calls: Mapping[Key, Numbers]) -> Slowing:
+    """What explains best how long calls of the same rows and pictures took with more or fewer beside them.
+
+    By weighted least squares of the relative errors. The lock counts only where it explains more than the
+    device alone: which needs runs with few workers and with many.
+    """
+    if not calls:
+        return Slowing()
+    alike: dict[Any, int] = {}
+    group = np.array([alike.setdefault((key.rows, key.pictures), len(alike)) for key in calls])
+    busy, workers = (np.array([getattr(key, name) for key in calls]) for name in ("busy", "workers"))
+    took = np.array([np.mean(values) for values in calls.values()])
+    counts = np.array([len(values) for values in calls.values()])
+
+    def unexplained(slowing: Slowing) -> float:
+        slowdown = slowing.of(busy, workers)
+        alone = np.bincount(group, counts * took / slowdown) / np.bincount(group, counts)
+        return float(np.sum(counts * (took / (alone[group] * slowdown) - 1) ** 2))
+
+    found = Slowing()
+    for causes in ([(at, 0.0) for at in STEPS], [(at, lock) for at in STEPS for lock in STEPS]):
+        best = min((Slowing(*one) for one in causes), key=unexplained)
+        if unexplained(best) < (1 - LEAST_GAIN) * unexplained(found):
+            found = best
+    return found

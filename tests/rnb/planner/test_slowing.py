@@ -1,0 +1,85 @@
+"""What calls that run at once share, from how long they took."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnb.planner.key import Key
+from rnb.planner.observations import Numbers
+from rnb.planner.profile import Profile, profile_of
+from rnb.planner.slowing import Slowing, slowing_of
+from rnb.record.run import Run
+from rnb.simulation.simulate import Surroundings, simulate
+from rnb.spec import RunSpec, plan_of, schedule_of
+from tests.support.known_times import KnownTimes, simulated, spec_of, step
+from tests.support.played import played
+
+PLACES: list[dict[str, Any]] = [{}, {"gpus": [0] * 4}, {"workers": 4}]
+"""One worker, four processes of one each, and one process of four."""
+
+
+def calls(*cells: tuple[float, int, float, int]) -> dict[Key, Numbers]:
+    """Of busy, workers, milliseconds and how many."""
+    return {
+        Key("step", True, "call", 1, workers, busy): np.full(count, round(took_ms * 1e6))
+        for busy, workers, took_ms, count in cells
+    }
+
+
+def test_a_few_odd_calls_do_not_decide() -> None:
+    """The last of a run are few, and not of the others' kind."""
+    usual = (2.0, 4, 18.0, 900), (8.0, 4, 18.0, 900), (12.0, 4, 27.0, 900)
+    found = slowing_of(calls((1.0, 4, 6.0, 2), (3.0, 4, 70.0, 1), *usual))
+    assert found.device == pytest.approx(1 / 8, abs=0.02)
+    assert found.lock == 0
+
+
+def test_calls_that_do_not_slow_each_other_down_share_nothing() -> None:
+    assert slowing_of(calls((1.0, 1, 10.0, 50), (4.0, 4, 10.2, 50), (8.0, 4, 9.9, 50))) == Slowing()
+    assert slowing_of({}) == Slowing()
+
+
+def test_the_lock_is_told_from_the_device_by_as_many_processes() -> None:
+    threads, processes = (4.0, 4, 30.0, 100), (4.0, 1, 10.0, 100)
+    assert slowing_of(calls((1.0, 1, 10.0, 100), threads)).lock == 0  # either would explain it
+    found = slowing_of(calls((1.0, 1, 10.0, 100), threads, processes))
+    assert found.lock == pytest.approx(0.75, abs=0.02)
+    assert found.device <= 0.25
+
+
+def test_what_was_not_played_follows_from_it() -> None:
+    """Three workers in each of two processes, half of whose calls hold the lock."""
+    true, times = Surroundings(lock={(0, False): 0.5}), KnownTimes(lambda *_: 10.0, lambda request: 1)
+
+    def spec(**places: Any) -> RunSpec:
+        return spec_of({**step("Source"), **places}, mean_interval_ms=0, videos=200)
+
+    runs = [simulated(spec(**places), times, true) for places in PLACES]
+    profile, asked = profile_of(runs), spec(gpus=[0, 0], workers=3)
+    wanted, found = simulated(asked, times, true), predicted(profile, asked)
+    assert wanted.seconds == pytest.approx(200 * 0.015 / 6, rel=0.05)
+    assert found.seconds == pytest.approx(wanted.seconds, rel=0.05)
+
+
+def predicted(profile: Profile, spec: RunSpec) -> Run:
+    spec, schedule = schedule_of(spec)
+    config, plan = spec.config.pipeline(), plan_of(spec, num_requests=len(schedule))
+    services = profile.services(plan, config, num_requests=len(schedule), seed=0)
+    return simulate(spec, schedule, services, around=profile.surroundings(plan, config, cores=8))
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("name", "least", "most"), [("Locking", 0.7, 1), ("Source", 0, 0.2)])
+def test_threads_that_keep_the_lock_wait_for_each_other_and_those_that_sleep_do_not(
+    name: str, least: float, most: float
+) -> None:
+    runs = []
+    for places in ({}, {"gpus": [0, 0]}, {"workers": 4}):
+        spec = spec_of({**step(name, fixed_ms=10), **places}, mean_interval_ms=0, videos=60)
+        runs.append(played(spec))
+    spec = spec_of(step(name, fixed_ms=10))
+    config, plan = spec.config.pipeline(), plan_of(spec, num_requests=1)
+    assert least <= profile_of(runs).surroundings(plan, config, cores=8).lock[0, False] <= most
