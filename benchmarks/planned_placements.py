@@ -33,7 +33,7 @@ from rnb.pipeline.config import ConfigFile, read_config
 from rnb.pipeline.step_type import asking_once
 from rnb.planner.exploration import drawn
 from rnb.planner.goal import Goal, of_run
-from rnb.planner.profile import Profile
+from rnb.planner.profile import Profile, profile_of
 from rnb.planner.profile_folder import FACTS, read, write
 from rnb.planner.profiling import profile_by_runs
 from rnb.planner.screening import Candidate, Simulator, candidates_of, known_forms
@@ -88,7 +88,7 @@ class Acceptance:
         self._args, self._folder = args, args.folder
         self._began_s = time.monotonic()
         has_profile = (self._folder / PROFILE / FACTS).exists()
-        self._profile = read(self._folder / PROFILE) if has_profile else Profile()
+        self._profile = self._known() if has_profile else Profile()
         self._simulator = Simulator(profile=self._profile, cores=args.cores)
 
     def run(self) -> int:
@@ -101,6 +101,13 @@ class Acceptance:
             if self._profile.runs and (self._folder / DRAWN).exists():
                 self._tell()
         return 0
+
+    def _known(self) -> Profile:
+        """What the profile's runs say to the code of today, where FOLDER has them."""
+        facts = json.loads((self._folder / PROFILE / FACTS).read_text(encoding="utf-8"))
+        folders = [self._folder / Path(run).name for run in facts["runs"]]
+        there = all(folder.is_dir() for folder in folders)
+        return profile_of(map(read_run, folders)) if there else read(self._folder / PROFILE)
 
     @property
     def _spent_s(self) -> float:

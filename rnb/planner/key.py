@@ -32,6 +32,8 @@ class Key(NamedTuple):
     """Of the pictures of its request, of a call of the first step; 0: not told."""
     codec: str = ""
     """The same; empty: not told."""
+    crowd: float = 0.0
+    """What share of the machine's cores was in use while it ran, to a fifth, of a call; 0: not told."""
 
     @property
     def pictures(self) -> Pictures:

@@ -27,6 +27,8 @@ POLLING_CORES = 0.5
 TELLING_SECONDS, TELLING_SHARE = 1.0, 0.2
 """What a call takes of the cores is told by runs that are not shorter; where workers look for messages often,
 by those that are in a call for so much of the time."""
+CORES = "cpu.percent"
+"""Of the telemetry."""
 COSTS = ("wake", "prepare", "hand_on", "rest")
 """Of rnb.simulation.service_times.Costs."""
 
@@ -47,6 +49,8 @@ class Observation(NamedTuple):
     """Calls on the same device while it ran, with itself, on average, to a quarter of one."""
     pictures: Pictures = NO_PICTURES
     """Of the request, of a call of the first step."""
+    crowd: float = 0.0
+    """What share of the machine's cores was in use while it ran, to a fifth, of a call; 0: not told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +83,7 @@ def observe(run: Run) -> Observations:
     for step, (visits, calls, place_of) in enumerate(served):
         rows_of = _rows_of(run, visits, rows)
         of_visit = [pictures[request] if step == 0 else NO_PICTURES for request in visits.request.tolist()]
-        durations += _calls(calls, rows_of, place_of, busy[step], of_visit)
+        durations += _calls(calls, rows_of, place_of, busy[step], _crowd(run, calls), of_visit)
         on_gpu = np.array([is_gpu[step, replica] for replica in visits.replica.tolist()], dtype=bool)
         for kind, (values, of_cost) in _costs(run, visits, calls).items():
             for gpu in sorted(set(on_gpu[of_cost].tolist())):
@@ -158,6 +162,18 @@ def _busy(served: Sequence[_Served]) -> list[NDArray[np.float64]]:
     return found
 
 
+def _crowd(run: Run, calls: Calls) -> NDArray[np.float64]:
+    """Of each call, what share of the cores was in use in the middle of it, by the telemetry."""
+    table: Any = run.tables.get(TELEMETRY, {})
+    shares = np.asarray(table.get(CORES, []), dtype=np.float64) / 100
+    told = np.isfinite(shares)
+    if not told.any():
+        return np.zeros(len(calls))
+    middle_ns = (calls.start_ns + calls.finish_ns) // 2
+    of_calls: NDArray[np.float64] = np.interp(middle_ns, table["time_ns"][told], shares[told])
+    return np.rint(5 * of_calls) / 5
+
+
 def _running(start_ns: Numbers, finish_ns: Numbers) -> tuple[Numbers, NDArray[np.float64]]:
     """The integral over time of how many calls are running, at the times where it bends."""
     times_ns = np.concatenate([start_ns, finish_ns])
@@ -196,9 +212,11 @@ def _calls(
     rows: Numbers,
     places: Sequence[_Place],
     busy: NDArray[np.float64],
+    crowd: NDArray[np.float64],
     pictures: Sequence[Pictures],
 ) -> list[Observation]:
-    """By device, rows, workers, neighbours and, where each call is of one request, its pictures."""
+    """By device, rows, workers, neighbours, use of the cores and, where each call is of one request, its
+    pictures."""
     if not len(calls):
         return []
     took_ns = calls.finish_ns - calls.start_ns
@@ -207,14 +225,14 @@ def _calls(
     pictures_of = [pictures[at] if alone else NO_PICTURES for at, alone in zip(first, is_of_one, strict=True)]
     on_gpu = [place.is_gpu for place in places]
     workers = [place.workers for place in places]
-    kinds: dict[tuple[bool, int, int, float, Pictures], list[int]] = {}
+    kinds: dict[tuple[bool, int, int, float, Pictures, float], list[int]] = {}
     for number, kind in enumerate(
-        zip(on_gpu, of_call.tolist(), workers, busy.tolist(), pictures_of, strict=True)
+        zip(on_gpu, of_call.tolist(), workers, busy.tolist(), pictures_of, crowd.tolist(), strict=True)
     ):
         kinds.setdefault(kind, []).append(number)
     return [
-        Observation(calls.step, gpu, "call", count, took_ns[numbers], num_workers, others, what)
-        for (gpu, count, num_workers, others, what), numbers in sorted(kinds.items())
+        Observation(calls.step, gpu, "call", count, took_ns[numbers], num_workers, others, what, cores)
+        for (gpu, count, num_workers, others, what, cores), numbers in sorted(kinds.items())
     ]
 
 

@@ -55,7 +55,16 @@ class Profile:
         config = parse_config(run.config, per_gpu_queue=bool(run.args.get("per_gpu_queue")))
         names, seen = variants(config), observe(run)
         for one in seen.durations:
-            key = Key(names[one.step], one.is_gpu, one.kind, one.rows, one.workers, one.busy, *one.pictures)
+            key = Key(
+                names[one.step],
+                one.is_gpu,
+                one.kind,
+                one.rows,
+                one.workers,
+                one.busy,
+                *one.pictures,
+                one.crowd,
+            )
             before = self.durations.get(key, np.zeros(0, dtype=np.int64))
             self.durations[key] = np.concatenate([before, one.values_ns])
         if len(seen.rows) > len(self.rows):
@@ -136,6 +145,9 @@ class Profile:
             capacity={"cpu": cores, **{f"{of}:{gpu}": 1.0 for gpu in plan.gpus for of in ("cuda", "nvdec")}},
             demand={(index, is_gpu): self._demand_of(names[index], is_gpu) for index, is_gpu in devices},
             lock={(index, is_gpu): self._slowing(names[index], is_gpu).lock for index, is_gpu in devices},
+            crowding={
+                (index, is_gpu): self._slowing(names[index], is_gpu).crowd for index, is_gpu in devices
+            },
             host={index: self.demand.get((name, True), 0.0) for index, name in enumerate(names)},
         )
 
@@ -189,7 +201,7 @@ class Profile:
         nearest = min((abs(key.workers - asked.workers) for key in keys), default=0)
         for key, values in keys.items():
             if abs(key.workers - asked.workers) == nearest:
-                slowdown = slowing.of(key.busy, key.workers)
+                slowdown = slowing.of(key.busy, key.workers, key.crowd)
                 parts.setdefault(key.rows, []).append(values / slowdown / asked.speed)
         return {rows: Samples(np.concatenate(found)) for rows, found in parts.items()}
 

@@ -19,7 +19,7 @@ DURATIONS, REQUESTS, FACTS = "durations.parquet", "requests.parquet", "profile.j
 
 COLUMNS: dict[str, Any] = {
     "step": object, "is_gpu": bool, "kind": object, "rows": np.int64, "workers": np.int64, "busy": np.float64,
-    "pixels": np.int64, "codec": object,
+    "pixels": np.int64, "codec": object, "crowd": np.float64,
 }  # fmt: skip
 
 

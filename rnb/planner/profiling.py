@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from rnb.campaigns.campaign import RunFailed
 from rnb.campaigns.outcome import Outcome
 from rnb.contract.termination import UsageError
+from rnb.pipeline.plan import Plan
 from rnb.planner.dimension import Dimension
 from rnb.planner.key import variants
 from rnb.planner.profile import Profile, crowds_of
@@ -25,6 +27,8 @@ ENOUGH = 3
 MOST_REQUESTS = 2_000
 FEWEST_COSTS = 30
 """Samples of what the harness costs where nothing waits."""
+QUIETER = 0.4
+"""Of all cores: what busy ones cost is told by runs that differ by so much in how many are in use."""
 FEW_WORKERS = 2
 """Threads of a replica wait for each other; with so many more or fewer that is nearly the same."""
 SLOTS = "num_shared_tensors"
@@ -47,6 +51,8 @@ class Wanted(NamedTuple):
     worth: float = 0.0
     """For what share of the form's candidates it tells something."""
     is_paced: bool = False
+    is_form: bool = False
+    """Whether it is another pipeline, as it is."""
     is_alike: bool = True
     """Whether it is on the same kinds of devices as the start, so not slower by orders of magnitude."""
 
@@ -143,7 +149,7 @@ def _variations(space: Space) -> Iterator[Wanted]:
     for number, (form, dimensions) in enumerate(space.forms):
         start, is_own = space.start_of(number), form.num_moves == 0
         if number:
-            yield Wanted(form.name, start, is_own, worth=1)
+            yield Wanted(form.name, start, is_own, worth=1, is_form=True)
             if is_own:
                 yield Wanted(f"{form.name}, at half of its rate", start, worth=1, is_paced=True)
         for place, dimension in enumerate(dimensions, 1):
@@ -214,6 +220,8 @@ def _is_known(profile: Profile, space: Space, wanted: Wanted) -> bool:
     if profile.missing(plan, config):
         return False
     names = variants(config)
+    if wanted.is_form and wanted.is_own and _is_quieter(profile, plan, names):
+        return False
     if wanted.is_paced:
         return all(profile.num_of(name, "wake") >= FEWEST_COSTS for name in names)
     seen = {(key.step, key.is_gpu, key.workers) for key in profile.durations if key.kind == "call"}
@@ -228,3 +236,21 @@ def _is_known(profile: Profile, space: Space, wanted: Wanted) -> bool:
         return True
     largest = max((key.rows for key in profile.durations if key.kind == "call"), default=0)
     return 2 * largest > batch * min(profile.rows)  # a line reaches as far as that
+
+
+def _is_quieter(profile: Profile, plan: Plan, names: Sequence[str]) -> bool:
+    """Whether it leaves the cores far more free than nearly all calls of one of its steps had them: calls of
+    both kinds tell what busy cores cost."""
+    num_cpus = profile.origin.get("num_cpus") or math.inf
+    asked = [
+        profile.demand.get((names[one.step], False), 1.0) * one.workers
+        for one in plan.replicas
+        if not one.device.is_gpu
+    ]
+    most = sum(asked) / num_cpus + QUIETER
+    quiet = {(one.step, one.device.is_gpu): 0 for one in plan.replicas}
+    for key, values in profile.durations.items():
+        if key.kind == "call" and key.crowd <= most and key.step in names:
+            at = names.index(key.step), key.is_gpu
+            quiet[at] = quiet.get(at, 0) + len(values)
+    return min(quiet.values()) < FEWEST_COSTS

@@ -23,35 +23,43 @@ class Slowing(NamedTuple):
     """Of its device: beyond 1 / device of them at once all slow down alike; 0: none was seen to."""
     lock: float = 0.0
     """Of its time it holds its process's lock (Python's GIL): the same for the workers of a replica."""
+    crowd: float = 0.0
+    """While all cores of the machine are in use it takes so much longer, and in proportion while some are:
+    two hardware threads of a core slow each other down, as do all that use its memory."""
 
-    def of(self, busy: Any, workers: Any) -> Any:
+    def of(self, busy: Any, workers: Any, crowd: Any) -> Any:
         """How many times as long a call takes with so many, itself included, on its device, in replicas of
-        so many workers."""
-        return np.maximum(1.0, np.maximum(busy * self.device, np.minimum(busy, workers) * self.lock))
+        so many workers, while so much of the cores is in use."""
+        most = np.maximum(busy * self.device, np.minimum(busy, workers) * self.lock)
+        return np.maximum(1.0, most) * (1 + self.crowd * crowd)
 
 
 def slowing_of(calls: Mapping[Key, Numbers]) -> Slowing:
     """What explains best how long calls of the same rows and pictures took with more or fewer beside them.
 
-    By weighted least squares of the relative errors. The lock counts only where it explains more than the
-    device alone: which needs runs with few workers and with many.
+    By weighted least squares of the relative errors. Lock and cores count only where they explain more than
+    the device alone, which needs runs with few workers and with many, with few cores in use and with many.
     """
     if not calls:
         return Slowing()
     alike: dict[Any, int] = {}
     group = np.array([alike.setdefault((key.rows, key.pictures), len(alike)) for key in calls])
-    busy, workers = (np.array([getattr(key, name) for key in calls]) for name in ("busy", "workers"))
+    busy, workers, crowd = (
+        np.array([getattr(key, name) for key in calls]) for name in ("busy", "workers", "crowd")
+    )
     took = np.array([np.mean(values) for values in calls.values()])
     counts = np.array([len(values) for values in calls.values()])
 
     def unexplained(slowing: Slowing) -> float:
-        slowdown = slowing.of(busy, workers)
+        slowdown = slowing.of(busy, workers, crowd)
         alone = np.bincount(group, counts * took / slowdown) / np.bincount(group, counts)
         return float(np.sum(counts * (took / (alone[group] * slowdown) - 1) ** 2))
 
-    found = Slowing()
-    for causes in ([(at, 0.0) for at in STEPS], [(at, lock) for at in STEPS for lock in STEPS]):
-        best = min((Slowing(*one) for one in causes), key=unexplained)
+    found = min((Slowing(device=share) for share in STEPS), key=unexplained)
+    found = found if unexplained(found) < (1 - LEAST_GAIN) * unexplained(Slowing()) else Slowing()
+    for cause in ("lock", "crowd"):
+        tried = (found._replace(**{"device": share, cause: value}) for share in STEPS for value in STEPS[::2])
+        best = min(tried, key=unexplained)
         if unexplained(best) < (1 - LEAST_GAIN) * unexplained(found):
             found = best
     return found

@@ -54,6 +54,11 @@ class SharedResource:
         self._plan()
 
     @property
+    def load(self) -> float:
+        """What share of it is in use."""
+        return min(1.0, (self._demand + self._taken) / self._capacity)
+
+    @property
     def _slowdown(self) -> float:
         left = self._capacity - min(self._taken, MOST_TAKEN * self._capacity)
         return max(1.0, self._demand / left)

@@ -65,6 +65,9 @@ class Surroundings:
     """By step and whether it is on a GPU: what a call takes of it while it runs alone; by default 1."""
     lock: Mapping[tuple[int, bool], float] = field(default_factory=dict)
     """The same: for what share of a call it holds its process's lock (Python's GIL); by default none."""
+    crowding: Mapping[tuple[int, bool], float] = field(default_factory=dict)
+    """The same: how much longer a call takes that begins while all cores are in use; in proportion while some
+    are; by default no longer."""
     host: Mapping[int, float] = field(default_factory=dict)
     """By step: how many cores a call on a GPU takes meanwhile; by default none."""
 
@@ -162,8 +165,9 @@ class Simulation:
             out_slots=None if plan.out_pool is None else self._pools[plan.out_pool],
             turn=Slots(self.calendar, 1) if takes_turns else None,
             resource=self._resources.get(shared_by(str(plan.device), decodes=step_type.decodes)),
-            cores=self._resources.get("cpu") if plan.device.is_gpu else None,
-            host=around.host.get(plan.step, 0.0),
+            cores=self._resources.get("cpu"),
+            host=around.host.get(plan.step, 0.0) if plan.device.is_gpu else 0.0,
+            crowding=around.crowding.get((plan.step, plan.device.is_gpu), 0.0),
             demand=around.demand.get((plan.step, plan.device.is_gpu), 1.0),
             lock=SharedResource(self.calendar, 1.0) if lock and plan.workers > 1 else None,
             locked=lock,

@@ -62,9 +62,11 @@ class Replica:
     locked: float
     """For what share of a call it is held."""
     cores: SharedResource | None
-    """What a call on a GPU takes besides; None where that has no limit, or it is on the CPU."""
+    """Of the machine; None where they have no limit."""
     host: float
-    """How many of them a call takes."""
+    """How many of them a call on a GPU takes besides."""
+    crowding: float
+    """How much longer a call takes that begins while all of them are in use."""
     batches: bool
     timeout_ns: int
     most_rows: int
@@ -234,7 +236,8 @@ class Worker:
         self._stamp(at.stamps.started, call, calendar.now_ns + prepare_ns)
         if at.cores is not None and at.host:
             at.cores.take_away(at.host)
-        self._work(prepare_ns + at.services.call_ns(at.plan, rows, first.request))
+        slowdown = 1 + at.crowding * at.cores.load if at.cores is not None else 1.0
+        self._work(prepare_ns + round(slowdown * at.services.call_ns(at.plan, rows, first.request)))
         yield
         if at.cores is not None and at.host:
             at.cores.take_away(-at.host)

@@ -76,6 +76,20 @@ def test_cores_that_a_call_takes_follow_from_what_its_process_used() -> None:
     assert observe(run).demand[0, False] == pytest.approx(1 / busy, rel=0.05)
 
 
+def test_calls_are_told_apart_by_how_much_of_the_cores_was_in_use() -> None:
+    run = run_of(step("Source"))
+    half_ns = run.start_ns + round(run.seconds * 5e8)
+    times_ns = [run.start_ns - 1, run.start_ns, half_ns, half_ns + 1, run.end_ns]
+    run.tables["telemetry"] = {
+        "time_ns": np.array(times_ns),
+        "cpu.percent": np.array([np.nan, 12.0, 12.0, 79.0, 79.0]),
+    }
+    calls = [one for one in observe(run).durations if one.kind == "call"]
+    counts = {crowd: sum(len(one.values_ns) for one in calls if one.crowd == crowd) for crowd in (0.2, 0.8)}
+    assert sum(counts.values()) == 60
+    assert counts[0.2] == pytest.approx(30, abs=5)
+
+
 def test_what_workers_take_that_look_for_messages_is_none_of_a_call() -> None:
     """Two that look for messages half of the time, and are in calls in the other: half a core looks for them,
     of the 0.8 that were used for each that was in a call."""

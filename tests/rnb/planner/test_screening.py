@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rnb.pipeline.config import ConfigFile
@@ -157,6 +158,27 @@ def test_fewer_cores_slow_everything_down() -> None:
     spec = SPACE.spec_of(twice)
     fast, slow = (replace(simulator, cores=cores).play(spec, 0) for cores in (4, 1))
     assert slow.seconds > 2.5 * fast.seconds
+
+
+def test_a_pipeline_that_leaves_the_cores_free_is_played_though_its_steps_are_known() -> None:
+    """Of four cores all are in use in the first pipeline, and one in the other."""
+    base = spec_of({**step("Source"), "gpus": [-1] * 4})
+    data = {**base.config.data, "choices": {"pipeline": [[{**step("Source"), "gpus": [-1]}]]}}
+    space = Space(replace(base, config=ConfigFile(path="both.json", data=data)), Limits(num_gpus=0, cores=4))
+    for percent, is_wanted in ((95.0, True), (20.0, False)):
+        played: list[int] = []
+
+        def play(spec: RunSpec, logs: Path, percent: float = percent, played: list[int] = played) -> Any:
+            spec, schedule = schedule_of(replace(spec, memory=False))
+            run = simulate(spec, schedule, KnownTimes(lambda *_: 9.0, lambda request: 2))
+            played.append(len(spec.config.pipeline().pipeline[0].queue_groups[0].gpus))
+            run.meta.provenance = {"num_cpus": 4}
+            times_ns = np.array([run.start_ns, run.end_ns])
+            run.tables["telemetry"] = {"time_ns": times_ns, "cpu.percent": np.full(2, percent)}
+            return type("Played", (), {"run": run})
+
+        profile_by_runs(Profile(), space, play, Path("nowhere"), seconds=60)
+        assert (1 in played) == is_wanted
 
 
 def test_what_may_be_far_slower_is_profiled_with_a_few_requests_first() -> None:

@@ -50,6 +50,21 @@ def test_the_lock_is_told_from_the_device_by_as_many_processes() -> None:
     assert found.device <= 0.25
 
 
+def test_what_busy_cores_cost_is_told_by_calls_while_few_are() -> None:
+    """30 % more while all are in use; 6 calls fit on the device."""
+    found = {}
+    for busy in (2.0, 4.0, 9.0):
+        for crowd in (0.0, 0.6, 1.0):
+            took_ns = 10e6 * max(1, busy / 6) * (1 + 0.3 * crowd)
+            key = Key("step", True, "call", 1, 1, busy, crowd=crowd)
+            found[key] = np.full(100, round(took_ns))
+    assert slowing_of(found).crowd == pytest.approx(0.3, abs=0.05)
+    assert slowing_of(found).device == pytest.approx(1 / 6, abs=0.02)
+    assert (
+        slowing_of({key: took for key, took in found.items() if key.crowd == 1}).crowd == 0
+    )  # nothing says it
+
+
 def test_what_was_not_played_follows_from_it() -> None:
     """Three workers in each of two processes, half of whose calls hold the lock."""
     true, times = Surroundings(lock={(0, False): 0.5}), KnownTimes(lambda *_: 10.0, lambda request: 1)

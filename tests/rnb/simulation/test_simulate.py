@@ -273,7 +273,7 @@ def test_calls_that_share_a_resource_slow_each_other_down() -> None:
 def test_workers_of_a_replica_share_its_lock_and_replicas_do_not() -> None:
     around, times = Surroundings(lock={(0, False): 0.5}), KnownTimes(lambda *_: 10.0)
 
-    def ends(**places: int) -> list[float]:
+    def ends(**places: Any) -> list[float]:
         run = run_of({**step(), **places}, times=times, around=around, mean_interval_ms=0, videos=4)
         return at(run, EventKind.FINISHED)
 
@@ -281,6 +281,14 @@ def test_workers_of_a_replica_share_its_lock_and_replicas_do_not() -> None:
     assert ends(workers=4) == [20] * 4
     assert ends(workers=2) == [10, 10, 20, 20]
     assert ends(gpus=[0] * 4) == [10] * 4
+
+
+def test_a_call_that_begins_while_cores_are_in_use_takes_longer() -> None:
+    around = Surroundings(capacity={"cpu": 4.0}, crowding={(0, False): 0.4})
+    run = run_of(
+        step(replicas=2), times=KnownTimes(lambda *_: 10.0), around=around, mean_interval_ms=0, videos=2
+    )
+    assert at(run, EventKind.FINISHED) == [10, 11]  # one of four is in use when the second begins
 
 
 def test_it_is_a_run_that_says_that_it_is_simulated(tmp_path: Path) -> None:
