@@ -6,7 +6,8 @@ FOLDER keeps a profile, the placements that were drawn, and every run: a command
 was when it is given again. Once all were played they are played again: how far are equal runs apart?
 A run is a burst, which tells the throughput, and then Poisson arrivals at 0.4 to 0.75 of the predicted one,
 which tell the latency: one start for both. `--budget 0` plays nothing and works the predictions out anew from
-what is in FOLDER, on any machine.
+what is in FOLDER, on any machine; with `--known 10`, as if the profile had had the run of placement 10, too,
+which is then not judged.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--profile-budget", type=float, default=4, help="minutes of it, for the profile")
     parser.add_argument("--burst-seconds", type=float, default=2.5)
     parser.add_argument("--paced-seconds", type=float, default=6)
+    parser.add_argument("--known", type=int, nargs="*", default=(), metavar="NUMBER")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -238,6 +240,10 @@ class Acceptance:
 
     def _tell(self) -> None:
         chosen, played = self._chosen(), self._played()
+        for one in played:
+            if one["number"] in self._args.known and "run" in one:
+                self._profile.add(read_run(self._folder / "runs" / Path(one["run"]).name))
+        played = [one for one in played if one["number"] not in self._args.known]
         rows = []
         for number, one in enumerate(chosen):
             runs = [
