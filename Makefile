@@ -49,7 +49,7 @@ demo-images: images
 	--data data/images-tfrecord $(if $(HAS_GPU),,--device cpu)
 
 quick: check data
-	$(SIDE_BY_SIDE) "not processes and not networks and not slow and not gpu"
+	$(SIDE_BY_SIDE) "not processes and not networks and not long and not slow and not gpu"
 
 test: check data
 	$(SIDE_BY_SIDE) "not slow and not gpu"

@@ -11,7 +11,7 @@ import torch
 
 from tests.support import odd_videos
 from tests.support.made_once import made_once
-from tests.support.tiers import SLOW, WITH_NETWORKS, WITH_PROCESSES
+from tests.support.tiers import LONG, SLOW, WITH_NETWORKS, WITH_PROCESSES
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,6 +32,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("processes")
         if item.nodeid.startswith(WITH_NETWORKS):
             item.add_marker("networks")
+        if item.nodeid.startswith(LONG):
+            item.add_marker("long")
         if item.nodeid.startswith(SLOW):
             item.add_marker("slow")
     if (seed := config.getoption("--shuffle")) is not None:

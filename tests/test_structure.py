@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.running import ROOT
-from tests.support.tiers import SLOW, WITH_PROCESSES
+from tests.support.tiers import LONG, SLOW, WITH_PROCESSES
 
 SOURCES = ("rnb", "models", "nvvl", "utils")
 
@@ -194,7 +194,7 @@ def test_a_listed_file_and_its_test_are_there(pattern: str, test: str) -> None:
     assert any(is_in(pattern, source) for source in UNTESTED), "has a test of its name, or is gone"
 
 
-@pytest.mark.parametrize("start", sorted({*WITH_PROCESSES, *SLOW}))
+@pytest.mark.parametrize("start", sorted({*WITH_PROCESSES, *LONG, *SLOW}))
 def test_a_test_of_a_later_tier_is_there(start: str) -> None:
     file, _, name = start.partition("[")[0].partition("::")
     assert f"\ndef {name}" in (ROOT / file).read_text()

@@ -1,6 +1,7 @@
 """Which tests are left to `make test` or to `make test-all`, by how their ids begin."""
 
 WITH_PROCESSES = (
+    "tests/end_to_end/test_bad_connections.py::test",
     "tests/end_to_end/test_endings.py::test_closed_and_full",
     "tests/rnb/command_line/test_serve.py::test_it_serves",
     "tests/rnb/command_line/test_serve.py::test_ctrl_c",
@@ -66,6 +67,40 @@ WITH_NETWORKS = (
     "tests/models/test_execution.py::test",
 )
 """Those that run whole networks, which take seconds on a CPU."""
+
+LONG = (
+    "tests/end_to_end/test_configs.py::test_a_config_loads_and_resolves[detection",
+    "tests/nvvl/native/test_gpu_frame_stream.py::test",
+    "tests/nvvl/native/test_session.py::test",
+    "tests/nvvl/test_video_files.py::test",
+    "tests/rnb/analysis/test_backlog.py::test",
+    "tests/rnb/analysis/test_steady_state.py::test",
+    "tests/rnb/analysis/test_summary.py::test_a_million",
+    "tests/rnb/analysis/test_timeline.py::test_a_million",
+    "tests/rnb/analysis/test_verdict.py::test_a_million",
+    "tests/rnb/campaigns/test_find_peak.py::test",
+    "tests/rnb/command_line/test_imports.py::test",
+    "tests/rnb/command_line/test_optimize.py::test",
+    "tests/rnb/planner/test_exploration.py::test",
+    "tests/rnb/planner/test_screening.py::test",
+    "tests/rnb/processes/test_lane_receiver.py::test",
+    "tests/rnb/processes/test_replicas.py::test_what",
+    "tests/rnb/serving/over_grpc/test_service.py::test",
+    "tests/rnb/serving/over_http/test_connection.py::test_a_silent",
+    "tests/rnb/serving/over_http/test_v2.py::test_a_batch",
+    "tests/rnb/serving/test_spans.py::test",
+    "tests/rnb/show/page/test_page.py::test_a_million",
+    "tests/rnb/show/page/test_page.py::test_twenty",
+    "tests/rnb/show/page/test_zoom.py::test",
+    "tests/rnb/show/trace/test_trace.py::test",
+    "tests/rnb/simulation/test_simulate.py::test_a_batch",
+    "tests/rnb/simulation/test_simulate.py::test_a_tandem",
+    "tests/rnb/simulation/test_simulate.py::test_two_servers",
+    "tests/test_peers.py::test_the_command",
+    "tests/test_planned_placements.py::test",
+    "tests/test_readme.py::test_a_command_of_a_document_parses[python benchmark.py -c config/detection",
+)
+"""Those that compute or wait for seconds, alone or with the others of their file."""
 
 SLOW = (
     "tests/end_to_end/test_endings.py::test_a_process_is_killed_in_the_middle[rnb step 1]",
