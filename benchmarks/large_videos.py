@@ -8,6 +8,7 @@ played twice. The CPUs are measured while the engines rest: the sum of both is m
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -27,9 +28,9 @@ from benchmarks import decoding, raw_nvdec
 from benchmarks.different_videos import different_videos
 from benchmarks.measuring import ROOT, run_pipeline, show, spread, throughput
 from benchmarks.whole_pipelines import busiest, decode_only, gpu_memory_gb
-from nvvl import engines
+from nvvl import engine_pictures
+from nvvl.errors import UnsupportedVideo
 from nvvl.indexing import index_of
-from nvvl.native.library import CODECS
 from nvvl.video_file import VideoFile
 
 FRAMES, FRAMES_PER_S = 300, 30
@@ -114,11 +115,12 @@ def measure(name: str, videos: Sequence[Path], files: Sequence[Path], args: argp
 
 
 def is_for_engine(video: Path) -> bool:
-    with VideoFile(str(video)) as file:
-        info = index_of(file).info
-    bit_depth = 10 if "10" in info.pixel_format else 8
-    is_known = torch.cuda.is_available() and info.codec in CODECS
-    return is_known and bool(engines.capabilities(0, info.codec, bit_depth))
+    if not torch.cuda.is_available():
+        return False
+    with VideoFile(str(video)) as file, contextlib.suppress(UnsupportedVideo):
+        engine_pictures.check(index_of(file), torch.device("cuda", 0))
+        return True
+    return False
 
 
 def encode_all(samples: Sequence[Path], kinds: Sequence[str], folder: Path) -> dict[str, list[Path]]:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from models.r2p1d.sampler import R2P1DSampler
 from nvvl.clips import places_of
+from nvvl.engine_feed import annexb
 from nvvl.index import Run, VideoIndex
 from nvvl.indexing import index_of
 from nvvl.native.library import CODECS
@@ -97,11 +98,7 @@ def elementary_stream(path: Path) -> tuple[str, bytes]:
     """The codec of a video and all its packets, with start codes and behind its parameter sets."""
     with VideoFile(str(path)) as file:
         index = index_of(file)
-        nal_format = index.info.nal_format
-        payloads = payloads_of(file, index, whole(index))
-        if nal_format is None:
-            return index.info.codec, b"".join(payloads)
-        return index.info.codec, nal_format.parameter_sets + b"".join(map(nal_format.annexb, payloads))
+        return index.info.codec, b"".join(annexb(index, payloads_of(file, index, whole(index))))
 
 
 def whole(index: VideoIndex) -> Run:

@@ -75,7 +75,7 @@ def decoded(
         EngineError: the driver refuses a packet.
     """
     expected = index.displayed(index.needed(run))
-    pictures = _pictures(engine, _annexb(index, payloads), _packets_per_call(index))
+    pictures = _pictures(engine, annexb(index, payloads), _packets_per_call(index))
     num_pictures = 0
     for num_pictures, picture in enumerate(pictures, 1):
         if num_pictures <= len(expected):
@@ -95,7 +95,7 @@ def decoded_singly(
     frames = {index.order[packet]: index.frame_of_packet[packet] for packet in packets}
     fed = (
         engine.decode(data, index.order[packet])
-        for packet, data in zip(packets, _annexb(index, payloads), strict=True)
+        for packet, data in zip(packets, annexb(index, payloads), strict=True)
     )
     for picture in itertools.chain(itertools.chain.from_iterable(fed), _drained(engine)):
         yield frames.get(engine.pts_of(picture), HIDDEN), picture
@@ -117,7 +117,8 @@ def _packets_per_call(index: VideoIndex) -> int:
     return 1 if index.info.nal_format is None else PACKETS_PER_CALL
 
 
-def _annexb(index: VideoIndex, payloads: Iterable[bytes]) -> Iterator[bytes]:
+def annexb(index: VideoIndex, payloads: Iterable[bytes]) -> Iterator[bytes]:
+    """The packets as video engines take them: with start codes, the first one behind the parameter sets."""
     nal_format = index.info.nal_format
     if nal_format is None:
         yield from payloads

@@ -47,20 +47,21 @@ def payloads_of(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[bytes]
     """
     if not index.as_stored:
         return (bytes(packet) for packet in packets_of(file, index, run))
-    stored = contents_of(file, index, run)
+    _, stored = contents_of(file, index, run)
     extents = zip(stored.begins, stored.sizes, strict=True)
     return (stored.content[begin : begin + size] for begin, size in extents)
 
 
-def contents_of(file: VideoFile, index: VideoIndex, run: Run) -> Contents:
-    """The same in one piece. Where the file holds its packets as they are, that is one read, and no container
-    is parsed again.
+def contents_of(file: VideoFile, index: VideoIndex, run: Run) -> tuple[list[int], Contents]:
+    """The same in one piece, with the packets' numbers.
+
+    Where the file holds its packets as they are, that is one read, and no container is parsed again.
 
     Raises:
         VideoError: the file cannot be read.
     """
-    ((_, contents),) = chunks_of(file, index, run, len(index.packets))
-    return contents
+    (piece,) = chunks_of(file, index, run, len(index.packets))
+    return piece
 
 
 def chunks_of(

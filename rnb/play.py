@@ -282,9 +282,10 @@ class _Playing:
             is_ready = self._replicas.get_ready(self._others.join if self._others else lambda: True)
         if not is_ready:
             return None
+        phases = self._phases()
         with self.start_up.phase("start of observers"):
             for observer in self.observers:
-                observer.start(self._start_of(observer))
+                observer.start(self._start_of(observer, phases))
         self.phases = self._phases()
         start_ns = self._replicas.start(self._others.start() if self._others else None)
         for observer in self.observers:
@@ -341,12 +342,12 @@ class _Playing:
             warn=self.warn,
         )
 
-    def _start_of(self, observer: Observer) -> Start:
+    def _start_of(self, observer: Observer, phases: Sequence[Phase]) -> Start:
         return Start(
             pids={**(self.clients.beside() if self.clients else {}), **self._supervisor.pids()},
             facts=self._replicas.facts(),
             told=self._told(observer),
-            phases=self._phases(),
+            phases=phases,
         )
 
     def _phases(self) -> list[Phase]:

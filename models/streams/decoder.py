@@ -70,23 +70,18 @@ class StreamDecoder(StatefulStep):
         (request,) = batch.requests
         row = out[0] if out else self._row
         try:
-            self._stream_of(request).picture_into(self._frame_of(request), row[0])
+            self._decode(request, row[0])
         except VideoError as error:
             raise RequestError(str(error), [request.id]) from error
         return batch.give(tensors=[row], rows=[1])
 
-    def _frame_of(self, request: Request) -> int:
-        point, told = point_of(request), request.parameters or {}
-        assert point is not None  # the others do not come here
-        return int(told.get(FRAME, point.position or 0))
-
-    def _stream_of(self, request: Request) -> Stream:
+    def _decode(self, request: Request, picture: torch.Tensor) -> None:
         point, told = point_of(request), request.parameters or {}
         assert point is not None  # the others do not come here
         streams: dict[str, Stream] = self.states[point.id]
         if request.payload not in streams:
             streams[request.payload] = self._opened(request.payload, told.get(FRAME_STEP, 1))
-        return streams[request.payload]
+        streams[request.payload].picture_into(told.get(FRAME, point.position or 0), picture)
 
     def _opened(self, video: str, frame_step: int = 1) -> Stream:
         if self.context.where.is_gpu:
@@ -97,8 +92,7 @@ class StreamDecoder(StatefulStep):
     def warm_up(self, row_counts: Sequence[int]) -> None:
         for video in self.context.samples[:NUM_WARM_UP_VIDEOS]:
             try:
-                stream = self._opened(video)
-                stream.picture_into(0, self._row[0])
-                stream.close()
+                with contextlib.closing(self._opened(video)) as stream:
+                    stream.picture_into(0, self._row[0])
             except VideoError:
                 continue  # it fails again, and is counted, when its turn comes

@@ -59,8 +59,8 @@ class NativeSession:
             frame: [clip * clips.shape[1] + place for clip, place in places.of_frame[frame]]
             for frame in run.frames
         }
-        contents = contents_of(file, index, run)
-        arrived, _ = self.feed(index, index.needed(run), contents, surfaces_of, clips.flatten(0, 1))
+        numbers, contents = contents_of(file, index, run)
+        arrived, _ = self.feed(index, numbers, contents, surfaces_of, clips.flatten(0, 1))
         places.arrived |= arrived
 
     def feed(
