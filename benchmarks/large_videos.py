@@ -56,6 +56,7 @@ KINDS = {
     "h264-1080p": Kind("libx264", 1920, 1080, 6, {"preset": "veryfast", "bf": "3", "g": "250"}),
     "hevc-720p": Kind("libx265", 1280, 720, 2.5, X265),
     "h264-720p-camera": Kind("libx264", 1280, 720, 3, {"preset": "veryfast", "bf": "0", "g": "30"}),
+    "hevc-1080p": Kind("libx265", 1920, 1080, 4, X265),
     "hevc-1080p-10bit": Kind("libx265", 1920, 1080, 5, X265, "yuv420p10le"),
     "av1-720p": Kind("libsvtav1", 1280, 720, 2, {"preset": "10", "g": "250", "svtav1-params": "lp=2"}),
 }
