@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from rnb.record.run import Run
 
@@ -124,6 +123,8 @@ def regret(rows: Sequence[Row]) -> float | None:
 def _tau(rows: Sequence[Row]) -> float | None:
     if len(rows) < 2:
         return None
+    from scipy.stats import kendalltau  # takes long to import, and many tests import this file
+
     pairs = [(row.predicted.per_s, row.measured.per_s) for row in rows]
     return float(kendalltau(*zip(*pairs, strict=True)).statistic)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 from pathlib import Path
 
 import pytest
-import torch
 
-from tests.support import odd_videos
 from tests.support.made_once import made_once
 from tests.support.tiers import LONG, SLOW, WITH_NETWORKS, WITH_PROCESSES
 
@@ -19,8 +18,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Of several testers each computes in one thread, so that they do not wait for each other's."""
+    """Of several testers each computes in one thread, so that they do not wait for each other's.
+
+    Who hands the tests out to them needs no PyTorch, and they start when it is ready.
+    """
+    gc.disable()  # until all is imported, of which little is ever freed
     if "PYTEST_XDIST_WORKER" in os.environ:
+        import torch
+
         torch.set_num_threads(1)
 
 
@@ -40,9 +45,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         random.Random(seed).shuffle(items)
 
 
+def pytest_collection_finish() -> None:
+    """What is imported stays, so that the search for garbage in each test leaves it out."""
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Tests marked `gpu` skip without CUDA, and fail without it where RNB_REQUIRE_CUDA=1."""
-    if item.get_closest_marker("gpu") is None or torch.cuda.is_available():
+    if item.get_closest_marker("gpu") is None:
+        return
+    import torch
+
+    if torch.cuda.is_available():
         return
     if os.environ.get("RNB_REQUIRE_CUDA") == "1":
         pytest.fail("RNB_REQUIRE_CUDA=1, but PyTorch finds no GPU", pytrace=False)
@@ -52,5 +67,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def odd_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A tiny video of every kind in `odd_videos.RECIPES`."""
+    from tests.support import odd_videos
+
     folder = made_once(tmp_path_factory, "odd_videos", odd_videos.make_all)
     return {name: folder / f"{name}{recipe.suffix}" for name, recipe in odd_videos.RECIPES.items()}

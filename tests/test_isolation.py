@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import leftovers
+from tests.support import leftovers, odd_videos
 from tests.support.leftovers import SharedMemoryWatch, named_for
 from tests.support.made_once import made_once
 
@@ -88,3 +88,9 @@ def test_what_is_made_once_is_whole_or_not_there(tmp_path_factory: pytest.TempPa
     folders = {made_once(tmp_path_factory, name, make) for _ in range(2)}
     assert len(made) == len(folders) == 1
     assert [path.name for path in folders.pop().iterdir()] == ["file"]
+
+
+def test_an_encoder_leaves_the_process_as_it_was(tmp_path: Path) -> None:
+    before = os.sched_getscheduler(0)
+    odd_videos.make(tmp_path, "av1")
+    assert os.sched_getscheduler(0) == before

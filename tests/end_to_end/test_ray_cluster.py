@@ -19,7 +19,6 @@ from tests.support.leftovers import read as text_of
 from tests.support.running import ENDED_WELL, MARK, Bench, Running, tiny
 from tests.support.tiny_steps import expected_label
 
-ray = pytest.importorskip("ray", reason="needs Ray: pip install 'rnb[cluster]'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore")]
 
 MOST_SECONDS = {"process": 20.0, "node": 40.0}
@@ -32,6 +31,7 @@ class Nodes:
     """A Ray cluster whose processes can be told from those of others."""
 
     def __init__(self) -> None:
+        self._ray = pytest.importorskip("ray", reason="needs Ray: pip install 'rnb[cluster]'")
         from ray.cluster_utils import Cluster
 
         self._mark = f"{MARK}={uuid.uuid4().hex}"
@@ -41,7 +41,7 @@ class Nodes:
                 initialize_head=True, head_node_args={**RESOURCES, "include_dashboard": False}
             )
         self.address = self._cluster.address
-        ray.init(address=self.address, log_to_driver=False, logging_level="error")
+        self._ray.init(address=self.address, log_to_driver=False, logging_level="error")
 
     def fill_up(self) -> None:
         """Three nodes, whatever has become of them."""
@@ -64,10 +64,10 @@ class Nodes:
 
     def reserved(self) -> float:
         """How many CPUs actors and placement groups hold."""
-        return float(ray.cluster_resources()["CPU"] - ray.available_resources().get("CPU", 0.0))
+        return float(self._ray.cluster_resources()["CPU"] - self._ray.available_resources().get("CPU", 0.0))
 
     def end(self) -> None:
-        ray.shutdown()
+        self._ray.shutdown()
         self._cluster.shutdown()
 
 

@@ -18,6 +18,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from tests.support.encoding import written
+
 WIDTH, HEIGHT = 128, 96
 NUM_FRAMES = 48
 BITS, BAR_HEIGHT = 16, 32
@@ -148,7 +150,7 @@ def encode(
     container_options: dict[str, str] | None = None,
 ) -> Path:
     """Write a video that shows these numbers."""
-    with av.open(str(path), "w", options=container_options or {}) as container:
+    with written(path, container_options) as container:
         stream = container.add_stream(coded.encoder, rate=30, options=coded.options)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, coded.pixel_format
         for place, number in enumerate(numbers):

@@ -13,6 +13,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from tests.support.encoding import written
+
 WIDTH, HEIGHT = 96, 64
 NUM_FRAMES = 40
 
@@ -147,7 +149,7 @@ def content(frame: Any) -> list[bytes]:
 
 
 def _encode(path: Path, recipe: Recipe) -> None:
-    with av.open(str(path), "w", options=recipe.container_options) as container:
+    with written(path, recipe.container_options) as container:
         stream = container.add_stream(recipe.encoder, rate=30, options=recipe.options)
         _describe(stream, recipe)
         for frame in _frames(recipe):
