@@ -59,9 +59,22 @@ def variant(request: pytest.FixtureRequest) -> Variant:
     return chosen
 
 
+@pytest.fixture(scope="module")
+def trained_state() -> State:
+    return dict(trained(RES2PLUS1D).state_dict())
+
+
+def alike(variant: Variant) -> State:
+    """The keys and shapes of a network in its layout, all ones, which take no room in memory or in a file."""
+    with torch.device("meta"):
+        network = R2P1DPart(variant=variant, **SMALL)
+    state = in_layout(network, variant)
+    return {key: torch.ones((), dtype=tensor.dtype).expand(tensor.shape) for key, tensor in state.items()}
+
+
 @pytest.fixture
 def own_state() -> State:
-    return dict(trained(RES2PLUS1D).state_dict())
+    return alike(RES2PLUS1D)
 
 
 def saved(folder: Path, content: object) -> Path:
@@ -101,21 +114,25 @@ def test_torchvision_keys_are_those_of_torchvision() -> None:
     assert {"layer2.0.downsample.1.num_batches_tracked", "layer4.0.downsample.0.weight", "fc.bias"} <= keys
 
 
-def test_a_part_needs_the_keys_of_no_other_part(own_state: State, tmp_path: Path) -> None:
-    only_conv3 = {key: tensor for key, tensor in own_state.items() if ".conv3." in key}
+def test_a_part_needs_the_keys_of_no_other_part(trained_state: State, tmp_path: Path) -> None:
+    only_conv3 = {key: tensor for key, tensor in trained_state.items() if ".conv3." in key}
     part = build_part(3, 3, checkpoint=read_checkpoint(saved(tmp_path, only_conv3)), **SMALL)
-    assert all(torch.equal(tensor, own_state[key]) for key, tensor in part.state_dict().items())
+    assert all(torch.equal(tensor, trained_state[key]) for key, tensor in part.state_dict().items())
 
 
-def test_half_precision_weights_are_widened(own_state: State, tmp_path: Path) -> None:
-    half = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in own_state.items()}
+def test_half_precision_weights_are_widened(trained_state: State, tmp_path: Path) -> None:
+    half = {
+        key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in trained_state.items()
+    }
     part = build_part(1, 1, checkpoint=read_checkpoint(saved(tmp_path, half)), **SMALL)
     assert {parameter.dtype for parameter in part.parameters()} == {torch.float32}
 
 
-def test_files_without_counters_are_fine(own_state: State, tmp_path: Path) -> None:
-    without = {key: tensor for key, tensor in own_state.items() if not key.endswith("num_batches_tracked")}
-    assert len(without) < len(own_state)
+def test_files_without_counters_are_fine(trained_state: State, tmp_path: Path) -> None:
+    without = {
+        key: tensor for key, tensor in trained_state.items() if not key.endswith("num_batches_tracked")
+    }
+    assert len(without) < len(trained_state)
     path = saved(tmp_path, without)
     part = build_part(checkpoint=read_checkpoint(path), **SMALL)
     weights = part.state_dict()
@@ -166,8 +183,8 @@ def test_what_is_no_checkpoint_is_refused_in_plain_words(content: bytes, reason:
     assert refusal(path) == f"checkpoint {path}: {reason}"
 
 
-def test_a_torn_checkpoint_is_refused(own_state: State, tmp_path: Path) -> None:
-    path = saved(tmp_path, own_state)
+def test_a_torn_checkpoint_is_refused(trained_state: State, tmp_path: Path) -> None:
+    path = saved(tmp_path, trained_state)
     path.write_bytes(path.read_bytes()[:-1000])
     assert refusal(path) == f"checkpoint {path}: {NO_ZIP}"
 
@@ -237,8 +254,8 @@ def test_unexpected_keys_of_no_part_are_named(key: str, own_state: State, tmp_pa
 
 @pytest.mark.parametrize("key", ["stem.2.weight", "layer1.0.conv3.0.weight", "layer5.0.conv1.0.0.weight"])
 def test_unexpected_keys_in_torchvisions_layout_are_named(key: str, tmp_path: Path) -> None:
-    state = in_layout(trained(TORCHVISION), TORCHVISION)
-    assert f"1 unexpected key: {key}" in refusal(saved(tmp_path, {**state, key: torch.zeros(1)}))
+    path = saved(tmp_path, {**alike(TORCHVISION), key: torch.zeros(1)})
+    assert f"1 unexpected key: {key}" in refusal(path)
 
 
 def test_wrong_shapes_are_named(own_state: State, tmp_path: Path) -> None:
@@ -249,10 +266,13 @@ def test_wrong_shapes_are_named(own_state: State, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_weights_that_are_no_numbers_are_named(value: float, variant: Variant, tmp_path: Path) -> None:
-    network = trained(variant)
-    network.state_dict()["res2plus1d.conv3.block1.conv1.bn.running_var"][1] = value
-    path = saved(tmp_path, in_layout(network, variant))
-    named = "NaN or infinite values in res2plus1d.conv3.block1.conv1.bn.running_var"
+    own_key = "res2plus1d.conv3.block1.conv1.bn.running_var"
+    key = torchvision_key(own_key) if variant is TORCHVISION else own_key
+    state = alike(variant)
+    state[key] = state[key].clone()
+    state[key][1] = value
+    path = saved(tmp_path, state)
+    named = f"NaN or infinite values in {own_key}"
     assert refusal(path) == f"checkpoint {path}: {named}"
     assert named in refusal(path, 3, 4)
     build_part(1, 2, checkpoint=read_checkpoint(path), **SMALL)
