@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from rnb.planner.explanation import Explanation, explain
@@ -12,6 +14,7 @@ from tests.support.known_times import spec_of, step
 SPEC = spec_of({**step("Source"), "gpus": [0], "num_shared_tensors": 20}, {**step("ChangeOne"), "gpus": [0]})
 
 
+@cache
 def explained(harness: HarnessCosts = FREE, demand: float = 0.0, cores: float = 100) -> Explanation:
     """Calls of 4 and of 10 ms: 250/s and 100/s."""
     return explain(known_system(SPEC, {1: [4.0]}, {1: [10.0]}, harness=harness, demand=demand, cores=cores))
