@@ -67,7 +67,7 @@ WITH_PROCESSES = (
     "tests/utils/test_sample_images.py::test_what_cannot",
     "tests/utils/test_sample_videos.py::test_a_failed",
 )
-"""Those that start processes for seconds, beside those with the fixture `bench`."""
+"""Those that start processes for half a second, beside those with the fixture `bench`."""
 
 WITH_NETWORKS = (
     "tests/models/faces/test_detectors.py::test",
@@ -93,6 +93,7 @@ WITH_NETWORKS = (
 LONG = (
     "tests/end_to_end/test_configs.py::test_a_config_loads_and_resolves[detection",
     "tests/models/detection/test_model.py::test_a_checkpoint",
+    "tests/models/detection/test_torchvision_networks.py::test_it_is_imported",
     "tests/nvvl/native/test_gpu_frame_stream.py::test",
     "tests/nvvl/native/test_session.py::test",
     "tests/nvvl/test_mp4_index.py::test_an_index_costs_a",
@@ -140,7 +141,7 @@ LONG = (
     "tests/utils/test_sample_videos.py::test_samples_are",
     "tests/utils/test_sample_videos.py::test_a_second_run",
 )
-"""Those that compute or wait for seconds, alone or with the others of their file."""
+"""Those that compute or wait for half a second, alone or with the others of their file."""
 
 SLOW = (
     "tests/end_to_end/test_endings.py::test_a_process_is_killed_in_the_middle[rnb step 1]",
