@@ -17,7 +17,7 @@ from nvvl.index import Run, VideoIndex
 from nvvl.indexing import index_of
 from nvvl.native import library
 from nvvl.native.session import NativeSession
-from nvvl.reader import Contents, chunks_of
+from nvvl.reader import PACKETS_PER_READ, Contents, chunks_of
 from nvvl.video_file import VideoFile
 from nvvl.window import Window
 
@@ -25,7 +25,6 @@ from nvvl.window import Window
 # that are wanted later are kept meanwhile.
 DELAY = 1
 NUM_KEPT = 20
-PACKETS_PER_READ = 64
 NOTHING: tuple[list[int], Contents] = [], Contents(b"", array("q"), array("q"))
 
 

@@ -9,11 +9,12 @@ import bisect
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
 from nvvl.bitstream import NalFormat
+from nvvl.decoder_setup import DecoderSetup
 from nvvl.picture import Color, Orientation
 
 HIDDEN = -1
@@ -79,7 +80,8 @@ class VideoIndex:
     the packets from which decoding is exact. `counted` says that frames cannot be told by their packets, so
     that they are counted from the first one on. `as_stored` says that the file holds all packets as they are,
     in one format. `damage` are packets that are known to be damaged, and from the frame `num_sure` on, damage
-    has left it open which frame is which. `notes` are lines for the user.
+    has left it open which frame is which. `notes` are lines for the user. `decoder_setup` is there where
+    packets can be decoded without a container; it says nothing of the video, so it is not compared.
     """
 
     filename: str
@@ -96,6 +98,7 @@ class VideoIndex:
     damage: Sequence[int]
     num_sure: int
     notes: tuple[str, ...] = ()
+    decoder_setup: DecoderSetup | None = field(default=None, compare=False)
 
     @cached_property
     def is_placed(self) -> bool:

@@ -22,6 +22,7 @@ from typing import Any
 import av
 
 from nvvl.bitstream import NalFormat
+from nvvl.decoder_setup import DecoderSetup
 from nvvl.errors import VideoError
 from nvvl.index import Packets, StreamInfo, VideoIndex
 from nvvl.picture import Color, Orientation
@@ -141,6 +142,7 @@ def _packed(index: VideoIndex, key: IndexKey) -> bytes:
         "key": _name(key),
         "info": _info_as_json(index.info),
         "notes": index.notes,
+        "decoder_setup": _setup_as_json(index.decoder_setup),
         **{name: getattr(index, name) for name in FACTS},
         "columns": [(getattr(column, "typecode", ""), len(bytes(column))) for column in columns],
     }
@@ -166,6 +168,7 @@ def _unpacked(content: bytes, key: IndexKey) -> VideoIndex:
         info=_info_of_json(header["info"]),
         packets=packets,
         notes=tuple(header["notes"]),
+        decoder_setup=_setup_of_json(header["decoder_setup"]),
         **dict(zip(FRAME_COLUMNS, columns[len(PACKET_COLUMNS) :], strict=True)),
         **{name: header[name] for name in FACTS},
     )
@@ -200,3 +203,13 @@ def _info_of_json(values: dict[str, Any]) -> StreamInfo:
         nal_format=nal_format and NalFormat(**nal_format),
         frame_rate=rate and Fraction(rate),
     )
+
+
+def _setup_as_json(setup: DecoderSetup | None) -> dict[str, Any] | None:
+    return None if setup is None else {**asdict(setup), "configuration": setup.configuration.hex()}
+
+
+def _setup_of_json(values: dict[str, Any] | None) -> DecoderSetup | None:
+    if values is None:
+        return None
+    return DecoderSetup(**{**values, "configuration": bytes.fromhex(values["configuration"])})

@@ -15,14 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from nvvl.bitstream import NalFormat, h264_type, hevc_type
+from nvvl.decoder_setup import DecoderSetup
 from nvvl.index import Packets, StreamInfo, VideoIndex
 from nvvl.mp4_boxes import Numbers, OddFile, layout_of
 from nvvl.mp4_tables import Mp4Video, video_of
 from nvvl.packet_units import LENGTH_SIZE, PARAMETER_SETS, SUPPLEMENTS, Units, check_orientation
-from nvvl.picture import LUMA_WEIGHTS, UNDECLARED, Color, Orientation
+from nvvl.picture import LUMA_WEIGHTS, UNDECLARED, UPRIGHT, Color, Orientation
 from nvvl.picture_format import PictureFormat, UnknownFormat, picture_format
 from nvvl.picture_order import H264_SPS, HEVC_SPS
 from nvvl.slice_order import is_stored_as_shown
+
+# As many pictures as a decoder may hold (H.264, A.3.1 and E.2.1); told of more, FFmpeg ends the process.
+MAX_REORDER_DEPTH = 16
 
 
 def index_from_tables(filename: str) -> VideoIndex | None:
@@ -76,6 +80,7 @@ def _index(filename: str, video: Mp4Video, content: npt.NDArray[np.uint8]) -> Vi
         as_stored=True,
         damage=_numbers(starts[:0]),
         num_sure=len(in_order),
+        decoder_setup=_decoder_setup(video, info, order),
     )
 
 
@@ -114,6 +119,14 @@ def _info(video: Mp4Video, nal_format: NalFormat, picture: PictureFormat) -> Str
         nal_format=nal_format,
         frame_rate=video.frame_rate,
     )
+
+
+def _decoder_setup(video: Mp4Video, info: StreamInfo, order: Numbers) -> DecoderSetup | None:
+    """None where pictures are turned, as the container says, or more are late than a decoder holds."""
+    reorder_depth = int((np.arange(len(order)) - order).max())
+    if info.orientation != UPRIGHT or reorder_depth > MAX_REORDER_DEPTH:
+        return None
+    return DecoderSetup(video.codec, video.extradata, reorder_depth)
 
 
 def _starts(video: Mp4Video, units: Units) -> Numbers:

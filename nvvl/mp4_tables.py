@@ -141,12 +141,19 @@ def _read_track(track: dict[bytes, Box], movie: Box, layout: Layout) -> Mp4Video
     _check_reference(_in(information, b"dinf"))
     table = _in(information, b"stbl")
     if handler.kind_at(8) == b"soun":
-        tables = table.children(SOUND_TABLES)
-        check_sound(_in(tables, b"stsd"))
-        _time_scale(_in(media, b"mdhd"))
-        _samples(tables, layout)
+        _check_sound_track(track, _in(media, b"mdhd"), table.children(SOUND_TABLES), layout)
         return None
     return _video(track, movie, _in(media, b"mdhd"), table.children(SAMPLE_TABLES), layout)
+
+
+def _check_sound_track(track: dict[bytes, Box], media: Box, tables: dict[bytes, Box], layout: Layout) -> None:
+    """Raises OddFile where a demuxer might refuse the file for it."""
+    if b"edts" in track:
+        track[b"edts"].children((b"elst",))
+    _time_scale(media)
+    check_sound(_in(tables, b"stsd"))
+    _, sizes = _samples(tables, layout)
+    _runs(_in(tables, b"stts"), len(sizes), MAX_STEP)
 
 
 def _check_reference(information: Box) -> None:

@@ -86,7 +86,7 @@ def frames_of_run(file: VideoFile, index: VideoIndex, run: Run, damage: Damage) 
 
 
 def _decoded(file: VideoFile, index: VideoIndex, run: Run, damage: Damage) -> Iterator[Any]:
-    file.restart_decoder()
+    file.restart_decoder(index.decoder_setup)
     for packet in itertools.chain(packets_of(file, index, run), [None]):
         try:
             frames = file.decode(packet)

@@ -9,9 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import av
+
 from nvvl.errors import VideoError
 from nvvl.index import NO_STAMP, Extent, Run, VideoIndex
 from nvvl.video_file import VideoFile
+
+# Few enough for memory at any size of picture, enough that reading costs little.
+PACKETS_PER_READ = 64
 
 
 def packets_of(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[Any]:
@@ -20,6 +25,22 @@ def packets_of(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[Any]:
     Raises:
         VideoError: the file cannot be read.
     """
+    if index.decoder_setup is None:
+        return _demuxed(file, index, run)
+    return _cut_out(file, index, run)
+
+
+def _cut_out(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[Any]:
+    for numbers, stored in chunks_of(file, index, run, PACKETS_PER_READ):
+        content = memoryview(stored.content)
+        for number, begin, size in zip(numbers, stored.begins, stored.sizes, strict=True):
+            packet: Any = av.Packet(size)  # of its own memory, since decoders read on into what is behind it
+            packet.update(content[begin : begin + size])
+            packet.pts = number
+            yield packet
+
+
+def _demuxed(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[Any]:
     for packet in _packets_up_to(file, index, run.first):
         if packet.pts > run.last:
             return
@@ -46,7 +67,7 @@ def payloads_of(file: VideoFile, index: VideoIndex, run: Run) -> Iterator[bytes]
         VideoError: the file cannot be read.
     """
     if not index.as_stored:
-        return (bytes(packet) for packet in packets_of(file, index, run))
+        return (bytes(packet) for packet in _demuxed(file, index, run))
     _, stored = contents_of(file, index, run)
     extents = zip(stored.begins, stored.sizes, strict=True)
     return (stored.content[begin : begin + size] for begin, size in extents)
@@ -72,7 +93,7 @@ def chunks_of(
     Raises:
         VideoError: the file cannot be read.
     """
-    others = None if index.as_stored else packets_of(file, index, run)
+    others = None if index.as_stored else _demuxed(file, index, run)
     needed = iter(index.needed(run))
     while numbers := list(itertools.islice(needed, num_packets)):
         if others is None:

@@ -13,6 +13,7 @@ from typing import Any
 import av
 import av.error
 
+from nvvl.decoder_setup import DecoderSetup
 from nvvl.errors import DamagedPacket, VideoError
 
 # FFmpeg's names of formats that are one stream of bytes, without a table or headers of packets.
@@ -29,6 +30,7 @@ class VideoFile:
         """With `conceal` the decoder makes up what is damaged; without, it refuses more of such packets."""
         self.filename, self.conceal = filename, conceal
         self._opened: _Opened | None = None
+        self._own_decoder: Any = None
         self._touched = False
 
     def __enter__(self) -> VideoFile:
@@ -42,12 +44,12 @@ class VideoFile:
     def close(self) -> None:
         if self._opened is not None:
             self._opened.container.close()
-        self._opened = None
+        self._opened = self._own_decoder = None
 
     @property
     def decoder(self) -> Any:
         """PyAV's codec context of the stream."""
-        return self._open().stream.codec_context
+        return self._own_decoder or self._open().stream.codec_context
 
     @property
     def codec(self) -> str:
@@ -80,8 +82,15 @@ class VideoFile:
             self.close()
         self._touched = False
 
-    def restart_decoder(self) -> None:
-        """Forget the decoder's pictures, so that packets from another keyframe can follow."""
+    def restart_decoder(self, setup: DecoderSetup | None = None) -> None:
+        """Forget the decoder's pictures, so that packets from another keyframe can follow.
+
+        With a `setup` these do not come from the container, which is then not even opened.
+        """
+        if setup is None:
+            self._own_decoder = None
+        elif self._own_decoder is None:
+            self._own_decoder, self._touched = setup.decoder(self._decoder_options), True
         self.decoder.flush_buffers()
 
     def demux(self) -> Iterator[Any]:
@@ -140,10 +149,15 @@ class VideoFile:
     def _open(self) -> _Opened:
         if self._opened is None:
             self._opened = _Opened.of(self.filename)
-            self.decoder.thread_count = 1  # several do not tell of all damage, or not of the same each time
-            # HEVC and Motion JPEG do not even say that they made something up.
-            self.decoder.options = {} if self.conceal else {"err_detect": "explode"}
+            decoder = self._opened.stream.codec_context
+            decoder.thread_count = 1  # several do not tell of all damage, or not of the same each time
+            decoder.options = self._decoder_options
         return self._opened
+
+    @property
+    def _decoder_options(self) -> dict[str, str]:
+        # HEVC and Motion JPEG do not even say that they made something up.
+        return {} if self.conceal else {"err_detect": "explode"}
 
 
 @dataclass(frozen=True)

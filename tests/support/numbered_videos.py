@@ -163,9 +163,14 @@ def encode(
     return path
 
 
-def remux(source: Path, target: Path, change: Callable[[Packets], Packets] = list) -> Path:
+def remux(
+    source: Path,
+    target: Path,
+    change: Callable[[Packets], Packets] = list,
+    container_options: dict[str, str] | None = None,
+) -> Path:
     """Copy the packets of one file into another container, changed on the way."""
-    with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
+    with av.open(str(source)) as reader, av.open(str(target), "w", options=container_options or {}) as writer:
         stream = writer.add_stream_from_template(reader.streams.video[0])
         packets = [packet for packet in reader.demux(reader.streams.video[0]) if packet.size]
         for packet in change(packets):
