@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import av
@@ -138,15 +139,24 @@ def _from_yuv(frame: Any, window: Window, filename: str) -> npt.NDArray[np.float
         raise VideoError(filename, f"colour matrix {int(frame.colorspace)} (ITU-T H.273) is not supported")
     frame = _planar(frame, filename)
     bit_depth = frame.format.components[0].bits
-    coeffs = coefficients(color, bit_depth)
     codes = np.empty((3, window.height, window.width), np.float32)
-    codes[1:] = 1 << (bit_depth - 1)  # Neutral, where the format has no chroma.
-    for place, plane in zip(codes, _planes(frame), strict=False):
+    planes = list(_planes(frame))
+    if len(planes) < len(codes):
+        codes[1:] = 1 << (bit_depth - 1)  # Neutral, as the format has no chroma.
+    for place, plane in zip(codes, planes, strict=False):
         place[:] = _scaled(plane, window)
-    matrix = np.asarray(coeffs.matrix, np.float32).reshape(3, 3)
+    matrix, offset = _coefficients(color, bit_depth)
     rgb = matrix @ codes.reshape(3, -1)
-    rgb += np.asarray(coeffs.offset, np.float32)[:, None]
+    rgb += offset
     return np.clip(rgb, 0, 255, out=rgb).reshape(codes.shape)
+
+
+@lru_cache
+def _coefficients(color: Color, bit_depth: int) -> tuple[Plane, Plane]:
+    """(3, 3) and (3, 1)"""
+    coeffs = coefficients(color, bit_depth)
+    matrix, offset = np.asarray(coeffs.matrix, np.float32), np.asarray(coeffs.offset, np.float32)
+    return matrix.reshape(3, 3), offset[:, None]
 
 
 def _scaled(plane: Plane, window: Window) -> Plane:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nvvl.picture import Orientation
+from nvvl.picture import UPRIGHT, Orientation
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Window:
 
     def stored(self, orientation: Orientation) -> Window:
         """The same part of the picture as it is stored, before it is turned."""
+        if orientation is UPRIGHT:
+            return self
         across = (self.width, self.scaled_width, self.left)
         down = (self.height, self.scaled_height, self.top)
         if orientation.transposed:
