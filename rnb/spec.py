@@ -264,6 +264,10 @@ def _check_several_nodes(spec: RunSpec, plan: Plan) -> None:
     }
     if found := [name for name, is_asked in asked.items() if is_asked]:
         raise UsageError(f"{', '.join(found)}: not over several nodes")
+    if spec.placement.send_files and plan.step_types[0].cls.passes_on:
+        raise UsageError(
+            f"--send-files: {plan.step_names[0]} hands requests on as they came, and files would not go along"
+        )
 
 
 def keeps_jobs(spec: RunSpec, plan: Plan) -> bool:

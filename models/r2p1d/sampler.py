@@ -68,7 +68,7 @@ class R2P1DSampler(Sampler):
             raise ValueError(
                 f"video of {length} frames is too short; a clip takes {self.clip_length} consecutive frames"
             )
-        num_clips = self._draw_num_clips()
+        num_clips = self.draw_num_clips()
         if self._is_even:
             return [clip * (length - self.clip_length) // max(1, num_clips - 1) for clip in range(num_clips)]
         num_clips = min(num_clips, length // self.clip_length)
@@ -77,7 +77,8 @@ class R2P1DSampler(Sampler):
         start = self._draw_below(leniency + 1)
         return [start + clip * window for clip in range(num_clips)]
 
-    def _draw_num_clips(self) -> int:
+    def draw_num_clips(self) -> int:
+        """The first draw after `seed`: how many clips there are where the video is long enough."""
         threshold = self._random.random() * self._cumulative_weights[-1]
         return self._population[bisect(self._cumulative_weights, threshold)]
 

@@ -67,6 +67,8 @@ class Batch:
     """Of each request; empty without tensors."""
     messages: tuple[int, ...] = ()
     """Of the batch of a call: how many requests each message brought that it was gathered from."""
+    sizes: tuple[int, ...] = ()
+    """Of each request, how many rows it is going to have, for the selector; only of a step that tells."""
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -78,6 +80,15 @@ class Batch:
     @property
     def ids(self) -> list[int]:
         return [request.id for request in self.requests]
+
+    @property
+    def size(self) -> int:
+        """How many rows there are, or are going to be, in the first tensor. Raises OutputError."""
+        if self.sizes:
+            return sum(self.sizes)
+        if not self.tensors:
+            raise OutputError("a selector asks how large a request is, and its step gave no tensors or sizes")
+        return len(self.tensors[0])
 
     def num_rows(self, tensor: int = 0) -> list[int]:
         """How many rows of a tensor each request has."""
@@ -95,6 +106,7 @@ class Batch:
         tensors: Sequence[torch.Tensor] = (),
         rows: Sequence[int | Rows] = (),
         payloads: Sequence[Any] | None = None,
+        sizes: Sequence[int] = (),
     ) -> Batch:
         """An output for the same requests.
 
@@ -104,6 +116,8 @@ class Batch:
             one
                 tensor. `batch.num_rows()` says that it has as many as it came with.
             payloads: one for each request; by default None for each.
+            sizes: for each request, how many rows a step after this one is going to make of it, where that is
+                known; a selector may ask.
 
         Raises:
             OutputError: the numbers do not add up.
@@ -111,9 +125,11 @@ class Batch:
         values = [None] * len(self.requests) if payloads is None else payloads
         if len(values) != len(self.requests):
             raise OutputError(f"{len(values)} payloads for {len(self.requests)} requests")
+        if sizes and len(sizes) != len(self.requests):
+            raise OutputError(f"{len(sizes)} sizes for {len(self.requests)} requests")
         requests = tuple(map(Request.with_payload, self.requests, values))
         each = tuple((entry,) if isinstance(entry, int) else tuple(entry) for entry in rows)
-        return Batch(requests, tuple(tensors), each).checked()
+        return Batch(requests, tuple(tensors), each, sizes=tuple(sizes)).checked()
 
     def checked(self) -> Batch:
         """This batch, if the rows of its requests add up to those of its tensors; raises OutputError."""
@@ -142,8 +158,9 @@ class Batch:
             rows = self.rows[start : start + count]
             ends = [first + sum(one[i] for one in rows) for i, first in enumerate(firsts)]
             tensors = tuple(t[a:b] for t, a, b in zip(self.tensors, firsts, ends, strict=True))
-            batches.append(Batch(self.requests[start : start + count], tensors, rows))
-            start, firsts = start + count, ends
+            end = start + count
+            batches.append(Batch(self.requests[start:end], tensors, rows, sizes=self.sizes[start:end]))
+            start, firsts = end, ends
         return batches
 
 

@@ -94,6 +94,9 @@ class Step:
     """Whether it keeps something from one request of a sequence to the next; see rnb/contract/sequence.py."""
     decodes: ClassVar[bool] = False
     """Whether its calls decode files and do little else, so that a decoder twice as fast halves them."""
+    passes_on: ClassVar[bool] = False
+    """Whether it hands each request's payload on as it came, so that what it is about, a file say, is worked
+    on by a step after it."""
     result_kind: ClassVar[type[ResultKind]] = JsonResult
     """What its results are, where it is the last step."""
 

@@ -172,11 +172,10 @@ class Pipeline:
     def queue_depths(self) -> Sequence[int]:
         if self._joined is None:
             return [0] * self._plan.num_steps
-        feeding = [
-            {replica.in_queue for replica in self._plan.replicas if replica.step == step}
+        return [
+            sum(self._joined.queues[queue].depth() for queue in self._plan.queues_before(step))
             for step in range(self._plan.num_steps)
         ]
-        return [sum(self._joined.queues[queue].depth() for queue in queues) for queues in feeding]
 
     def statistics(self) -> Mapping[str, StepStatistics]:
         return self._books.statistics()
@@ -345,10 +344,13 @@ class Pipeline:
             self._fail_all(Why.FAILED, self._broken)
 
     def _is_missed(self, replica: int) -> bool:
-        """Whether nobody takes the messages of one that is given up."""
-        in_queue = self._plan.replicas[replica].in_queue
-        readers = {number for number, one in enumerate(self._plan.replicas) if one.in_queue == in_queue}
-        return self._plan.queues[in_queue].keeps_sequences or readers <= self._given_up
+        """Whether nobody takes some of the messages of one that is given up."""
+        return any(
+            self._plan.queues[queue].keeps_sequences
+            or {number for number, one in enumerate(self._plan.replicas) if queue in one.in_queues}
+            <= self._given_up
+            for queue in self._plan.replicas[replica].in_queues
+        )
 
     def _fail_all(self, why: Why, reason: str) -> None:
         for request_id in self._rows.ids:

@@ -44,11 +44,10 @@ class Watched:
 
     def depths(self) -> list[int]:
         """How many messages wait for each step."""
-        feeding = [
-            {replica.in_queue for replica in self.plan.replicas if replica.step == step}
+        return [
+            sum(self.queues[queue].depth() for queue in self.plan.queues_before(step))
             for step in range(self.plan.num_steps)
         ]
-        return [sum(self.queues[queue].depth() for queue in queues) for queues in feeding]
 
 
 @dataclass(frozen=True, kw_only=True)

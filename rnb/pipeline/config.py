@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
 
 from rnb.contract.options import Count
 from rnb.contract.termination import UsageError
@@ -27,6 +36,13 @@ MOST_SLOTS = 1_000_000
 Gpu = Annotated[StrictInt, Field(ge=-1)]
 Queue = Annotated[StrictInt, Field(ge=0)]
 Workers = Annotated[Count, Field(le=1000)]
+OneOrSeveral = Annotated[
+    list[Queue],
+    Field(min_length=1),
+    BeforeValidator(lambda value: value if isinstance(value, list) else [value]),
+    PlainSerializer(lambda queues: queues if len(queues) > 1 else queues[0]),
+]
+"""A file may write one queue as its number."""
 
 
 class ConfigError(UsageError):
@@ -45,8 +61,9 @@ class QueueGroup(BaseModel):
     """The GPU of each replica; -1 is the CPU. A GPU named twice gets two replicas."""
     nodes: list[Annotated[StrictInt, Field(ge=0)]] = []
     """The node of each replica; none: all are on the driver's. A file writes "node:GPU" in `gpus`."""
-    in_queue: Queue | None = None
-    """Index among the queues to this step; none for the first step, which reads the filename queue."""
+    in_queue: OneOrSeveral | None = None
+    """Indices among the queues to this step: it takes from the first of them that has a message. None for the
+    first step, which reads the filename queue."""
     out_queues: Annotated[list[Queue], Field(min_length=1)] | None = None
     """Indices among the queues to the next step; none for the last step."""
     queue_selector: StrictStr = DEFAULT_SELECTOR
@@ -55,6 +72,11 @@ class QueueGroup(BaseModel):
     """As the step's, for this group alone."""
     choices: dict[str, list[Any]] = {}
     """What optimize.py may try in the place of a key of this group."""
+
+    @property
+    def in_queues(self) -> Sequence[int | None]:
+        """Those that it reads, in the order in which it does; None is the filename queue."""
+        return self.in_queue or (None,)
 
     @property
     def places(self) -> list[tuple[int, int]]:
@@ -243,8 +265,9 @@ def _check_queues(config: PipelineConfig) -> None:
             place = f"pipeline[{index}].queue_groups[{number}]"
             _check_end(place, "in_queue", group.in_queue, absent=index == 0, why="reads the filename queue")
             _check_end(place, "out_queues", group.out_queues, absent=index == last, why="is the last one")
-            if group.out_queues and len(set(group.out_queues)) < len(group.out_queues):
-                raise ConfigError(f"{place}.out_queues", f"{group.out_queues}: a queue is named twice")
+            for key, queues in (("in_queue", group.in_queue), ("out_queues", group.out_queues)):
+                if queues and len(set(queues)) < len(queues):
+                    raise ConfigError(f"{place}.{key}", f"{queues}: a queue is named twice")
     for index in range(last):
         _check_joint(config, index)
     if config.pipeline[last].num_segments != 1:
@@ -262,7 +285,7 @@ def _check_end(place: str, key: str, value: Any, *, absent: bool, why: str) -> N
 
 def _check_joint(config: PipelineConfig, index: int) -> None:
     written = {queue for group in config.pipeline[index].queue_groups for queue in group.out_queues or ()}
-    read = {group.in_queue for group in config.pipeline[index + 1].queue_groups}
+    read = {queue for group in config.pipeline[index + 1].queue_groups for queue in group.in_queues}
     if written != read:
         raise ConfigError(
             f"pipeline[{index}]",

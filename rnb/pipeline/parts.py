@@ -223,13 +223,17 @@ class _Builder:
         self._pools.append(pool)
 
     def _replica(self, replica: ReplicaPlan) -> ReplicaPlan:
-        landed = [landing.pool for (queue, _), landing in self._landings.items() if queue == replica.in_queue]
+        landed = [
+            landing.pool for (queue, _), landing in self._landings.items() if queue in replica.in_queues
+        ]
         own = [self._new_pool[pool] for pool in replica.in_pools if pool in self._new_pool]
         return replace(
             replica,
             in_pools=(*own, *landed),
             out_pool=None if replica.out_pool is None else self._new_pool[replica.out_pool],
-            reader=[one for one in self._own if one.in_queue == replica.in_queue].index(replica),
+            readers=tuple(
+                self._plan.readers[queue, self._node].index(replica) for queue in replica.in_queues
+            ),
         )
 
     def _bridges(self) -> list[BridgePlan]:

@@ -72,9 +72,10 @@ class ReplicaPlan:
     """Most requests in a call."""
     max_clips: int | None
     """Most clips in a call; None = as many as the requests have."""
-    in_queue: int
-    reader: int
-    """Which of the readers of its queue it is."""
+    in_queues: tuple[int, ...]
+    """It takes from the first of them that has a message."""
+    readers: tuple[int, ...]
+    """Which of the readers of each of them it is."""
     out_queues: tuple[int, ...]
     selector: str
     in_pools: tuple[int, ...]
@@ -136,7 +137,11 @@ class Plan:
     @cached_property
     def readers(self) -> Mapping[tuple[int, int], Sequence[ReplicaPlan]]:
         """Those that take from it."""
-        return _by_place(self.replicas, lambda replica: (replica.in_queue,))
+        return _by_place(self.replicas, lambda replica: replica.in_queues)
+
+    def queues_before(self, step: int) -> set[int]:
+        """Those that its replicas take from."""
+        return {queue for replica in self.replicas if replica.step == step for queue in replica.in_queues}
 
     @property
     def num_steps(self) -> int:
@@ -281,7 +286,7 @@ class _Builder:
                 f"frame queue {number} between steps {index} and {index + 1}",
                 before_step=index + 1,
                 num_writers=sum(len(group.gpus) for group in groups if number in (group.out_queues or ())),
-                num_readers=sum(len(group.gpus) for group in readers if group.in_queue == number),
+                num_readers=sum(len(group.gpus) for group in readers if number in group.in_queues),
             )
             for number in numbers
         }
@@ -355,8 +360,8 @@ class _Builder:
                         workers=self._num_workers(index, step_type, group, options, device),
                         batch_size=batch_size,
                         max_clips=step.max_clips,
-                        in_queue=in_queues[group.in_queue],
-                        reader=readers[group.in_queue],
+                        in_queues=tuple(in_queues[queue] for queue in group.in_queues),
+                        readers=tuple(readers[queue] for queue in group.in_queues),
                         out_queues=tuple(out_queues[queue] for queue in group.out_queues or ()),
                         selector=group.queue_selector,
                         in_pools=in_pools,
@@ -369,7 +374,8 @@ class _Builder:
                     )
                 )
                 on_gpu[node, gpu] = on_gpu.get((node, gpu), 0) + 1
-                readers[group.in_queue] += 1
+                for queue in group.in_queues:
+                    readers[queue] += 1
             largest = layout if largest is None else _larger(largest, layout, index)
         return _split(largest or (), step.num_segments)
 

@@ -69,7 +69,7 @@ class ClipCountSelector(Selector):
         super().__init__(num_queues)
 
     def select(self, batch: Batch) -> int:
-        return int(len(batch.tensors[0]) >= self.min_large_clips)
+        return int(batch.size >= self.min_large_clips)
 
 
 def make_selector(path: str, num_queues: int, queues: Sequence[HasDepth]) -> Callable[[Batch], int]:

@@ -79,10 +79,9 @@ def _of_harness(plan: Plan, around: Surroundings) -> Iterator[Ceiling]:
         yield Ceiling(name, num_clients * 1e9 / around.send_ns)
     together = 1
     for step, step_type in enumerate(plan.step_types if message_ns else ()):
-        queues = {one.in_queue for one in plan.replicas if one.step == step}
         name = "the filename queue" if step == 0 else f"the frame queue before step {step}"
         messages = max(1, _pieces(plan, step)) / together
-        yield Ceiling(name, len(queues) * 1e9 / message_ns / messages)
+        yield Ceiling(name, len(plan.queues_before(step)) * 1e9 / message_ns / messages)
         if issubclass(step_type.cls, Batcher):
             together = max(one.options["batch"] for one in plan.replicas if one.step == step)
 

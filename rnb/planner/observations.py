@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -48,7 +48,7 @@ class Observation(NamedTuple):
     busy: float = 1.0
     """Calls on the same device while it ran, with itself, on average, to a quarter of one."""
     pictures: Pictures = NO_PICTURES
-    """Of the request, of a call of the first step."""
+    """Of the request, of a call of the step that opens it."""
     crowd: float = 0.0
     """What share of the machine's cores was in use while it ran, to a fifth, of a call; 0: not told."""
 
@@ -79,10 +79,13 @@ def observe(run: Run) -> Observations:
     pictures = _pictures(run)
     served = [_served(run, step, places) for step in range(run.num_steps)]
     busy = _busy(served)
+    opening = opening_step(one["model"] for one in _steps(run))
     durations = []
     for step, (visits, calls, place_of) in enumerate(served):
         rows_of = _rows_of(run, visits, rows)
-        of_visit = [pictures[request] if step == 0 else NO_PICTURES for request in visits.request.tolist()]
+        of_visit = [
+            pictures[request] if step == opening else NO_PICTURES for request in visits.request.tolist()
+        ]
         durations += _calls(calls, rows_of, place_of, busy[step], _crowd(run, calls), of_visit)
         on_gpu = np.array([is_gpu[step, replica] for replica in visits.replica.tolist()], dtype=bool)
         for kind, (values, of_cost) in _costs(run, visits, calls).items():
@@ -97,6 +100,11 @@ def observe(run: Run) -> Observations:
         demand=_demand(run, is_gpu),
         peaks=_peaks(run, is_gpu),
     )
+
+
+def opening_step(models: Iterable[str]) -> int:
+    """Of the steps with these classes, which one opens what the requests are about."""
+    return next((step for step, model in enumerate(models) if not resolve(model).cls.passes_on), 0)
 
 
 class _Place(NamedTuple):

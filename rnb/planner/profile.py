@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rnb.pipeline.config import PipelineConfig, parse_config
 from rnb.pipeline.plan import Plan
 from rnb.planner.key import Key, Pictures, variants
-from rnb.planner.observations import COSTS, Numbers, observe
+from rnb.planner.observations import COSTS, Numbers, observe, opening_step
 from rnb.planner.origin import Origin, check, merged, origin_of
 from rnb.planner.slowing import Slowing, slowing_of
 from rnb.record.run import Run
@@ -123,12 +123,13 @@ class Profile:
         found: dict[tuple[int, bool], Mapping[int, Samples]] = {}
         of_inputs: dict[tuple[int, bool, Pictures], Mapping[int, Samples]] = {}
         different = set(self.pictures)
+        opening = opening_step(one.model for one in config.pipeline)
         for index, name in enumerate(variants(config)):
             for is_gpu in (False, True):
                 asked = _Asked(name, is_gpu, workers.get((index, is_gpu), 1), speed.get(index, 1.0))
                 if of_rows := self._calls(asked):
                     found[index, is_gpu] = of_rows
-                for pictures in different if index == 0 and len(different) > 1 else ():
+                for pictures in different if index == opening and len(different) > 1 else ():
                     if of_rows := self._calls(asked._replace(pictures=pictures)):
                         of_inputs[index, is_gpu, pictures] = of_rows
         return SampledTimes.drawn(

@@ -44,7 +44,7 @@ class JobRules:
     is_replaceable: bool
     """Whether the run goes on when its process dies."""
     has_others: bool
-    """Whether another replica takes from the same queue."""
+    """Whether another replica takes from each of its queues."""
     recycle_after: int | None
     """After how many requests it asks to be replaced."""
     incidents: Log | None

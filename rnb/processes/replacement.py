@@ -75,7 +75,8 @@ class Replacement:
         return JobRules(
             number=self._numbers[replica.name],
             is_replaceable=self._is_replaceable,
-            has_others=self._incidents is not None and self._plan.queues[replica.in_queue].num_readers > 1,
+            has_others=self._incidents is not None
+            and all(self._plan.queues[queue].num_readers > 1 for queue in replica.in_queues),
             recycle_after=replica.recycle_after,
             incidents=self._incidents,
             retirements=self._retirements,
@@ -165,7 +166,7 @@ class Replacement:
     def _clear(self, number: int) -> None:
         """Take what it had under way out of queues and slots."""
         replica = self._plan.replicas[number]
-        for queue in (replica.in_queue, *replica.out_queues):
+        for queue in (*replica.in_queues, *replica.out_queues):
             self._queues[queue].sift(lambda message: self._is_of(message, number))
         for pool in replica.in_pools:
             self._pools[pool].let_go(number)

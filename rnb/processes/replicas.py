@@ -22,9 +22,10 @@ from rnb.processes.runner import RunnerTask, run_replica
 from rnb.processes.slowness import Slowdown
 from rnb.processes.supervisor import Child, Supervisor
 from rnb.processes.worker import Surroundings
-from rnb.transport.fabric import ControlLine, Fabric, Handles, Log, Queue, Table, WritingEnd
+from rnb.transport.fabric import ControlLine, Fabric, Handles, Log, Queue, ReadingEnd, Table, WritingEnd
 from rnb.transport.message import sequence_of
 from rnb.transport.patient_queue import PatientQueue
+from rnb.transport.several_queues import SeveralQueues
 from rnb.transport.spread_queue import SpreadQueue, Way
 from rnb.transport.tcp.address_book import AddressBook
 from rnb.transport.tcp.lane import Lane
@@ -164,7 +165,7 @@ class Replicas:
             plan=replica,
             stop=self._fabric.stop,
             table=table,
-            in_queue=self.queues[replica.in_queue].of_reader(replica.reader),
+            in_queue=self._reading_end(replica),
             out_queues=tuple(self.writing_end(queue, table) for queue in replica.out_queues),
             in_pools={pool: self.pools[pool] for pool in replica.in_pools},
             out_pool=None if replica.out_pool is None else self.pools[replica.out_pool],
@@ -186,6 +187,13 @@ class Replicas:
             niceness=niceness(self._plan, replica),
             cores_of_clients=setting.cores_of_clients,
         )
+
+    def _reading_end(self, replica: ReplicaPlan) -> ReadingEnd:
+        ends = [
+            self.queues[queue].of_reader(reader)
+            for queue, reader in zip(replica.in_queues, replica.readers, strict=True)
+        ]
+        return ends[0] if len(ends) == 1 else SeveralQueues(ends)
 
     def writing_end(self, queue: int, table: Table) -> WritingEnd:
         """Of a queue, for who puts messages into it."""

@@ -366,7 +366,7 @@ class Worker:
         for batch in outputs:
             for request in batch.requests:
                 self._finished(request, finished_ns)
-            if self._plan.step == 0 and batch.tensors:
+            if batch.tensors and not self._plan.inputs:
                 for request, rows in zip(batch.requests, batch.rows, strict=True):
                     self._around.table.note_rows(request.id, rows[0])
             is_filled = slot is not None and self._lies_in(batch, slot)

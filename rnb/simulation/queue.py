@@ -16,9 +16,20 @@ if TYPE_CHECKING:
 
 class SimulatedQueue:
     """Bounded. A message wakes the worker that has waited longest; until that is awake, another one that has
-    done its work may take it, as with a semaphore."""
+    done its work may take it, as with a semaphore. Where none waits, one takes it that waits on another queue
+    and looks at this one now and then."""
 
-    __slots__ = ("calendar", "capacity", "messages", "name", "num_writers", "readers", "waiters", "writers")
+    __slots__ = (
+        "calendar",
+        "capacity",
+        "lookers",
+        "messages",
+        "name",
+        "num_writers",
+        "readers",
+        "waiters",
+        "writers",
+    )
 
     def __init__(
         self,
@@ -35,6 +46,8 @@ class SimulatedQueue:
         self.writers, self.readers = writers, readers
         self.messages: deque[Message] = deque()
         self.waiters: deque[Worker] = deque()
+        self.lookers: deque[Worker] = deque()
+        """Those that wait on another queue."""
 
     @property
     def is_closed(self) -> bool:
@@ -51,11 +64,13 @@ class SimulatedQueue:
             raise QueueFull(self.name)
         self.messages.append(message)
         if self.waiters:
-            self.waiters.popleft().wake(message)
+            self.waiters[0].wake(message)
+        elif self.lookers:
+            self.lookers[0].look_soon()
 
     def close(self) -> None:
         """Of one writer."""
         self.num_writers -= 1
         if self.is_closed:
-            while self.waiters:
-                self.waiters.popleft().wake_at_the_end()
+            for worker in [*self.waiters, *self.lookers]:
+                worker.notice_the_end()

@@ -160,7 +160,7 @@ class Simulation:
             costs=around.costs.get(plan.step, FREE),
             lots=self._lots[plan.step],
             stamps=self._stamps(plan.step),
-            in_queue=self._queues[plan.in_queue],
+            in_queues=[self._queues[index] for index in plan.in_queues],
             out_queues=[self._queues[index] for index in plan.out_queues],
             out_slots=None if plan.out_pool is None else self._pools[plan.out_pool],
             turn=Slots(self.calendar, 1) if takes_turns else None,

@@ -19,7 +19,9 @@ from rnb.simulation.queue import SimulatedQueue
 from rnb.simulation.service_times import Costs, Lots, ServiceTimes
 from rnb.simulation.shared_resource import SharedResource
 from rnb.simulation.slots import Slots
+from rnb.transport.several_queues import LOOK_S
 
+LOOK_NS = round(LOOK_S * 1e9)
 Waiting = Generator[None, Any, Any]
 Column = list[int]
 
@@ -49,7 +51,8 @@ class Replica:
     lots: Lots
     """For the costs."""
     stamps: Stamps
-    in_queue: SimulatedQueue
+    in_queues: Sequence[SimulatedQueue]
+    """A message is taken from the first of them that has one."""
     out_queues: Sequence[SimulatedQueue]
     out_slots: Slots | None
     turn: Slots | None
@@ -73,6 +76,11 @@ class Replica:
     """Of a message."""
     num_running: int
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more comes."""
+        return all(queue.is_closed for queue in self.in_queues)
+
 
 class Worker:
     """One worker; `start` has it wait for its first message."""
@@ -83,6 +91,7 @@ class Worker:
         "_holding",
         "_number",
         "_select",
+        "_since_ns",
         "_token",
         "_until_ns",
         "_waits",
@@ -96,7 +105,7 @@ class Worker:
         self._held_until_ns: int | None = None
         self._until_ns: int | None = None
         """Of the wait."""
-        self._token, self._waits = 0, False
+        self._token, self._waits, self._since_ns = 0, False, 0
         self.resume = self._run().send
 
     def start(self) -> None:
@@ -104,48 +113,70 @@ class Worker:
 
     def wake(self, message: Message) -> None:
         """A message has come: it looks when it is awake, and waits on where another was faster."""
-        self._waits, at = False, self._at
+        self._stop_waiting()
+        at = self._at
         wake_ns = int(at.costs.wake.draw(at.lots.wake[message.pieces[0].request]))
         at.calendar.at(at.calendar.now_ns + wake_ns, self._look)
 
-    def wake_at_the_end(self) -> None:
-        """It waits, and there will be nothing any more."""
+    def look_soon(self) -> None:
+        """A message has come to a queue at which it looks now and then."""
+        self._stop_waiting()
+        calendar = self._at.calendar
+        calendar.at(calendar.now_ns + (self._since_ns - calendar.now_ns) % LOOK_NS, self._look)
+
+    def notice_the_end(self) -> None:
+        """It waits, and to one of its queues nothing more comes."""
+        self._stop_waiting()
+        if self._at.is_closed:
+            self._at.calendar.at(self._at.calendar.now_ns, self.resume, None)
+        else:
+            self._start_waiting()
+
+    def _start_waiting(self) -> None:
+        first, *others = (queue for queue in self._at.in_queues if not queue.is_closed)
+        self._waits = True
+        first.waiters.append(self)
+        for queue in others:
+            queue.lookers.append(self)
+
+    def _stop_waiting(self) -> None:
         self._waits = False
-        self._at.calendar.at(self._at.calendar.now_ns, self.resume, None)
+        for queue in self._at.in_queues:
+            for waiting in (queue.waiters, queue.lookers):
+                if self in waiting:
+                    waiting.remove(self)
+
+    def _ready(self) -> SimulatedQueue | None:
+        """The queue to take from."""
+        return next((queue for queue in self._at.in_queues if queue.messages), None)
 
     def _look(self, _: None) -> None:
-        queue, now_ns = self._at.in_queue, self._at.calendar.now_ns
-        if queue.messages:
+        queue, now_ns = self._ready(), self._at.calendar.now_ns
+        if queue is not None:
             message, wait_ns = queue.messages.popleft(), queue.readers.wait_ns(now_ns)
             if wait_ns:
                 self._at.calendar.at(now_ns + wait_ns, self.resume, message)
             else:
                 self.resume(message)
-        elif queue.is_closed or (self._until_ns is not None and self._until_ns <= now_ns):
+        elif self._at.is_closed or (self._until_ns is not None and self._until_ns <= now_ns):
             self.resume(None)
         else:
-            self._waits = True
-            queue.waiters.append(self)
+            self._start_waiting()
 
     def _time_out(self, token: int) -> None:
         if self._waits and token == self._token:
-            self._waits = False
-            self._at.in_queue.waiters.remove(self)
+            self._stop_waiting()
             self.resume(None)
 
     def _run(self) -> Waiting:
-        at, queue = self._at, self._at.in_queue
+        at = self._at
         while True:
-            if queue.messages:
-                first: Message | None = queue.messages.popleft()
-                yield from self._get_lock(queue.readers)
-            elif queue.is_closed:
-                break
-            else:
-                first = yield from self._wait(self._held_until_ns)
+            first = yield from self._next(self._held_until_ns)
             if first is not None:
                 yield from self._serve_all((yield from self._gather(first)))
-            elif not queue.is_closed:
+            elif at.is_closed:
+                break
+            else:
                 yield from self._flush()
         while self._holding and self._holding.is_holding:
             yield from self._flush()
@@ -155,15 +186,23 @@ class Worker:
                 out.close()
         yield
 
-    def _wait(self, until_ns: int | None) -> Waiting:
+    def _next(self, until_ns: int | None) -> Waiting:
         """The next message; None where none comes by then, or ever."""
+        queue = self._ready()
+        if queue is not None:
+            message = queue.messages.popleft()
+            yield from self._get_lock(queue.readers)
+            return message
+        return None if self._at.is_closed else (yield from self._wait(until_ns))
+
+    def _wait(self, until_ns: int | None) -> Waiting:
         calendar, self._token, self._until_ns = self._at.calendar, self._token + 1, until_ns
         if until_ns is not None:
             if until_ns <= calendar.now_ns:
                 return None
             calendar.at(until_ns, self._time_out, self._token)
-        self._waits = True
-        self._at.in_queue.waiters.append(self)
+        self._since_ns = calendar.now_ns
+        self._start_waiting()
         return (yield)
 
     def _get_lock(self, lock: Lock) -> Waiting:
@@ -173,20 +212,14 @@ class Worker:
 
     def _gather(self, first: Message) -> Waiting:
         """The messages of the next calls: those that wait, and those that come in time."""
-        at, queue = self._at, self._at.in_queue
+        at = self._at
         messages, pieces = [first], list(first.pieces)
         self._take(first)
         if at.plan.batch_size == 1 and at.plan.max_clips is None:
             return messages
         deadline_ns = at.calendar.now_ns + at.timeout_ns
         while self._has_room(pieces):
-            if queue.messages:
-                message: Message | None = queue.messages.popleft()
-                yield from self._get_lock(queue.readers)
-            elif queue.is_closed:
-                break
-            else:
-                message = yield from self._wait(deadline_ns)
+            message = yield from self._next(deadline_ns)
             if message is None:
                 break
             self._take(message)

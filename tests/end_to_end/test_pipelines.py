@@ -7,23 +7,30 @@ import pytest
 
 from rnb.contract.events import DUE
 from rnb.load.arrivals import ArrivalProcess
+from rnb.pipeline.selectors import ClipCountSelector
 from rnb.record.run_folder import read
-from tests.support.running import ENDED_WELL, Bench, tiny
+from tests.support.running import ENDED_WELL, Bench, grouped, on, tiny
 from tests.support.tiny_steps import clips_of, expected_label
 
 NUM_VIDEOS = 203
 
 
-def grouped(*steps: dict[str, Any]) -> dict[str, Any]:
-    return {"pipeline": list(steps)}
-
-
-def on(name: str, *groups: dict[str, Any], **options: Any) -> dict[str, Any]:
-    step = tiny(name, **options)
-    del step["gpus"]
-    return {**step, "queue_groups": list(groups)}
-
-
+LARGE_TO_THE_FIRST = grouped(
+    on(
+        "Size",
+        {
+            "gpus": [0],
+            "out_queues": [0, 1],
+            "queue_selector": "rnb.pipeline.selectors.ClipCountSelector",
+        },
+    ),
+    on(
+        "LoadInPlace",
+        {"gpus": [0], "workers": 2, "in_queue": [1, 0], "out_queues": [0]},
+        {"gpus": [1, 1], "in_queue": 0, "out_queues": [0]},
+    ),
+    on("Classify", {"gpus": [0, 1], "in_queue": 0}),
+)
 PLACEMENTS: dict[str, tuple[Any, list[str]]] = {
     "one of each": ([tiny("Load"), tiny("Classify")], []),
     "many replicas": (
@@ -67,6 +74,8 @@ PLACEMENTS: dict[str, tuple[Any, list[str]]] = {
         ),
         [],
     ),
+    "large ones to the first replica alone": (LARGE_TO_THE_FIRST, []),
+    "the same in batches": (LARGE_TO_THE_FIRST, ["-b", "3"]),
     "batcher before segments": (
         [
             tiny("Load"),
@@ -97,7 +106,12 @@ PLACEMENTS: dict[str, tuple[Any, list[str]]] = {
 }
 
 
-AT_INTERVALS = ("many replicas", "segments in batches", "small and large")
+AT_INTERVALS = (
+    "many replicas",
+    "segments in batches",
+    "small and large",
+    "large ones to the first replica alone",
+)
 """Also with requests that come one after the other, so that batches stay incomplete and queues empty."""
 
 
@@ -111,6 +125,10 @@ def test_every_request_is_served_once_and_right(bench: Bench, placement: str, me
     assert finished.status in ENDED_WELL, finished.err
     assert finished.folder is not None
     requests = read(finished.folder).requests
+    if config is LARGE_TO_THE_FIRST:
+        large = requests["num_clips"] > ClipCountSelector.min_large_clips
+        assert set(requests["replica1"][large].tolist()) == {0}
+        assert {1, 2} & set(requests["replica1"][~large].tolist())
     assert requests["status"].tolist() == ["finished"] * NUM_VIDEOS
     assert requests["label"].tolist() == [expected_label(request) for request in range(NUM_VIDEOS)]
     assert requests["num_clips"].tolist() == [clips_of(request) for request in range(NUM_VIDEOS)]

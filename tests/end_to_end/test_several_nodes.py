@@ -18,7 +18,7 @@ from rnb.load.sequences import Sequences
 from rnb.record.over_nodes import by_node
 from rnb.record.run import Run
 from rnb.record.run_folder import read
-from tests.support.running import ENDED_WELL, Bench, Finished, Running, tiny
+from tests.support.running import ENDED_WELL, Bench, Finished, Running, grouped, on, tiny
 from tests.support.tiny_steps import clips_of, expected_label
 
 NUM_VIDEOS = 203
@@ -41,6 +41,26 @@ PLACEMENTS: dict[str, tuple[int, Any, list[str]]] = {
             tiny("Pass", gpus=["1:0"], num_shared_tensors=1),
             tiny("Classify"),
         ],
+        ["-mi", "1"],
+    ),
+    "large ones to the other node first": (
+        2,
+        grouped(
+            on(
+                "Size",
+                {
+                    "gpus": ["0:0"],
+                    "out_queues": [0, 1],
+                    "queue_selector": "rnb.pipeline.selectors.ClipCountSelector",
+                },
+            ),
+            on(
+                "Load",
+                {"gpus": ["1:0"], "in_queue": [1, 0], "out_queues": [0]},
+                {"gpus": ["0:0", "1:0"], "in_queue": 0, "out_queues": [0]},
+            ),
+            on("Classify", {"gpus": ["0:0"], "in_queue": 0}),
+        ),
         ["-mi", "1"],
     ),
     "segments over three": (

@@ -169,5 +169,17 @@ def tiny(name: str, **options: Any) -> dict[str, Any]:
     return {"model": f"tests.support.tiny_steps.{name}", "gpus": [0], **options}
 
 
+def grouped(*steps: dict[str, Any]) -> dict[str, Any]:
+    """A config of steps in the long form."""
+    return {"pipeline": list(steps)}
+
+
+def on(name: str, *groups: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """A tiny step in the long form."""
+    step = tiny(name, **options)
+    del step["gpus"]
+    return {**step, "queue_groups": list(groups)}
+
+
 def _title(pid: int) -> str:
     return read(f"/proc/{pid}/comm").strip()

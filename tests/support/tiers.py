@@ -154,6 +154,7 @@ SLOW = (
     "tests/end_to_end/test_several_nodes.py::test_one_node",
     "tests/end_to_end/test_several_nodes.py::test_requests_of_a_sequence",
     "tests/end_to_end/test_pipelines.py::test_every_request_is_served_once_and_right[segments in batches-1]",
+    "tests/end_to_end/test_pipelines.py::test_every_request_is_served_once_and_right[the same in batches",
     "tests/end_to_end/test_pipelines.py::test_every_request_is_served_once_and_right[small and large-1]",
     "tests/end_to_end/test_server.py::test_a_server_that_vanishes_ends_the_run_in_a_line[grpc]",
     "tests/end_to_end/test_server.py::test_the_peak",

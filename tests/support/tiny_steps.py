@@ -43,6 +43,15 @@ def expected_label(request_id: int) -> int:
     return int(hashlib.sha256(str(request_id).encode()).hexdigest(), 16) % NUM_CLASSES
 
 
+class Size(Step):
+    """Tells how many rows a Load after it makes."""
+
+    passes_on = True
+
+    def __call__(self, batch: Batch) -> Batch:
+        return batch.give(payloads=batch.payloads, sizes=[clips_of(batch.ids[0])])
+
+
 class Load(Step):
     """Makes rows that hold the request's id and the row's number: (clips, 2)."""
 

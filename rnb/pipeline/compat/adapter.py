@@ -227,8 +227,9 @@ def adapt_select(selector: Any) -> Callable[[Batch], int]:
     def select(batch: Batch) -> int:
         rows = _rows_or_none(batch)
         cards = [TimeCard(one, count) for one, count in zip(batch.requests, rows, strict=True)]
-        for card in cards:
-            vars(card).setdefault("num_clips", card.num_rows[0] if card.num_rows else 0)
+        sizes = batch.sizes or [count[0] if count else 0 for count in rows]
+        for card, size in zip(cards, sizes, strict=True):
+            vars(card).setdefault("num_clips", size)
         all_cards = cards[0] if len(cards) == 1 else TimeCardList(cards)
         value = batch.requests[0].payload if len(cards) == 1 else batch.payloads
         return int(selector.select(batch.tensors or None, value, all_cards))

@@ -46,8 +46,8 @@ def test_per_gpu_queues_are_a_group_per_gpu() -> None:
         ([1], None, [1]),
     ]
     assert [(group.gpus, group.in_queue) for group in config.pipeline[1].queue_groups] == [
-        ([0], 0),
-        ([1, 1], 1),
+        ([0], [0]),
+        ([1, 1], [1]),
     ]
 
 
@@ -59,6 +59,21 @@ def test_options_of_a_group_stay_with_the_group() -> None:
 
 ONE_IN = groups({"gpus": [0], "in_queue": 0})
 ONE_OUT = groups({"gpus": [0], "out_queues": [0]})
+
+
+def reading(queues: Any) -> dict[str, Any]:
+    """A replica that reads these of two queues, and one that reads the first."""
+    readers = groups({"gpus": [0], "in_queue": queues}, {"gpus": [1], "in_queue": 0})
+    return two_steps(groups({"gpus": [0], "out_queues": [0, 1]}), readers)
+
+
+def test_a_replica_reads_one_queue_or_several_in_an_order() -> None:
+    several, one = parse_config(reading([1, 0])).pipeline[1].queue_groups
+    assert (several.in_queues, one.in_queues) == ([1, 0], [0])
+    assert [group.model_dump(exclude_unset=True) for group in (several, one)] == [
+        {"gpus": [0], "in_queue": [1, 0]},
+        {"gpus": [1], "in_queue": 0},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +103,7 @@ ONE_OUT = groups({"gpus": [0], "out_queues": [0]})
             [{**LOAD, "gpus": [0], "workers": 0}, {**RUN, "gpus": [0]}],
             r"pipeline\[0\].workers: 0: input should be gr",
         ),
-        (two_steps(ONE_IN, ONE_IN), r"queue_groups\[0\].in_queue: 0: the step reads the filename queue"),
+        (two_steps(ONE_IN, ONE_IN), r"queue_groups\[0\].in_queue: \[0\]: the step reads the filename queue"),
         (two_steps(ONE_OUT, groups({"gpus": [0]})), r"pipeline\[1\].queue_groups\[0\].in_queue: missing"),
         (two_steps(groups({"gpus": [0]}), ONE_IN), r"pipeline\[0\].queue_groups\[0\].out_queues: missing"),
         (
@@ -96,6 +111,14 @@ ONE_OUT = groups({"gpus": [0], "out_queues": [0]})
             r"pipeline\[0\]: its out_queues \[0, 1\] must be the in_queues of pipeline\[1\], \[0\]",
         ),
         (two_steps(groups({"gpus": [0], "out_queues": [0, 0]}), ONE_IN), "a queue is named twice"),
+        (reading([1, 1]), r"pipeline\[1\].queue_groups\[0\].in_queue: \[1, 1\]: a queue is named twice"),
+        (reading([]), r"pipeline\[1\].queue_groups\[0\].in_queue: \[\]: list should have at least 1 item"),
+        (reading([1, "x"]), r"queue_groups\[0\].in_queue\[1\]: \"x\": input should be a valid integer"),
+        (reading(-1), r"queue_groups\[0\].in_queue\[0\]: -1: input should be greater than or equal to 0"),
+        (
+            reading([1, 2]),
+            r"pipeline\[0\]: its out_queues \[0, 1\] must be the in_queues of pipeline\[1\], \[0, 1, 2\]",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_its_place(config: Any, message: str) -> None:

@@ -57,7 +57,7 @@ def test_the_drivers_part() -> None:
 def test_the_other_part() -> None:
     part = part_of(plan_of(*THERE_AND_BACK), 1)
     assert [replica.name for replica in part.plan.replicas] == ["step 1.1", "step 1.2"]
-    assert [replica.reader for replica in part.plan.replicas] == [0, 1]
+    assert [replica.readers for replica in part.plan.replicas] == [(0,), (1,)]
     assert [replica.out_pool for replica in part.plan.replicas] == [0, 1]
     assert [replica.in_pools for replica in part.plan.replicas] == [(2,), (2,)]
     _, first, second, to_node_0 = part.plan.queues

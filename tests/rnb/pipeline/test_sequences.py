@@ -24,7 +24,7 @@ def step(model: str, **options: Any) -> dict[str, Any]:
 def test_every_queue_up_to_the_stateful_step_keeps_sequences_together() -> None:
     made = plan(step(LOAD, gpus=[0, 0]), step(STATEFUL, gpus=[0, 1, 0]), step(PASS))
     assert [queue.keeps_sequences for queue in made.queues] == [True, True, False]
-    assert [replica.reader for replica in made.replicas] == [0, 1, 0, 1, 2, 0]
+    assert [replica.readers for replica in made.replicas] == [(0,), (1,), (0,), (1,), (2,), (0,)]
     assert {replica.workers for replica in made.replicas[:5]} == {1}
 
 

@@ -123,7 +123,7 @@ def test_choices_of_queue_groups_and_of_what_else_a_step_has() -> None:
     spec = space.spec_of(values)
     plan = plan_of(spec, num_requests=1)
     assert plan.replicas[0].selector == selector
-    assert [one.in_queue for one in plan.replicas] == [0, 1, 1, 2]
+    assert [one.in_queues for one in plan.replicas] == [(0,), (1,), (1,), (2,)]
     assert "choices" not in str(spec.config.data)
     assert "step 1 group 0 replicas 2 on the CPU" in space.changes(values)
 

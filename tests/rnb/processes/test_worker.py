@@ -154,7 +154,7 @@ class Bench:
             plan=replica,
             stop=self.fabric.stop,
             table=self.table,
-            in_queue=in_queue or self.queues[replica.in_queue],
+            in_queue=in_queue or self.queues[replica.in_queues[0]],
             out_queues=tuple(self.queues[queue] for queue in replica.out_queues),
             in_pools={pool: self.pools[pool] for pool in replica.in_pools},
             out_pool=None if replica.out_pool is None else self.pools[replica.out_pool],
