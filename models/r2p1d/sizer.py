@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import StrictInt
 
-from models.r2p1d.options import ClipCountOptions, PresetOptions
+from models.r2p1d.options import ClipCountOptions
 from rnb.contract import Batch, Context, Step
 
 
@@ -17,7 +17,7 @@ class R2P1DSizer(Step):
     video that is too short for them the loader makes fewer.
     """
 
-    class Options(ClipCountOptions, PresetOptions):
+    class Options(ClipCountOptions):
         seed: StrictInt = 0
 
     passes_on = True

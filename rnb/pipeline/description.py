@@ -69,7 +69,7 @@ def _replica(plan: Plan, replica: ReplicaPlan) -> str:
     out = ", ".join(plan.queues[queue].name for queue in replica.out_queues) or "run folder"
     return (
         f"  {replica.name}: {plan.step_names[replica.step]} on {where}{workers}{batch}:"
-        f" {' before '.join(plan.queues[queue].name for queue in replica.in_queues)} -> {out}"
+        f" {', else '.join(plan.queues[queue].name for queue in replica.in_queues)} -> {out}"
     )
 
 

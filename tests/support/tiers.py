@@ -133,6 +133,7 @@ LONG = (
     "tests/rnb/show/trace/test_trace.py::test",
     "tests/rnb/simulation/test_simulate.py::test_a_batch",
     "tests/rnb/simulation/test_simulate.py::test_a_tandem",
+    "tests/rnb/simulation/test_simulate.py::test_each_class",
     "tests/rnb/simulation/test_simulate.py::test_two_servers",
     "tests/rnb/simulation/test_simulate.py::test_servers_that_share",
     "tests/test_peers.py::test_the_command",

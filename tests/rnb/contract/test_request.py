@@ -44,6 +44,16 @@ def test_an_answer_without_payloads_has_none() -> None:
     assert frames_and_boxes().give().payloads == [None, None]
 
 
+def test_the_size_is_told_or_counted() -> None:
+    assert frames_and_boxes().size == 3
+    told = Batch(TWO).give(payloads=["a", "b"], sizes=[1, 15])
+    assert (told.size, [part.size for part in told.cut([1, 1])]) == (16, [1, 15])
+    with pytest.raises(OutputError, match="1 sizes for 2 requests"):
+        Batch(TWO).give(sizes=[1])
+    with pytest.raises(OutputError, match="asks how large a request is, and its step gave no tensors or"):
+        assert Batch(TWO).size
+
+
 def test_rows_may_differ_from_tensor_to_tensor_and_be_none() -> None:
     answer = frames_and_boxes().give(tensors=[FRAMES, BOXES], rows=[(3, 0), (0, 6)])
     assert [len(part) for number in (0, 1) for part in answer.split(number)] == [3, 0, 0, 6]

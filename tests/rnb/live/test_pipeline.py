@@ -213,6 +213,40 @@ def test_a_replica_that_dies_again_and_again_is_given_up(
     assert sum("is given up" in line for line in warnings) == 1
 
 
+READ_IN_TURNS = {
+    "model": "tests.support.live_steps.Read",
+    "queue_groups": [{"gpus": [0], "out_queues": [0, 1]}],
+}
+"""Every second request goes to queue 1."""
+SHOUT_FROM_TWO = {
+    "model": "tests.support.live_steps.Shout",
+    "queue_groups": [{"gpus": [0], "in_queue": [1, 0]}, {"gpus": [0], "in_queue": 0}],
+}
+
+
+def test_a_queue_whose_only_reader_is_given_up_ends_it_though_another_reads_the_other_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnb.live.endurance.FIRST_WAIT_S", 0.01)
+
+    async def work() -> None:
+        async with serving(serving_spec(tmp_path, [READ_IN_TURNS, SHOUT_FROM_TWO])) as pipeline:
+            texts = [f"text {number}" for number in range(40)]
+            answers = await all_of(pipeline, [ask(text) for text in texts])
+            assert [result_of(one)[0] for one in answers] == [text.upper() for text in texts]
+            assert len({result_of(one)[2] for one in answers[1::2]}) == 1, "whoever reads queue 1"
+            for _ in range(MOST_EARLY_DEATHS):
+                assert pipeline.failure == ""
+                (answer,) = await all_of(pipeline, [ask("for queue 0")])
+                assert result_of(answer)[0] == "FOR QUEUE 0"
+                (answer,) = await all_of(pipeline, [ask("die late")])
+                assert why_of(answer) is Why.FAILED
+            await until(lambda: pipeline.failure != "")
+            assert "again and again" in pipeline.failure
+
+    served(work)
+
+
 def test_with_too_little_grace_the_rest_is_told_so(tmp_path: Path) -> None:
     async def work() -> None:
         async with serving(serving_spec(tmp_path, [step("Read", seconds=30)])) as pipeline:

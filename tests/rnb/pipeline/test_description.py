@@ -40,6 +40,13 @@ def test_what_differs_from_the_usual_is_told() -> None:
     assert "10 of 11x2 float32 on cuda:0, 5,120 bytes" in text
 
 
+def test_several_queues_are_named_in_their_order() -> None:
+    load = {"model": f"{TINY}.Load", "queue_groups": [{"gpus": [0], "out_queues": [0, 1]}]}
+    groups = [{"gpus": [0], "in_queue": [1, 0]}]
+    text = description_of({"pipeline": [load, {"model": f"{TINY}.Classify", "queue_groups": groups}]})
+    assert "frame queue 1 between steps 0 and 1, else frame queue 0 between steps 0 and 1 -> run f" in text
+
+
 def test_a_slot_names_all_its_tensors() -> None:
     text = description_of([step("LoadTwo"), step("CheckTwo")])
     assert "step 0.0: 10 of 11x2 float32 + 22x4 int32 on cpu, 10,240 bytes" in text

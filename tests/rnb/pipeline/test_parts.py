@@ -93,6 +93,23 @@ def test_writers_send_what_has_no_tensors_themselves() -> None:
     assert [queue.num_writers for queue in there.plan.queues] == [4, 2 + 1]
 
 
+def test_what_arrives_by_each_of_the_queues_of_a_replica_is_its_input() -> None:
+    load = {
+        "model": "tests.support.tiny_steps.Load",
+        "queue_groups": [{"gpus": ["0:0", "1:0"], "out_queues": [0, 1]}],
+    }
+    groups = [{"gpus": ["1:0"], "in_queue": 0}, {"gpus": ["0:0", "1:0"], "in_queue": [1, 0]}]
+    plan = plan_of(load, {"model": "tests.support.tiny_steps.Classify", "queue_groups": groups})
+    part = part_of(plan, 1)
+    (bridge,) = part.bridges
+    assert set(bridge.incoming) == {1, 2}
+    landed = tuple(landing.pool for landing in bridge.incoming.values())
+    assert [(one.in_queues, one.readers, one.in_pools) for one in part.plan.replicas[1:]] == [
+        ((1,), (0,), (0, landed[0])),
+        ((2, 1), (0, 1), (0, *landed)),
+    ]
+
+
 def test_nodes_without_data_between_them_are_joined_to_the_driver_alone() -> None:
     plan = plan_of(tiny("Load"), tiny("Classify", gpus=["1:0", "2:0"]))
     assert [bridge.peer for bridge in part_of(plan, 0).bridges] == [1, 2]

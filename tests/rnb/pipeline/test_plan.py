@@ -43,6 +43,17 @@ def test_queues_count_their_writers_and_readers() -> None:
     ]
 
 
+def test_a_replica_is_a_reader_of_each_of_its_queues() -> None:
+    load = {"model": f"{TINY}.Load", "queue_groups": [{"gpus": [0], "out_queues": [0, 1]}]}
+    groups = [{"gpus": [0], "in_queue": 0}, {"gpus": [0, 1], "in_queue": [1, 0]}]
+    plan = plan_of({"pipeline": [load, {"model": f"{TINY}.Classify", "queue_groups": groups}]})
+    assert [(queue.num_writers, queue.num_readers) for queue in plan.queues] == [(1, 1), (1, 3), (1, 2)]
+    readers = [(replica.in_queues, replica.readers) for replica in plan.replicas[1:]]
+    assert readers == [((1,), (0,)), ((2, 1), (0, 1)), ((2, 1), (1, 2))]
+    assert plan.readers[1, 0] == plan.replicas[1:]
+    assert plan.queues_before(1) == {1, 2}
+
+
 def test_gpus_map_to_devices() -> None:
     config = [step("Load", gpus=[-1]), step("Classify", gpus=[1])]
     assert [r.device for r in plan_of(config, mode="cuda").replicas] == [

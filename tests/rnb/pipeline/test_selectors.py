@@ -58,6 +58,11 @@ def test_clip_count_tells_small_from_large() -> None:
         ClipCountSelector(3)
 
 
+def test_clip_count_goes_by_what_a_step_tells_before_there_are_clips() -> None:
+    selector = ClipCountSelector(2)
+    assert [selector.select(ANY.give(sizes=[size])) for size in (1, 7, 8, 15)] == [0, 0, 1, 1]
+
+
 def test_a_selector_is_made_by_its_path() -> None:
     select = make_selector(f"{__name__}.ByPayload", 3, ())
     assert [select(Batch((Request(0, payload),))) for payload in (4, 5)] == [1, 2]

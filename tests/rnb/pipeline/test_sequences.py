@@ -54,3 +54,5 @@ def test_a_choice_of_queues_before_it_is_refused() -> None:
     first = {"model": LOAD, "queue_groups": groups}
     with pytest.raises(ConfigError, match="2 output queues: Positions takes the requests of a sequence"):
         plan(first, {"model": STATEFUL, "queue_groups": readers})
+    with pytest.raises(ConfigError, match="2 output queues: Positions takes the requests of a sequence"):
+        plan(first, {"model": STATEFUL, "queue_groups": [{"gpus": [0, 0], "in_queue": [1, 0]}]})

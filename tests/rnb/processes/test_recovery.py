@@ -112,6 +112,32 @@ def test_a_replica_that_dies_is_replaced_and_its_requests_are_served(
     assert replica["pid"] == second
 
 
+def in_two_queues(step: dict[str, Any], *groups: dict[str, Any]) -> list[dict[str, Any]]:
+    """A step that gives even requests to queue 0 and odd ones to queue 1, and this one, which reads them."""
+    first = {"model": "tests.support.job_steps.Tell", "queue_groups": [{"gpus": [0], "out_queues": [0, 1]}]}
+    return [first, {**{key: value for key, value in step.items() if key != "gpus"}, "queue_groups": groups}]
+
+
+def test_a_reader_of_two_queues_that_dies_leaves_nothing_behind(tmp_path: Path) -> None:
+    flaky = faltering(tmp_path, "exit", 3, 8, 9, 21, seconds=0.005)
+    groups = {"gpus": [0], "in_queue": [1, 0]}, {"gpus": [0], "in_queue": 0}
+    run = played(spec_of(tmp_path, *in_two_queues(flaky, *groups), restart=9))
+    all_finished(run)
+    assert {row["replica"] for row in events(run, "died")} >= {"step 1.0"}
+    others = [one for one in range(1, NUM_REQUESTS, 2) if run.requests["attempts"][one] == 1]
+    assert {run.requests["replica1"][one] for one in others} == {0}, "what is in queue 1"
+    for request_id in (3, 8, 9, 21):
+        assert len(pids_of_tries(tmp_path, request_id)) >= 2
+
+
+def test_of_two_readers_of_two_queues_the_other_one_tries_again(tmp_path: Path) -> None:
+    flaky = faltering(tmp_path, "fail", 4, 9)
+    run = played(spec_of(tmp_path, *in_two_queues(flaky, {"gpus": [0, 0], "in_queue": [1, 0]}), retries=2))
+    all_finished(run)
+    for request_id in (4, 9):
+        assert len(set(pids_of_tries(tmp_path, request_id))) == 2
+
+
 def test_more_deaths_than_are_allowed_end_the_run(tmp_path: Path) -> None:
     run = played(spec_of(tmp_path, faltering(tmp_path, "exit", 9, times=99), restart=2))
     assert not run.meta.is_success

@@ -19,7 +19,7 @@ from rnb.record.run_folder import read, write
 from rnb.simulation.service_times import Costs, Samples
 from rnb.simulation.simulate import Surroundings
 from tests.support.ideal_queue import ideal_waits
-from tests.support.known_times import KnownTimes, simulated, spec_of, step
+from tests.support.known_times import NOTHING, KnownTimes, simulated, spec_of, step
 
 COUNT = 60_000
 BATCHER = "rnb.pipeline.batcher.Batcher"
@@ -211,6 +211,56 @@ def test_selectors_choose_among_queues() -> None:
     }
     run = run_of(source, change, times=times, videos=3)
     assert run.requests["replica1"].tolist() == [0, 1, 0]
+
+
+def to_one_of_two() -> list[dict[str, Any]]:
+    """Small requests to queue 0, large ones to queue 1; one replica reads both, large ones first."""
+    selector = "rnb.pipeline.selectors.ClipCountSelector"
+    source = {"gpus": [0], "out_queues": [0, 1], "queue_selector": selector}
+    reader = {"gpus": [0], "in_queue": [1, 0]}
+    return [
+        {"model": NOTHING, "queue_groups": [source]},
+        {"model": "tests.support.timed_steps.Change", "queue_groups": [reader]},
+    ]
+
+
+def test_a_replica_takes_from_the_first_of_its_queues() -> None:
+    times = KnownTimes(lambda step, rows, request: [1.0, 10.0][step], lambda request: [2, 2, 2, 9][request])
+    run = run_of(*to_one_of_two(), times=times, mean_interval_ms=0, videos=4)
+    # It waits on the queue of large ones, and looks at the other one each 2 ms.
+    assert at(run, EventKind.STARTED, 1) == [2, 22, 32, 12]
+
+
+def test_a_batch_is_gathered_from_several_queues() -> None:
+    times = KnownTimes(lambda step, rows, request: [1.0, 10.0][step], lambda request: [2, 2, 9, 2][request])
+    run = run_of(*to_one_of_two(), times=times, placement={"batch_size": 3}, mean_interval_ms=0, videos=4)
+    assert at(run, EventKind.FINISHED, 1) == [13, 13, 13, 23]
+
+
+def test_who_reads_but_one_queue_takes_from_it_before_who_only_looks_at_it() -> None:
+    times = KnownTimes(lambda step, rows, request: 4.0, lambda request: 9 if request == 1 else 2)
+    (source, _) = to_one_of_two()
+    groups = [{"gpus": [0], "in_queue": [1, 0]}, {"gpus": [0], "in_queue": 0}]
+    change = {"model": "tests.support.timed_steps.Change", "queue_groups": groups}
+    run = run_of(source, change, times=times, videos=4)
+    assert run.requests["replica1"].tolist() == [1, 0, 1, 1]
+
+
+def test_each_class_waits_as_theory_says_where_one_goes_first() -> None:
+    """Cobham, 'Priority assignment in waiting line problems' (1954), without preemption."""
+    count, service_ms, interval_ms, share = 30_000, 4_000.0, 5_000.0, 0.3
+    is_large = (np.random.default_rng(6).random(count) < share).tolist()
+    times = KnownTimes(
+        lambda step, rows, request: service_ms * step, lambda request: 9 if is_large[request] else 2
+    )
+    run = simulated(spec_of(*to_one_of_two(), mean_interval_ms=interval_ms, videos=count, seed=4), times)
+    load = service_ms / interval_ms
+    residual_ms = load * service_ms / 2
+    first_ms = residual_ms / (1 - share * load)
+    waited_ms = (run.times[Event(EventKind.STARTED, 1)] - run.times[DUE]) / 1e6
+    assert waited_ms[is_large].mean() == pytest.approx(first_ms, rel=0.03)
+    rest_ms = first_ms / (1 - load)
+    assert waited_ms[np.logical_not(is_large)].mean() == pytest.approx(rest_ms, rel=0.05)
 
 
 def test_a_full_queue_ends_the_run() -> None:

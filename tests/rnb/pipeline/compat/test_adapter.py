@@ -548,6 +548,7 @@ def test_a_selector_for_upstream_sees_the_clips_of_the_card(write: Write) -> Non
     select = make_selector(f"{module}.LargeSmallSelector", 2, ())
     assert [select(batch_of({0: (count,)}, torch.zeros(count, 2))) for count in (1, 2, 11)] == [0, 1, 1]
     assert select(batch_of({0: ()})) == 0
+    assert select(batch_of({0: ()}).give(sizes=[11])) == 1
 
 
 def test_a_selector_of_rnb_0_1_gets_three_values(write: Write) -> None:
