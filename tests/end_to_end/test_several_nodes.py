@@ -289,3 +289,12 @@ def test_files_of_requests_on_other_nodes(bench: Bench, sends: bool) -> None:
         assert content == f"file {request % 3}" * 50_000
         assert name.startswith("/proc/") if sends and replica else name == path
     assert set(run.requests["replica0"].tolist()) == {0, 1, 2}
+
+
+def test_files_are_not_sent_behind_a_step_that_hands_requests_on(bench: Bench) -> None:
+    config = [tiny("Size"), {"model": "tests.support.file_steps.ReadsFile", "gpus": ["1:-1"]}]
+    finished = bench.run(config, "--send-files", "--cluster", "local:2")
+    assert finished.status == 2
+    assert finished.err.strip().splitlines() == [
+        "benchmark.py: error: --send-files: Size hands requests on as they came, and files would not go along"
+    ]
