@@ -11,6 +11,7 @@ import torch
 from models.queueing.model import wait_until
 from rnb.contract import Batch, Context, Count, Device, Layout, Part, Step, TensorSpec
 from rnb.contract import Options as AnyOptions
+from rnb.pipeline.selectors import ClipCountSelector
 
 MOST_ROWS = 6
 
@@ -32,6 +33,22 @@ class _Timed(Step):
 
     def take_time(self, started_ns: int, num_rows: int) -> None:
         wait_until(started_ns + round(1e6 * call_ms(self.options.model_dump(), num_rows)))
+
+
+class Size(_Timed):
+    """Tells how many rows a Source after it makes."""
+
+    passes_on = True
+
+    def __call__(self, batch: Batch) -> Batch:
+        self.take_time(time.perf_counter_ns(), 0)
+        return batch.give(payloads=batch.payloads, sizes=[rows_of(batch.ids[0])])
+
+
+class MostRowsApart(ClipCountSelector):
+    """Requests of MOST_ROWS to queue 1."""
+
+    min_large_clips = MOST_ROWS
 
 
 class Source(_Timed):
