@@ -47,6 +47,7 @@ COVERED_BY = {
     "models/r2p1d/network.py": "tests/models/test_network.py",
     "models/r2p1d/sampler.py": "tests/models/test_sampler.py",
     "models/r2p1d/weights.py": "tests/models/test_weights.py",
+    "models/r2p1d/sizer.py": "tests/models/test_sizer.py",
     "nvvl/clips.py": "tests/nvvl/test_rnb_loader.py",
     "nvvl/bits.py": "tests/nvvl/test_picture_order.py",
     "nvvl/convert_triton.py": "tests/gpu/test_nvdec.py",

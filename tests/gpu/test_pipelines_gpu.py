@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from rnb.contract.events import Event, EventKind
+from rnb.pipeline.selectors import ClipCountSelector
 from rnb.record.over_nodes import by_node
 from rnb.record.run import Run
 from rnb.record.run_folder import read
@@ -127,6 +128,24 @@ def test_every_placement_gives_the_same_results(bench: Bench, expected: Run, pla
     check = assert_alike if "decode" in placement else assert_same
     check(gpu_run(bench, config, *flags), expected)
     assert len(set(expected.requests["label"].tolist())) > 1
+
+
+def test_large_requests_are_decoded_on_the_gpu_as_they_would_be_without_others(
+    bench: Bench, expected: Run
+) -> None:
+    """r2p1d-fast-tail with frames and a network as those of `expected`."""
+    config = json.loads((ROOT / "config" / "r2p1d-fast-tail.json").read_text())
+    _, loader, runner = config["pipeline"]
+    del loader["dtype"]
+    config["pipeline"][2] = {"model": RUN["model"], "queue_groups": runner["queue_groups"]}
+    run = gpu_run(bench, config)
+    devices = [one["device"] for one in run.meta.replicas if one["step"] == 1]
+    on_gpu = np.array([devices[replica] != "cpu" for replica in run.requests["replica1"].tolist()])
+    large = run.requests["num_clips"] >= ClipCountSelector.min_large_clips
+    assert on_gpu[large].all()
+    assert not on_gpu.all()
+    assert_alike(run, expected)
+    assert run.requests["label"][on_gpu].tolist() == expected.requests["label"][on_gpu].tolist()
 
 
 @pytest.mark.parametrize("placement", TWO_GPUS)

@@ -212,7 +212,7 @@ def _groups(
     groups: list[dict[str, Any]] = [{"gpus": one} for one in gpus]
     for number, group in enumerate(groups):
         if ins is not None:
-            group["in_queue"] = ins[number % len(ins)]
+            group["in_queue"] = ins[number] if number < len(ins) else ins[::-1]
         if outs is not None:
             group["out_queues"] = outs if number == 0 or lots.random() < 0.5 else [lots.choice(outs)]
             names = ["RoundRobinSelector", "LeastLoadedSelector"]

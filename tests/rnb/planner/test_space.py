@@ -109,7 +109,10 @@ def test_a_step_on_gpus_may_have_replicas_on_the_cpu_beside_where_its_class_runs
 def test_choices_of_queue_groups_and_of_what_else_a_step_has() -> None:
     selector = "rnb.pipeline.selectors.ClipCountSelector"
     groups = [{"gpus": [-1], "out_queues": [0, 1], "choices": {"queue_selector": [selector]}}]
-    readers = [{"gpus": [-1], "in_queue": 0, "choices": {"gpus": [[-1, -1]]}}, {"gpus": [-1], "in_queue": 1}]
+    readers = [
+        {"gpus": [-1], "in_queue": 0, "choices": {"gpus": [[-1, -1]]}},
+        {"gpus": [-1], "in_queue": [1, 0]},
+    ]
     space = space_of(
         {"model": step("Source")["model"], "queue_groups": groups, "choices": {"num_shared_tensors": [7]}},
         {"model": step("Change")["model"], "queue_groups": readers},
@@ -123,7 +126,7 @@ def test_choices_of_queue_groups_and_of_what_else_a_step_has() -> None:
     spec = space.spec_of(values)
     plan = plan_of(spec, num_requests=1)
     assert plan.replicas[0].selector == selector
-    assert [one.in_queues for one in plan.replicas] == [(0,), (1,), (1,), (2,)]
+    assert [one.in_queues for one in plan.replicas] == [(0,), (1,), (1,), (2, 1)]
     assert "choices" not in str(spec.config.data)
     assert "step 1 group 0 replicas 2 on the CPU" in space.changes(values)
 
