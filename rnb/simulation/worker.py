@@ -5,6 +5,7 @@ It is a generator that gives way wherever the real one waits; the calendar resum
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,7 @@ class Replica:
     @property
     def is_closed(self) -> bool:
         """Whether nothing more comes."""
-        return all(queue.is_closed for queue in self.in_queues)
+        return not any(queue.num_writers for queue in self.in_queues)
 
 
 class Worker:
@@ -94,7 +95,7 @@ class Worker:
         "_since_ns",
         "_token",
         "_until_ns",
-        "_waits",
+        "_waits_in",
         "resume",
     )
 
@@ -105,7 +106,9 @@ class Worker:
         self._held_until_ns: int | None = None
         self._until_ns: int | None = None
         """Of the wait."""
-        self._token, self._waits, self._since_ns = 0, False, 0
+        self._token, self._since_ns = 0, 0
+        self._waits_in: list[deque[Worker]] = []
+        """Of those that are open, of the first one its waiters, of the others its lookers."""
         self.resume = self._run().send
 
     def start(self) -> None:
@@ -133,22 +136,23 @@ class Worker:
             self._start_waiting()
 
     def _start_waiting(self) -> None:
-        first, *others = (queue for queue in self._at.in_queues if not queue.is_closed)
-        self._waits = True
-        first.waiters.append(self)
-        for queue in others:
-            queue.lookers.append(self)
+        for queue in self._at.in_queues:
+            if not queue.is_closed:
+                waiting = queue.lookers if self._waits_in else queue.waiters
+                waiting.append(self)
+                self._waits_in.append(waiting)
 
     def _stop_waiting(self) -> None:
-        self._waits = False
-        for queue in self._at.in_queues:
-            for waiting in (queue.waiters, queue.lookers):
-                if self in waiting:
-                    waiting.remove(self)
+        for waiting in self._waits_in:
+            waiting.remove(self)
+        self._waits_in.clear()
 
     def _ready(self) -> SimulatedQueue | None:
         """The queue to take from."""
-        return next((queue for queue in self._at.in_queues if queue.messages), None)
+        for queue in self._at.in_queues:
+            if queue.messages:
+                return queue
+        return None
 
     def _look(self, _: None) -> None:
         queue, now_ns = self._ready(), self._at.calendar.now_ns
@@ -164,7 +168,7 @@ class Worker:
             self._start_waiting()
 
     def _time_out(self, token: int) -> None:
-        if self._waits and token == self._token:
+        if self._waits_in and token == self._token:
             self._stop_waiting()
             self.resume(None)
 
@@ -193,9 +197,8 @@ class Worker:
             message = queue.messages.popleft()
             yield from self._get_lock(queue.readers)
             return message
-        return None if self._at.is_closed else (yield from self._wait(until_ns))
-
-    def _wait(self, until_ns: int | None) -> Waiting:
+        if self._at.is_closed:
+            return None
         calendar, self._token, self._until_ns = self._at.calendar, self._token + 1, until_ns
         if until_ns is not None:
             if until_ns <= calendar.now_ns:

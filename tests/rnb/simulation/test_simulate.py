@@ -246,6 +246,15 @@ def test_who_reads_but_one_queue_takes_from_it_before_who_only_looks_at_it() -> 
     assert run.requests["replica1"].tolist() == [1, 0, 1, 1]
 
 
+def test_when_the_first_queue_has_ended_it_waits_on_the_next() -> None:
+    times = KnownTimes(lambda step, rows, request: 25.0 * request if step == 0 else 1.0)
+    writers = [{"gpus": [0], "out_queues": [queue]} for queue in (0, 1)]
+    source = {"model": NOTHING, "queue_groups": writers}
+    change = {"model": NOTHING, "queue_groups": [{"gpus": [0], "in_queue": [0, 1]}]}
+    run = run_of(source, change, times=times, mean_interval_ms=0, videos=2)
+    assert at(run, EventKind.STARTED, 1) == [0, 25]
+
+
 def test_each_class_waits_as_theory_says_where_one_goes_first() -> None:
     """Cobham, 'Priority assignment in waiting line problems' (1954), without preemption."""
     count, service_ms, interval_ms, share = 30_000, 4_000.0, 5_000.0, 0.3
