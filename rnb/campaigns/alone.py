@@ -8,6 +8,7 @@ from typing import Any
 from rnb.contract.request import Layout
 from rnb.contract.termination import UsageError
 from rnb.pipeline.config import ConfigFile, StepConfig
+from rnb.pipeline.step_type import resolve
 from rnb.spec import RunSpec, plan_of
 
 NOTHING = {"model": "models.nothing.model.Nothing", "gpus": [-1]}
@@ -23,7 +24,8 @@ def client_alone(spec: RunSpec) -> RunSpec:
 def step_alone(spec: RunSpec, index: int) -> RunSpec:
     """The same run with one step of its pipeline, and before that one which makes up what it takes.
 
-    The first step gets what it does in the pipeline: the videos. Raises UsageError.
+    The first step gets what it does in the pipeline, the videos, and so does one behind steps that hand them
+    on. Raises UsageError.
     """
     pipeline = spec.config.pipeline(per_gpu_queue=spec.placement.per_gpu_queue)
     if index >= len(pipeline.pipeline):
@@ -32,7 +34,8 @@ def step_alone(spec: RunSpec, index: int) -> RunSpec:
     inputs = next(replica.inputs for replica in replicas if replica.step == index)
     step = pipeline.pipeline[index]
     steps = [_feed(step, inputs), _last(step, in_queue=0)] if inputs else [_last(step, in_queue=None)]
-    iterator = NO_VIDEOS if index else pipeline.video_path_iterator
+    opens = all(resolve(before.model).cls.passes_on for before in pipeline.pipeline[:index])
+    iterator = pipeline.video_path_iterator if opens else NO_VIDEOS
     data = {"video_path_iterator": iterator, "pipeline": steps}
     name = f"step-{index}-of-{spec.config.name}"
     placement = replace(spec.placement, per_gpu_queue=False)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from rnb.contract import Batch, Context, RequestError, Step
 from rnb.contract import Options as AnyOptions
+from rnb.pipeline.selectors import Selector
 
 KEPT_BYTES = 64 * 1024
 
@@ -22,6 +23,13 @@ class Tell(Step):
     def __call__(self, batch: Batch) -> Batch:
         time.sleep(self.options.seconds)
         return batch.give(payloads=[os.getpid()])
+
+
+class OddApart(Selector):
+    """Even requests to queue 0, odd ones to queue 1."""
+
+    def select(self, batch: Batch) -> int:
+        return batch.ids[0] % 2
 
 
 class Falter(Tell):

@@ -38,6 +38,14 @@ def test_the_first_step_gets_what_it_does_in_the_pipeline(tmp_path: Path) -> Non
     assert [replica.inputs for replica in alone.replicas] == [()]
 
 
+def test_a_step_behind_one_that_hands_requests_on_gets_the_videos(tmp_path: Path) -> None:
+    spec = spec_for(tmp_path, [tiny("Size"), *pipeline()])
+    alone = step_alone(spec, 1)
+    assert plan(alone).step_names == ("Load",)
+    assert schedule_of(alone)[1].payloads == schedule_of(spec)[1].payloads
+    assert len(set(schedule_of(alone)[1].payloads)) == 3
+
+
 def test_another_step_gets_made_up_input_of_its_layout(tmp_path: Path) -> None:
     spec = spec_for(tmp_path, pipeline())
     alone = plan(step_alone(spec, 1))
