@@ -215,11 +215,16 @@ class _Playing:
             table=self._table,
             environment=environment(),
             carrier=self.spec.placement.carrier,
+            drops_late=self._max_lateness_ns is not None,
         )
+
+    @property
+    def _max_lateness_ns(self) -> int | None:
+        max_lateness = self.spec.limits.max_lateness
+        return None if max_lateness is None else int(max_lateness * 1e6)
 
     def _setting(self) -> Setting:
         probes = [observer.probe(self.part.plan) for observer in self.observers]
-        max_lateness = self.spec.limits.max_lateness
         return Setting(
             batch_timeout_ms=self.spec.placement.batch_timeout_ms,
             seed=self.spec.load.seed,
@@ -231,7 +236,7 @@ class _Playing:
             sends_files=self.spec.placement.send_files,
             environment=self.sharing.environment,
             cores_of_clients=self._cores_of_clients,
-            max_lateness_ns=None if max_lateness is None else int(max_lateness * 1e6),
+            max_lateness_ns=self._max_lateness_ns,
             probes=tuple(probe for probe in probes if probe is not None),
             memory=self._memory,
             is_replaceable=self.spec.limits.restart > 0,
@@ -319,6 +324,8 @@ class _Playing:
             seed=self.spec.load.seed,
             checkpoint=self.spec.placement.checkpoint,
             samples=self.schedule.payloads[:NUM_SAMPLES],
+            arrivals_ns=None if self._max_lateness_ns is None else self.schedule.arrivals_ns,
+            max_lateness_ns=self._max_lateness_ns,
             telemetry=TELEMETRY in self.spec.observe,
             memory=self.spec.memory,
         )

@@ -258,7 +258,6 @@ def _check_several_nodes(spec: RunSpec, plan: Plan) -> None:
         "--retries": spec.limits.retries is not None,
         "--restart": spec.limits.restart > 0,
         "recycle_after": any(replica.recycle_after for replica in plan.replicas),
-        "--max-lateness": spec.limits.max_lateness is not None,
         "--fault": bool(spec.faults),
         "--occupancy": OccupancyObserver.name in spec.observe,
     }

@@ -18,6 +18,7 @@ COVERED_BY = {
     "rnb/cluster/agent.py": "tests/end_to_end/test_several_nodes.py",
     "rnb/cluster/ray_cluster.py": "tests/end_to_end/test_ray_cluster.py",
     "rnb/cluster/launching.py": "tests/rnb/processes/test_other_nodes.py",
+    "rnb/processes/due_times.py": "tests/rnb/processes/test_other_nodes.py",
     "rnb/processes/bridges.py": "tests/end_to_end/test_several_nodes.py",
     "rnb/transport/tcp/connection.py": "tests/rnb/transport/tcp/test_link.py",
     "rnb/transport/tcp/lane.py": "tests/rnb/processes/test_lane_receiver.py",

@@ -21,6 +21,7 @@ from rnb.observe.environment import environment
 from rnb.observe.telemetry import Watch
 from rnb.pipeline.step_type import resolve
 from rnb.processes.bridges import Bridges
+from rnb.processes.due_times import DueTimes
 from rnb.processes.gathering import Reporter
 from rnb.processes.memory import memory_table
 from rnb.processes.mps import Sharing, shared_gpus
@@ -88,6 +89,7 @@ class Agent:
         self._supervisor = Supervisor(self._fabric, lambda: line.is_over)
         self._table = self._fabric.table(num_requests=work.num_requests, events=plan.events)
         self._reporter, self._next_report = Reporter(self._table), 0.0
+        self._due = None if work.arrivals_ns is None else DueTimes(self._table, work.arrivals_ns)
         self._is_done = self._has_told_problem = False
         self._watch: Watch | None = None
         self._memory = self._fabric.log() if work.memory else None
@@ -118,6 +120,7 @@ class Agent:
             checkpoint=self._work.checkpoint,
             samples=self._work.samples,
             num_clients=0,
+            max_lateness_ns=self._work.max_lateness_ns,
             memory=self._memory,
             num_bridge_threads=sum(bridge.num_threads for bridge in self._part.bridges),
             token=self._work.meeting.token,
@@ -139,6 +142,7 @@ class Agent:
         self._line.tell("ready", replicas.described())
         if not self._wait_for("start"):
             return
+        self._note_due()
         replicas.start(self._line.value("start"))
         self._supervisor.wait_until_over(self._look)
 
@@ -157,8 +161,13 @@ class Agent:
                 return False
         return True
 
+    def _note_due(self) -> None:
+        if self._due is not None:
+            self._due.note(self._line.value("start"))
+
     def _look(self) -> None:
         self._tell_problem()
+        self._note_due()
         if self._watch is not None:
             self._watch.look()
         if self._bridges.is_alone and not self._is_done:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnb.contract.events import DUE, Event
 from rnb.transport.clock_sync import ClockFit
 from rnb.transport.fabric import FAILED, FINISHED, UNFINISHED, Table
 
@@ -20,8 +21,8 @@ TOLD = {"num_clips": 0, "width": 0, "height": 0, "codec": b""}
 class Rows:
     """What a node knows of some requests."""
 
-    times: dict[int, tuple[Ids, NDArray[np.int64]]]
-    """By the place of the event: of which requests, and when, by that node's clock."""
+    times: dict[Event, tuple[Ids, NDArray[np.int64]]]
+    """Of which requests, and when, by that node's clock; not when they were due, which the driver says."""
     served_by: dict[str, tuple[Ids, NDArray[np.int32]]]
     """By the name of the column."""
     outcomes: tuple[Ids, NDArray[Any]]
@@ -56,8 +57,8 @@ class Reporter:
         return Rows(
             times={
                 event: (ids[column != 0], column[column != 0])
-                for event, column in enumerate(times.T)
-                if column.any()
+                for event, column in zip(self._table.events, times.T, strict=True)
+                if column.any() and event != DUE
             },
             served_by={
                 name: (ids[column[ids] >= 0], column[ids][column[ids] >= 0])
@@ -88,7 +89,7 @@ def note_outcomes(table: Table, rows: Rows) -> None:
 def merge(table: Table, rows: Rows, clock: ClockFit, node: int) -> None:
     """Put what a node told into the driver's table, in the driver's time."""
     for event, (ids, times) in rows.times.items():
-        table.times[ids, event] = clock.here(times)
+        table.column(event)[ids] = clock.here(times)
     columns = table.served_by_columns()
     for name, (ids, values) in rows.served_by.items():
         columns[name][ids] = values

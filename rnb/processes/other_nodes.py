@@ -4,7 +4,7 @@ agent  -> driver   hello (its environment), prepared (ports of its bridges), mac
                    start_up (what its replicas did), ready (facts of them), rows (of its table), done (only
                    its bridges are left), tables (what was seen), finished; or failed, queue_full
 driver -> agent    part (what it is to do), handles, addresses (of the other nodes' bridges), start (by its
-                   clock), stop, exit
+                   clock; where it drops what is late, again as the clocks drift), stop, exit
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from rnb.contract.termination import Termination, UsageError
@@ -30,7 +31,7 @@ from rnb.processes.replicas import Replicas
 from rnb.processes.same_environment import Environment, check_same
 from rnb.processes.start_up import Timed
 from rnb.processes.supervisor import Child, Supervisor, send
-from rnb.transport.clock_sync import ClockFit, first_fit, fit
+from rnb.transport.clock_sync import NUM_KEPT, ClockFit, first_fit, fit
 from rnb.transport.fabric import Fabric, Stop, Stopped, Table
 from rnb.transport.tcp.connection import keep_alive
 from rnb.transport.tcp.handshake import TOKEN_BYTES, accept, listen
@@ -39,6 +40,8 @@ START_LEAD_NS = 300_000_000
 """The start lies so far ahead when it is announced: the word has to reach every node."""
 RANK = 2000
 """Agents are let go of first: what their replicas still read came over connections."""
+START_INTERVAL_S = 10.0
+"""How often a node that drops what is late is told anew when the start was, by its clock of now."""
 GATHER_TIMEOUT_S = 30.0
 JOIN_TIMEOUT_S = 120.0
 """How long an agent may take to start."""
@@ -86,6 +89,9 @@ class Work:
     seed: int
     checkpoint: str | None
     samples: Sequence[Any]
+    arrivals_ns: NDArray[np.int64] | None
+    """Of each request, from the start; None: nobody there needs them."""
+    max_lateness_ns: int | None
     telemetry: bool
     """Whether it is to watch its machine."""
     memory: bool
@@ -143,11 +149,13 @@ class OtherNodes:
         table: Table,
         environment: Environment,
         carrier: str,
+        drops_late: bool,
     ) -> None:
-        """`plan`: of all nodes; `part`: of this one; `table`: where all comes together."""
+        """`plan`: of all nodes; `part`: of this one; `table`: where all comes together; `drops_late`: whether
+        the nodes have to know when requests are due."""
         self._launcher, self._plan, self._environment = launcher, plan, environment
         self._supervisor, self._fabric, self._table = supervisor, fabric, table
-        self._stop = fabric.stop
+        self._stop, self._drops_late = fabric.stop, drops_late
         hosts = [host.address for host in launcher.hosts]
         self.meeting = Meeting(token=secrets.token_bytes(TOKEN_BYTES), hosts=hosts, carrier=carrier)
         self._bridges = Bridges(part.bridges, meeting=self.meeting, fabric=fabric, supervisor=supervisor)
@@ -158,6 +166,8 @@ class OtherNodes:
         self._rows: dict[int, list[Rows]] = {}
         self._clocks: dict[int, ClockFit] = {}
         self._is_stop_told = self._is_concluded = False
+        self._start_ns: int | None = None
+        self._next_start_s = 0.0
 
     def launch(self, replicas: Replicas, environment: Mapping[str, str]) -> None:
         """Start the agents, and the bridges here."""
@@ -217,10 +227,17 @@ class OtherNodes:
         """Tell each node when the timed part begins, by its own clock; returns that by the clock here."""
         exchanges = self._bridges.exchanges()
         clocks = {node: first_fit(exchanges[node]) for node in self._agents}
-        start_ns = self._fabric.clock.now_ns() + START_LEAD_NS
+        start_ns = self._start_ns = self._fabric.clock.now_ns() + START_LEAD_NS
         for node, child in self._agents.items():
             send([child], "start", clocks[node].there(start_ns))
+        self._next_start_s = time.monotonic() + START_INTERVAL_S
         return start_ns
+
+    def _tell_start_again(self, start_ns: int) -> None:
+        self._next_start_s = time.monotonic() + START_INTERVAL_S
+        for node, exchanges in self._bridges.exchanges().items():
+            latest = first_fit(exchanges[-NUM_KEPT:])
+            send([self._agents[node]], "start", latest.there(start_ns))
 
     def start_up(self) -> list[tuple[str, Timed]]:
         """What the replicas there did until they were ready, by this machine's clock."""
@@ -236,6 +253,8 @@ class OtherNodes:
         if self._stop.reason is not Termination.UNSET and not self._is_stop_told:
             self._is_stop_told = True
             send(list(self._agents.values()), "stop")
+        if self._drops_late and self._start_ns and time.monotonic() > self._next_start_s:
+            self._tell_start_again(self._start_ns)
         for node, child in self._agents.items():
             for rows in child.told.pop("rows", ()):
                 self._rows.setdefault(node, []).append(rows)

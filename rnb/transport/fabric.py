@@ -181,6 +181,7 @@ class Table(Sink, Protocol):
     """What happened to each request, in memory that outlives the process that writes it."""
 
     num_requests: int
+    events: tuple[Event, ...]
     times: NDArray[np.int64]
     """(num_requests, number of events), readings of the clock, 0 = not reached."""
     holders: NDArray[np.int32]

@@ -142,6 +142,17 @@ def test_requests_of_a_sequence_stay_together(bench: Bench) -> None:
     assert set(run.requests["replica1"].tolist()) == {0, 1, 2}
 
 
+def test_frames_that_come_too_late_to_a_node_are_dropped(bench: Bench) -> None:
+    step = {"model": "tests.support.sequence_steps.FrameNumbers", "gpus": ["1:-1"]}
+    flags = ["--streams", "4", "--fps", "50", "--max-lateness", "100", "-v", "200", "-qs", "300"]
+    run = run_of(bench.run([{**step, "busy_ms": 20}], *flags, "--cluster", "local:2"))
+    is_dropped, is_finished = run.ended_as("dropped"), run.ended_as("finished")
+    assert (is_dropped | is_finished).all()
+    assert is_dropped.sum() > 50, "the step does a quarter of them"
+    assert is_finished[4:].any(), "the first and the last of each are served in any case"
+    assert is_finished[[*range(4), *range(196, 200)]].all()
+
+
 def test_a_request_that_fails_on_a_node_says_so(bench: Bench) -> None:
     """Also when its other segments wait on another node for the one that failed."""
     config = [

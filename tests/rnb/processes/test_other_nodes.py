@@ -14,7 +14,7 @@ from rnb.analysis.crossings import crossed_stages
 from rnb.cluster.launching import LaunchedHere, LocalLauncher
 from rnb.contract.events import DUE
 from rnb.contract.termination import UsageError
-from rnb.spec import RunSpec
+from rnb.spec import Limits, RunSpec
 from tests.support.played import NOTHING, played, spec_for
 
 AHEAD_S = 1000
@@ -68,6 +68,19 @@ def test_times_of_a_clock_that_is_far_ahead_are_translated(tmp_path: Path) -> No
     (crossed,) = crossed_stages(run)
     assert crossed.bound_ns == clock["bound_ns"]
     assert crossed.num_requests == np.count_nonzero(run.requests["replica1"] == 0)
+
+
+def test_what_is_late_is_so_by_the_clock_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not can_shift_clocks():
+        pytest.skip("needs time namespaces: Linux 5.6, and the right to make one")
+    monkeypatch.setattr("rnb.processes.other_nodes.START_INTERVAL_S", 0.1)  # told again while it plays
+    launcher = Wrapped(tmp_path, f'exec {" ".join(TIME_NAMESPACE)} {sys.executable} "$@"')
+    spec = spec_over_two(tmp_path)
+    run = played(replace(spec, limits=Limits(max_lateness=AHEAD_S / 2 * 1e3)), cluster=launcher)
+    assert run.requests["status"].tolist() == ["finished"] * 100, run.meta.message
+    assert len(set((run.times[DUE] - run.requests["arrival_ns"]).tolist())) == 1, "as the driver says"
 
 
 def test_a_node_with_other_code_is_refused(tmp_path: Path) -> None:
