@@ -36,7 +36,7 @@ from rnb.processes.cores import cores_of_clients
 from rnb.processes.memory import memory_table
 from rnb.processes.mps import Sharing, shared_gpus
 from rnb.processes.other_nodes import Launcher, OtherNodes, Work
-from rnb.processes.recovery import Allowed, Recovery, is_complete
+from rnb.processes.recovery import Allowed, Recovery, is_complete, with_recovery
 from rnb.processes.replicas import IMPORTED_ON_GPUS, NUM_SAMPLES, Replicas, Setting, imported, starting
 from rnb.processes.sender import SenderTask, run_sender
 from rnb.processes.start_up import StartUp, phases_of_run
@@ -48,7 +48,7 @@ from rnb.record.run_folder import RunFolderError, write
 from rnb.record.seed_format import namespace_text
 from rnb.record.start_up import Phase
 from rnb.record.tables import EVENTS, MEMORY, TELEMETRY
-from rnb.spec import RunSpec, keeps_jobs, names_gpus, plan_of
+from rnb.spec import RunSpec, keeps_jobs, names_gpus, plan_of, replaces
 from rnb.transport.fabric import FAILED, REFUSED, STATUS_NAMES, ControlLine, Fabric, Log, Table
 from rnb.transport.local.fabric import LocalFabric
 from rnb.transport.local.nursery import nursery
@@ -103,6 +103,8 @@ def play(
     """
     start_up = StartUp()
     plan = plan or plan_of(spec, num_requests=len(schedule))
+    if keeps_jobs(spec, plan):
+        plan = with_recovery(plan, replaces=replaces(spec, plan))
     faults = FaultPlayer(plan_faults(spec.faults, plan, schedule))
     watching = [MachineObserver(), *spec.observers(), *observers, faults]
     part = part_of(plan, 0)
@@ -200,7 +202,9 @@ class _Playing:
         self._replicas.slowdowns_of = self.faults.slowdowns_of
         self._recovery = self._make_recovery() if keeps_jobs(self.spec, self.plan) else None
         if self._recovery is not None:
-            self._replicas.rules_of = self._recovery.replacement.rules
+            self._replicas.rules_of = self._recovery.node.replacement.rules
+            if self._others is not None:
+                self._others.recovery = self._recovery
 
     def _make_others(self) -> OtherNodes | None:
         if self.plan.num_nodes == 1:
@@ -250,13 +254,19 @@ class _Playing:
                 restarts=limits.restart,
                 is_loss_final=self.schedule.sequences is not None,
             ),
-            plan=self.plan,
+            part=self.part,
             fabric=self.fabric,
             table=self._table,
             queues=self._replicas.queues,
             pools=self._replicas.pools,
+            first=self._replicas.writing_end(0, self._table),
             request_of=self._request,
+            fail=self._fail_to_send,
         )
+
+    def _fail_to_send(self, why: str) -> None:
+        self._supervisor.tick()  # which may know better why another node cannot be reached
+        self._supervisor.fail(why)
 
     def _request(self, request_id: int) -> Request:
         return Request(request_id, self.schedule.payloads[self.schedule.payload_of[request_id]])
@@ -268,6 +278,8 @@ class _Playing:
             self._wait()
         finally:
             self._supervisor.end()
+            if self._recovery is not None:
+                self._recovery.end()
             if self._others is not None:
                 self._others.end()
         return self._run()
@@ -296,7 +308,7 @@ class _Playing:
         for observer in self.observers:
             observer.begin(start_ns)
         if self._recovery is not None:
-            self._recovery.replacement.begin(
+            self._recovery.begin(
                 start_ns,
                 supervisor=self._supervisor,
                 spawn=self._spawn,
@@ -326,6 +338,7 @@ class _Playing:
             samples=self.schedule.payloads[:NUM_SAMPLES],
             arrivals_ns=None if self._max_lateness_ns is None else self.schedule.arrivals_ns,
             max_lateness_ns=self._max_lateness_ns,
+            restarts=None if self._recovery is None else self.spec.limits.restart,
             telemetry=TELEMETRY in self.spec.observe,
             memory=self.spec.memory,
         )

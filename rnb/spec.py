@@ -255,9 +255,6 @@ def _check_several_nodes(spec: RunSpec, plan: Plan) -> None:
     if spec.placement.carrier == NIXL:
         check_nixl()
     asked = {
-        "--retries": spec.limits.retries is not None,
-        "--restart": spec.limits.restart > 0,
-        "recycle_after": any(replica.recycle_after for replica in plan.replicas),
         "--fault": bool(spec.faults),
         "--occupancy": OccupancyObserver.name in spec.observe,
     }
@@ -271,8 +268,12 @@ def _check_several_nodes(spec: RunSpec, plan: Plan) -> None:
 
 def keeps_jobs(spec: RunSpec, plan: Plan) -> bool:
     """Whether requests are tried again, or replicas replaced."""
-    asked = spec.limits.retries is not None or spec.limits.restart > 0
-    return asked or any(replica.recycle_after for replica in plan.replicas)
+    return spec.limits.retries is not None or replaces(spec, plan)
+
+
+def replaces(spec: RunSpec, plan: Plan) -> bool:
+    """Whether another process may take the place of a replica."""
+    return spec.limits.restart > 0 or any(replica.recycle_after for replica in plan.replicas)
 
 
 def _check_jobs(spec: RunSpec, plan: Plan, most_segments: int) -> None:

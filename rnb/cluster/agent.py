@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import traceback
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -25,7 +26,9 @@ from rnb.processes.due_times import DueTimes
 from rnb.processes.gathering import Reporter
 from rnb.processes.memory import memory_table
 from rnb.processes.mps import Sharing, shared_gpus
+from rnb.processes.node_jobs import NodeJobs, Trouble
 from rnb.processes.other_nodes import Work
+from rnb.processes.replacement import DONE
 from rnb.processes.replicas import Replicas, Setting, imported
 from rnb.processes.supervisor import Supervisor
 from rnb.record.tables import MEMORY, TELEMETRY
@@ -90,7 +93,9 @@ class Agent:
         self._table = self._fabric.table(num_requests=work.num_requests, events=plan.events)
         self._reporter, self._next_report = Reporter(self._table), 0.0
         self._due = None if work.arrivals_ns is None else DueTimes(self._table, work.arrivals_ns)
-        self._is_done = self._has_told_problem = False
+        self._is_done = self._has_told_problem = self._has_told_over = False
+        self._jobs: NodeJobs | None = None
+        self._troubles: list[Trouble] = []
         self._watch: Watch | None = None
         self._memory = self._fabric.log() if work.memory else None
         self._bridges = Bridges(
@@ -125,10 +130,13 @@ class Agent:
             num_bridge_threads=sum(bridge.num_threads for bridge in self._part.bridges),
             token=self._work.meeting.token,
             environment=gpu_sharing,
+            is_replaceable=bool(self._work.restarts),
         )
         replicas = Replicas(
             plan=self._part.plan, fabric=self._fabric, supervisor=self._supervisor, setting=setting
         )
+        if self._work.restarts is not None:
+            self._jobs = self._keep_jobs(replicas, self._work.restarts)
         self._bridges.spawn(replicas, self._table, gpu_sharing)
         for replica in self._part.plan.replicas:
             replicas.spawn(replica, self._table)
@@ -143,8 +151,34 @@ class Agent:
         if not self._wait_for("start"):
             return
         self._note_due()
-        replicas.start(self._line.value("start"))
+        start_ns = replicas.start(self._line.value("start"))
+        if self._jobs is not None:
+            self._jobs.replacement.begin(
+                start_ns,
+                supervisor=self._supervisor,
+                spawn=lambda replica: replicas.spawn(replica, self._table),
+                handles=replicas.handles,
+                replaced=partial(self._tell_of_heir, replicas),
+            )
         self._supervisor.wait_until_over(self._look)
+
+    def _keep_jobs(self, replicas: Replicas, restarts: int) -> NodeJobs:
+        jobs = NodeJobs(
+            restarts=restarts,
+            part=self._part,
+            fabric=self._fabric,
+            table=self._table,
+            queues=replicas.queues,
+            pools=replicas.pools,
+            tell=self._troubles.append,
+        )
+        replicas.rules_of, self._bridges.rules_of = jobs.replacement.rules, jobs.rules_of_bridge
+        return jobs
+
+    def _tell_of_heir(self, replicas: Replicas, name: str, pid: int) -> None:
+        if self._watch is not None:
+            self._watch.replaced(name, pid)
+        self._line.tell("ready", replicas.described())
 
     def _join(self) -> bool:
         self._line.tell("prepared", self._bridges.ports())
@@ -168,6 +202,8 @@ class Agent:
     def _look(self) -> None:
         self._tell_problem()
         self._note_due()
+        if self._jobs is not None:
+            self._look_after(self._jobs)
         if self._watch is not None:
             self._watch.look()
         if self._bridges.is_alone and not self._is_done:
@@ -177,6 +213,17 @@ class Agent:
             self._next_report = time.monotonic() + REPORT_INTERVAL_S
             if (rows := self._reporter.news()) is not None:
                 self._line.tell("rows", rows)
+
+    def _look_after(self, jobs: NodeJobs) -> None:
+        jobs.look(self._line.has_told("complete"))
+        if self._troubles:
+            self._line.tell("troubles", list(self._troubles))
+            self._troubles.clear()
+        if entries := jobs.replacement.log.take():
+            self._line.tell("events", entries)
+        if self._fabric.stop.reason is DONE and not self._has_told_over:
+            self._has_told_over = True
+            self._line.tell("over")
 
     def _tell_problem(self) -> None:
         """Why the run cannot go on, once."""

@@ -3,7 +3,8 @@
 A queue keeps its number on every node. Where it has readers on other nodes, a writer puts a message into the
 queue here or into one that leads to a bridge; the bridge of the other node puts it into that queue there, and
 the rows of its slot into a slot of a pool of its own, which the replicas there read like any other. Where no
-message of a queue has tensors, each writer sends to the other bridge itself, over a lane.
+message of a queue has tensors, each writer sends to the other bridge itself, over a lane. One that may be
+replaced does not: when it dies nobody could tell what of it has come through, while a bridge lives on.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ class Landing:
     """Where the messages of a channel arrive."""
 
     queue: int
-    pool: int
+    pool: int | None
+    """None: they have no tensors."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BridgePlan:
     """One end of a connection. Queues and pools are those of the node's part; a channel is the number of a
-    queue that crosses with tensors."""
+    queue whose messages it carries."""
 
     node: int
     peer: int
@@ -35,7 +37,7 @@ class BridgePlan:
     """Of each channel, the queue whose messages are sent."""
     incoming: Mapping[int, Landing] = field(default_factory=dict)
     lanes: Mapping[int, int] = field(default_factory=dict)
-    """Of each queue without tensors, how many writers there send to it."""
+    """Of each queue that writers there send to themselves, how many they are."""
     read_pools: tuple[int, ...] = ()
 
     @property
@@ -51,6 +53,11 @@ class BridgePlan:
     def listens(self) -> bool:
         """Whether the other bridge or writers there connect to this one."""
         return not self.connects or bool(self.lanes)
+
+    @property
+    def landing_pools(self) -> list[int]:
+        """In which the rows of messages arrive."""
+        return [one.pool for one in self.incoming.values() if one.pool is not None]
 
     @property
     def measures_clock(self) -> bool:
@@ -83,11 +90,8 @@ class Crossing:
     layout: Layout
     """Of its largest message."""
     num_slots: int
-
-    @property
-    def is_lane(self) -> bool:
-        """Whether its messages have no tensors."""
-        return not self.layout
+    is_lane: bool
+    """Whether its writers send to the other node themselves."""
 
     @property
     def num_bytes(self) -> int:
@@ -132,12 +136,14 @@ def _crossing(plan: Plan, queue: int, writer: int, reader: int) -> Crossing:
         if replica.out_pool is not None
     ]
     layouts = zip(*(pool.layout for pool in pools), strict=True)
+    layout = tuple(max(specs, key=lambda spec: spec.most_rows) for specs in layouts)
     return Crossing(
         queue=queue,
         writer=writer,
         reader=reader,
-        layout=tuple(max(specs, key=lambda spec: spec.most_rows) for specs in layouts),
+        layout=layout,
         num_slots=max((pool.num_slots for pool in pools), default=0),
+        is_lane=not layout and not (plan.replaces and plan.writers.get((queue, writer))),
     )
 
 
@@ -212,19 +218,23 @@ class _Builder:
         return replace(self._queues[number], ways=tuple(ways))
 
     def _land(self, crossing: Crossing) -> None:
-        pool = PoolPlan(
-            name=f"node {crossing.writer}, {self._plan.queues[crossing.queue].name}",
-            device=CPU,
-            num_slots=crossing.num_slots,
-            layout=crossing.layout,
-        )
-        landing = Landing(queue=crossing.queue, pool=len(self._pools))
-        self._landings[crossing.queue, crossing.writer] = landing
-        self._pools.append(pool)
+        pool = len(self._pools) if crossing.layout else None
+        self._landings[crossing.queue, crossing.writer] = Landing(queue=crossing.queue, pool=pool)
+        if pool is not None:
+            self._pools.append(
+                PoolPlan(
+                    name=f"node {crossing.writer}, {self._plan.queues[crossing.queue].name}",
+                    device=CPU,
+                    num_slots=crossing.num_slots,
+                    layout=crossing.layout,
+                )
+            )
 
     def _replica(self, replica: ReplicaPlan) -> ReplicaPlan:
         landed = [
-            landing.pool for (queue, _), landing in self._landings.items() if queue in replica.in_queues
+            landing.pool
+            for (queue, _), landing in self._landings.items()
+            if queue in replica.in_queues and landing.pool is not None
         ]
         own = [self._new_pool[pool] for pool in replica.in_pools if pool in self._new_pool]
         return replace(

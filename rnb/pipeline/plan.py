@@ -128,6 +128,8 @@ class Plan:
     step_types: tuple[StepType, ...]
     class_names: tuple[str, ...] = ()
     """What the classes of the results are called, by label; empty: they have no names."""
+    replaces: bool = False
+    """Whether another process may take the place of a replica while the run plays."""
 
     @cached_property
     def writers(self) -> Mapping[tuple[int, int], Sequence[ReplicaPlan]]:
@@ -142,6 +144,11 @@ class Plan:
     def queues_before(self, step: int) -> set[int]:
         """Those that its replicas take from."""
         return {queue for replica in self.replicas if replica.step == step for queue in replica.in_queues}
+
+    def places_of(self, queue: int) -> tuple[int, ...]:
+        """The queues here that its writers put into: itself, or it and those that lead to other nodes."""
+        ways = [way.queue for way in self.queues[queue].ways if way.lane_to is None]
+        return tuple(ways) or (queue,)
 
     @property
     def num_steps(self) -> int:

@@ -6,7 +6,8 @@
 A message with tensors is sent when the other end has granted a slot for it; until then it waits in its queue
 and its slot here, so nothing is held in between. Where its queue there is full, that ends the run, as on one
 machine. The end of the stream crosses as CLOSE. What needs no slot comes over the lanes of its writers
-(`rnb/processes/lane_receiver.py`).
+(`rnb/processes/lane_receiver.py`), but where those may be replaced: what a bridge has taken is no more in the
+name of who made it, and so lives on.
 
 The bridge of the driver's node asks the other one for the time: in bursts, at the start, now and then, and at
 the end.
@@ -32,6 +33,7 @@ from rnb.contract.termination import Termination
 from rnb.load.source import Numbers
 from rnb.pipeline.parts import BridgePlan
 from rnb.processes.child import run_child
+from rnb.processes.jobs import LOST, Claims, JobRules
 from rnb.processes.lane_receiver import LaneReceiver
 from rnb.transport.clock import now_ns, sleep_precisely
 from rnb.transport.clock_sync import Exchange, fastest
@@ -42,6 +44,7 @@ from rnb.transport.fabric import (
     EndOfStream,
     Pool,
     Queue,
+    SlotsLost,
     Stop,
     Stopped,
     Table,
@@ -83,6 +86,8 @@ class BridgeTask:
     """What brings the rows of slots: one of CARRIERS."""
     poll_s: float
     """How long a sender without a message, or a receiver, looks often; see Queue.take."""
+    jobs: JobRules | None = None
+    """None: a replica that dies ends the run."""
 
 
 def run_bridge(task: BridgeTask) -> None:
@@ -98,8 +103,8 @@ def run_bridge(task: BridgeTask) -> None:
 def _run(task: BridgeTask) -> None:
     plan, line = task.plan, task.line
     listening = listen(task.host) if plan.listens else None
-    for landing in plan.incoming.values():
-        task.pools[landing.pool].allocate()
+    for pool in plan.landing_pools:
+        task.pools[pool].allocate()
     line.tell("prepared", listening.getsockname()[1] if listening else 0)
     handles = line.wait_for("handles")
     for pool in plan.read_pools:
@@ -162,7 +167,8 @@ class Bridge:
         if self._nixl is not None:
             self._share(self._nixl)
         for channel, landing in self._plan.incoming.items():
-            self._start(self._grant_all, channel, self._task.pools[landing.pool])
+            if landing.pool is not None:
+                self._start(self._grant_all, channel, self._task.pools[landing.pool])
         if self._lanes is not None:
             self._start(self._lanes.accept_all)
             self._start(self._receive_lanes, self._lanes)
@@ -186,7 +192,8 @@ class Bridge:
         for number in self._plan.read_pools:
             if not pools[number].device.is_gpu:
                 nixl.register(itertools.chain(*slots_of(pools[number])))
-        offered = nixl.offer({channel: pools[one.pool] for channel, one in self._plan.incoming.items()})
+        incoming = self._plan.incoming.items()
+        offered = nixl.offer({channel: pools[one.pool] for channel, one in incoming if one.pool is not None})
         self._link.send(Kind.MEMORY, meta=offered)
         self._wait()
 
@@ -229,12 +236,13 @@ class Bridge:
     # ---------------------------------------------------------------- to the other node
 
     def _send_all(self, channel: int, queue: int) -> None:
-        source = self._task.queues[queue].of_reader(0)
+        source, jobs = self._task.queues[queue].of_reader(0), self._task.jobs
+        claim = Claims(jobs.number, self._task.table, self._task.pools).claim if jobs else None
         staging = Staging(lambda buffer: self._nixl.register([buffer]) if self._nixl else None)
         while True:
             self._task.stop.check()
             try:
-                message = source.take(POLL_S, poll_s=self._task.poll_s)
+                message = source.take(POLL_S, poll_s=self._task.poll_s, claim=claim)
             except TimeoutError:
                 continue
             except EndOfStream:
@@ -252,13 +260,24 @@ class Bridge:
             return
         granted = self._granted(channel)
         pool = self._task.pools[message.slot.pool]
-        used = used_rows(pool, message.slot.number, message.rows)
+        try:
+            used = used_rows(pool, message.slot.number, message.rows)
+        except SlotsLost:
+            self._lose(message)
+            pool.release(message.slot.number)
+            self._grants[channel].put(granted)
+            return
         buffers = [staging.bytes_of(number, rows) for number, rows in enumerate(used)]
         if self._nixl is not None:
             self._nixl.write(channel, granted, buffers)
             buffers = []
         self._link.send(Kind.MESSAGE, channel, granted, meta, buffers)
         pool.release(message.slot.number)
+
+    def _lose(self, message: Message) -> None:
+        assert self._task.jobs is not None  # else its producer's death has ended the run
+        for request in message.requests:
+            self._task.jobs.sink(self._task.table).lose(request.id, LOST)
 
     def _granted(self, channel: int) -> int:
         """Wait for a slot of the other end."""
@@ -319,7 +338,7 @@ class Bridge:
         landing = self._plan.incoming[head.channel]
         requests, rows = pickle.loads(self._link.receive(head.num_meta_bytes))
         slot = None
-        if head.number >= 0:
+        if landing.pool is not None and head.number >= 0:
             slot = SlotRef(landing.pool, head.number)
             for tensor in used_rows(self._task.pools[landing.pool], head.number, rows):
                 if self._nixl is None:  # else they are there

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from rnb.pipeline.parts import BridgePlan
 from rnb.processes.bridge import BridgeTask, run_bridge
+from rnb.processes.jobs import JobRules
 from rnb.processes.replicas import Replicas
 from rnb.processes.supervisor import Child, Supervisor, send
 from rnb.transport.clock_sync import Exchange
@@ -35,6 +36,8 @@ class Bridges:
         self, plans: Sequence[BridgePlan], *, meeting: Meeting, fabric: Fabric, supervisor: Supervisor
     ) -> None:
         self._plans, self._meeting, self._fabric, self._supervisor = plans, meeting, fabric, supervisor
+        self.rules_of: Callable[[int], JobRules | None] = lambda number: None
+        """What the n-th bridge does more where a replica may be replaced."""
         self._replicas: Replicas | None = None
         self._children: dict[int, Child] = {}
         """By the other node."""
@@ -56,7 +59,7 @@ class Bridges:
     ) -> BridgeTask:
         landings = plan.incoming.values()
         queues = {*plan.outgoing.values(), *plan.lanes, *(landing.queue for landing in landings)}
-        pools = {*plan.read_pools, *(landing.pool for landing in landings)}
+        pools = {*plan.read_pools, *plan.landing_pools}
         return BridgeTask(
             line=line,
             stop=self._fabric.stop,
@@ -70,6 +73,7 @@ class Bridges:
             environment=environment,
             carrier=self._meeting.carrier,
             poll_s=replicas.poll_s,
+            jobs=self.rules_of(self._plans.index(plan)),
         )
 
     def ports(self) -> dict[int, int]:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.contract.events import DUE, Event
+from rnb.contract.events import DUE, Event, EventKind
 from rnb.transport.clock_sync import ClockFit
-from rnb.transport.fabric import FAILED, FINISHED, UNFINISHED, Table
+from rnb.transport.fabric import FAILED, FINISHED, UNFINISHED, Table, served_by_names
 
 Ids = NDArray[np.int64]
 TOLD = {"num_clips": 0, "width": 0, "height": 0, "codec": b""}
@@ -86,16 +86,33 @@ def note_outcomes(table: Table, rows: Rows) -> None:
     table.outcomes["status"][ids[is_news]] = outcomes["status"][is_news]
 
 
-def merge(table: Table, rows: Rows, clock: ClockFit, node: int) -> None:
-    """Put what a node told into the driver's table, in the driver's time."""
+def merge(table: Table, rows: Rows, clock: ClockFit, node: int, since_ns: Ids | None = None) -> None:
+    """Put what a node told into the driver's table, in the driver's time.
+
+    `since_ns`: of each request, when its last try began; what the node has of those before is left out.
+    """
+    old: dict[str, Ids] = {}
     for event, (ids, times) in rows.times.items():
-        table.column(event)[ids] = clock.here(times)
+        here = clock.here(times)
+        is_last = here >= (0 if since_ns is None else since_ns[ids])
+        table.column(event)[ids[is_last]] = here[is_last]
+        if event.kind is EventKind.TAKEN:
+            old |= dict.fromkeys(served_by_names(event), ids[~is_last])
     columns = table.served_by_columns()
     for name, (ids, values) in rows.served_by.items():
-        columns[name][ids] = values
-    for request_id, result in rows.results.items():
-        table.finish(request_id, result)
+        is_last = ~np.isin(ids, old.get(name, ()))
+        columns[name][ids[is_last]] = values[is_last]
+    _merge_results(table, rows)
     _merge_outcomes(table, *rows.outcomes, node)
+
+
+def _merge_results(table: Table, rows: Rows) -> None:
+    """One whose outcome is another node's is of a try that came to nothing."""
+    ids, outcomes = rows.outcomes
+    finished = set(ids[outcomes["status"] == FINISHED].tolist())
+    for request_id, result in rows.results.items():
+        if request_id in finished or table.outcomes["status"][request_id] == UNFINISHED:
+            table.finish(request_id, result)
 
 
 def _merge_outcomes(table: Table, ids: Ids, told: NDArray[Any], node: int) -> None:

@@ -16,6 +16,7 @@ from rnb.load.source import Numbers
 from rnb.transport.fabric import EndOfStream, Log, Pool, ReadingEnd, Table
 from rnb.transport.message import Message
 
+LOST = "its data went with the replica that had made them"
 PASS_ON_S = 0.002
 """Whoever leaves a request to others waits so long, lest it takes the same one again and again."""
 
@@ -37,10 +38,10 @@ class Incident(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class JobRules:
-    """Of one replica."""
+    """Of one replica, or bridge."""
 
     number: int
-    """Its place in the plan."""
+    """Its place in the plan; bridges come after all replicas."""
     is_replaceable: bool
     """Whether the run goes on when its process dies."""
     has_others: bool
@@ -88,6 +89,23 @@ def follow_incidents(log: Log) -> Iterator[Incident]:
         yield Incident(request_id, *pickle.loads(data))
 
 
+@dataclass(frozen=True)
+class Claims:
+    """What a process takes is in its name from then on."""
+
+    number: int
+    """Who it is; see JobRules."""
+    table: Table
+    pools: Mapping[int, Pool]
+
+    def claim(self, message: Message) -> None:
+        """Before the queue forgets it."""
+        for request in message.requests:
+            self.table.claim(request, self.number)
+        if message.slot is not None:
+            self.pools[message.slot.pool].hold(message.slot.number, self.number)
+
+
 class JobQueue:
     """The input of a replica: it claims what it takes, leaves to others what it failed, and retires."""
 
@@ -100,7 +118,8 @@ class JobQueue:
         pools: Mapping[int, Pool],
         ask_to_retire: Callable[[], None],
     ) -> None:
-        self._queue, self._rules, self._table, self._pools = queue, rules, table, pools
+        self._queue, self._rules, self._table = queue, rules, table
+        self._claim = Claims(rules.number, table, pools).claim
         self._ask_to_retire = ask_to_retire
         self._left = rules.recycle_after or 0
         self._counting = threading.Lock()
@@ -117,12 +136,6 @@ class JobQueue:
         if self._rules.recycle_after:
             self._count(len(message.requests))
         return message
-
-    def _claim(self, message: Message) -> None:
-        for request in message.requests:
-            self._table.claim(request, self._rules.number)
-        if message.slot is not None:
-            self._pools[message.slot.pool].hold(message.slot.number, self._rules.number)
 
     def _shuns(self, message: Message) -> bool:
         return any(self._table.shunned[one.id] == self._rules.number for one in message.requests)

@@ -101,7 +101,11 @@ class LaneReceiver:
                 if kind is Kind.FILE:
                     end.file = bytes(data)
                     continue
-                queue.put_pickled(data if end.file is None else self._with_file(end, data))
+                whole = data if end.file is None else self._with_file(end, data)
+                if kind is Kind.BACK:
+                    queue.put_back(pickle.loads(whole))
+                else:
+                    queue.put_pickled(whole)
                 end.count()
         except Cut:
             self._drop(end)  # its writer knows, or who started it: it may be replaced

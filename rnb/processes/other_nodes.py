@@ -1,14 +1,18 @@
 """The other nodes of a run, as the driver has them: an agent on each, to the supervisor like a child.
 
 agent  -> driver   hello (its environment), prepared (ports of its bridges), machine (facts of it),
-                   start_up (what its replicas did), ready (facts of them), rows (of its table), done (only
-                   its bridges are left), tables (what was seen), finished; or failed, queue_full
+                   start_up (what its replicas did), ready (facts of them, again when one is replaced), rows
+                   (of its table), troubles (requests that did not get through), events (what became of its
+                   replicas), done (only its bridges are left), over (a replica died when nothing was left to
+                   do), tables (what was seen), finished; or failed, queue_full
 driver -> agent    part (what it is to do), handles, addresses (of the other nodes' bridges), start (by its
-                   clock; where it drops what is late, again as the clocks drift), stop, exit
+                   clock; where it drops what is late, again as the clocks drift), complete (all requests have
+                   their outcome), stop, exit
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import secrets
@@ -27,6 +31,7 @@ from rnb.pipeline.parts import Part, part_of
 from rnb.pipeline.plan import Plan
 from rnb.processes.bridges import Bridges, Meeting, addresses_for
 from rnb.processes.gathering import Rows, merge, note_outcomes
+from rnb.processes.recovery import Recovery
 from rnb.processes.replicas import Replicas
 from rnb.processes.same_environment import Environment, check_same
 from rnb.processes.start_up import Timed
@@ -92,6 +97,8 @@ class Work:
     arrivals_ns: NDArray[np.int64] | None
     """Of each request, from the start; None: nobody there needs them."""
     max_lateness_ns: int | None
+    restarts: int | None
+    """How often it replaces each replica that dies; None: requests have one try, and replicas one process."""
     telemetry: bool
     """Whether it is to watch its machine."""
     memory: bool
@@ -159,6 +166,7 @@ class OtherNodes:
         hosts = [host.address for host in launcher.hosts]
         self.meeting = Meeting(token=secrets.token_bytes(TOKEN_BYTES), hosts=hosts, carrier=carrier)
         self._bridges = Bridges(part.bridges, meeting=self.meeting, fabric=fabric, supervisor=supervisor)
+        self.recovery: Recovery | None = None
         self._listening = listen(hosts[0])
         self._launched: dict[int, Launched] = {}
         self._agents: dict[int, Child] = {}
@@ -166,11 +174,14 @@ class OtherNodes:
         self._rows: dict[int, list[Rows]] = {}
         self._clocks: dict[int, ClockFit] = {}
         self._is_stop_told = self._is_concluded = False
+        self._is_told_complete: set[int] = set()
         self._start_ns: int | None = None
         self._next_start_s = 0.0
 
     def launch(self, replicas: Replicas, environment: Mapping[str, str]) -> None:
         """Start the agents, and the bridges here."""
+        if self.recovery is not None:
+            self._bridges.rules_of = self.recovery.node.rules_of_bridge
         address = [self.meeting.hosts[0], self._listening.getsockname()[1]]
         for node in range(1, self._plan.num_nodes):
             told = {"driver": address, "token": self.meeting.token.hex(), "node": node}
@@ -235,9 +246,8 @@ class OtherNodes:
 
     def _tell_start_again(self, start_ns: int) -> None:
         self._next_start_s = time.monotonic() + START_INTERVAL_S
-        for node, exchanges in self._bridges.exchanges().items():
-            latest = first_fit(exchanges[-NUM_KEPT:])
-            send([self._agents[node]], "start", latest.there(start_ns))
+        for node, child in self._agents.items():
+            send([child], "start", self._latest_clock(node).there(start_ns))
 
     def start_up(self) -> list[tuple[str, Timed]]:
         """What the replicas there did until they were ready, by this machine's clock."""
@@ -261,10 +271,29 @@ class OtherNodes:
                 note_outcomes(self._table, rows)
             if "queue_full" in child.told:
                 self._stop.raise_flag(Termination.FRAME_QUEUE_FULL)
+            if self.recovery is not None:
+                self._pass_on(node, child, self.recovery)
         is_done = self._bridges.is_alone and all("done" in child.told for child in self._agents.values())
         if is_done and not self._is_concluded:
             self._is_concluded = True
             self._bridges.conclude()
+
+    def _pass_on(self, node: int, child: Child, recovery: Recovery) -> None:
+        """What a node tells of its replicas, and of requests that did not get through there."""
+        for trouble in itertools.chain(*child.told.pop("troubles", ())):
+            recovery.take_up(trouble._replace(reason=f"node {node}: {trouble.reason}"))
+        for entry in itertools.chain(*child.told.pop("events", ())):
+            at_ns = entry.at_ns + self._latest_clock(node).offset_ns
+            reason = entry.reason and f"node {node}: {entry.reason}"
+            recovery.log.add(entry._replace(at_ns=at_ns, reason=reason))
+        if "over" in child.told:
+            self._stop.raise_flag(Termination.TARGET_NUM_VIDEOS_REACHED)
+        if recovery.is_over and node not in self._is_told_complete:
+            self._is_told_complete.add(node)
+            send([child], "complete")
+
+    def _latest_clock(self, node: int) -> ClockFit:
+        return first_fit(self._bridges.exchanges()[node][-NUM_KEPT:])
 
     def gather(self) -> None:
         """After the timed part: wait for what is left, and put all into the table here, in this time."""
@@ -276,11 +305,12 @@ class OtherNodes:
         self._clocks = {node: fit(told) for node, told in self._bridges.exchanges().items() if told}
         for node, clock in self._clocks.items():
             for rows in self._rows.get(node, ()):
-                merge(self._table, rows, clock, node)
+                since_ns = None if self.recovery is None else self.recovery.began_ns
+                merge(self._table, rows, clock, node, since_ns)
 
     def replicas(self) -> list[dict[str, Any]]:
         """Those of the other nodes as run.json has them."""
-        ready = [child.told["ready"][0] for child in self._agents.values() if "ready" in child.told]
+        ready = [child.told["ready"][-1] for child in self._agents.values() if "ready" in child.told]
         return [replica for one in ready for replica in one]
 
     def tables(self, name: str, time: str) -> dict[int, dict[str, NDArray[Any]]]:

@@ -1,4 +1,4 @@
-"""What the driver does about requests that fail and replicas that die or wear out: try again, replace.
+"""What the driver does about requests that did not get through: try again, or let them fail.
 
 One rule brings back what a dead replica had: each request that it was the last to take begins again at the
 first step (what it had under way is taken back first, see rnb/processes/replacement.py). The driver alone
@@ -7,21 +7,24 @@ sends a request again, and only one that is nowhere else: no request is ever in 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from rnb.contract.request import Request
+from rnb.pipeline.parts import Part
 from rnb.pipeline.plan import Plan
-from rnb.processes.jobs import Incident, follow_incidents
-from rnb.processes.replacement import Replacement
+from rnb.processes.node_jobs import NodeJobs, Trouble
 from rnb.processes.run_log import RunLog
-from rnb.transport.fabric import NOBODY, UNFINISHED, Fabric, Pool, Queue, Table
+from rnb.transport.fabric import NOBODY, UNFINISHED, Fabric, Pool, Queue, Stopped, Table, WritingEnd
 from rnb.transport.message import Message
+from rnb.transport.spread_queue import connect, disconnect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,54 +46,84 @@ class Recovery:
         self,
         *,
         allowed: Allowed,
-        plan: Plan,
+        part: Part,
         fabric: Fabric,
         table: Table,
         queues: Sequence[Queue],
         pools: Sequence[Pool],
+        first: WritingEnd,
         request_of: Callable[[int], Request],
+        fail: Callable[[str], None],
     ) -> None:
-        """`request_of`: a request as its client sent it, by its id."""
-        self._allowed, self._plan, self._table = allowed, plan, table
-        self._queues, self._request_of = queues, request_of
-        self._incidents = fabric.log()
-        self._num_deaths = [0] * len(plan.replicas)
-        self._is_over = False
-        self.replacement = Replacement(
-            plan=plan,
+        """`first`: of the first queue; `request_of`: a request as its client sent it, by its id; `fail`: is
+        called when another node cannot be reached, which ends the run."""
+        self._allowed, self._events, self._table, self._clock = allowed, part.plan.events, table, fabric.clock
+        self._first, self._request_of, self._fail = first, request_of, fail
+        self._troubles: list[Trouble] = []
+        self.is_over = False
+        """Whether all requests have their outcome."""
+        self.node = NodeJobs(
+            restarts=allowed.restarts,
+            part=part,
             fabric=fabric,
             table=table,
             queues=queues,
             pools=pools,
-            keeper=self,
-            is_replaceable=allowed.restarts > 0,
-            incidents=self._incidents,
+            tell=self.take_up,
         )
         self.reasons: dict[int, list[str]] = defaultdict(list)
         """Of each request that was tried again or has failed: what became of each try, in words."""
         self.attempts = np.ones(table.num_requests, np.int64)
-        queues[0].open()  # requests may come back until all have their outcome
+        self.began_ns = np.zeros(table.num_requests, np.int64)
+        """When the last try of each request began, if it was not the first."""
 
     @property
     def log(self) -> RunLog:
-        return self.replacement.log
+        return self.node.replacement.log
+
+    def begin(self, start_ns: int, **of_node: Any) -> None:
+        """The timed part begins; `of_node`: see Replacement.begin."""
+        connect([self._first])
+        self.node.replacement.begin(start_ns, **of_node)
+
+    def end(self) -> None:
+        """However the run ended."""
+        disconnect([self._first])
 
     def look(self, is_complete: bool) -> None:
         """To be called often; `is_complete`: whether all requests have their outcome."""
-        self._handle_incidents()
-        if is_complete and not self._is_over:
-            self._is_over = True
-            self._queues[0].close()
-            self.replacement.end()
-        self.replacement.look()
+        self.node.look(is_complete)
+        try:
+            while self._troubles:
+                self._try_again(self._troubles.pop(0))
+            if is_complete and not self.is_over:
+                self.is_over = True
+                self._first.close()
+        except Stopped:
+            pass
+        except ConnectionError as error:
+            self._fail(str(error))
 
-    # ---------------------------------------------------------------- requests
+    def take_up(self, trouble: Trouble) -> None:
+        """A request did not get through."""
+        self._troubles.append(trouble)
 
-    def _handle_incidents(self) -> None:
-        for incident in follow_incidents(self._incidents):
-            replica = self._plan.replicas[incident.replica]
-            most = self._most_tries(is_failure=not incident.is_lost)
-            self._try_again(incident, most, f"{replica.name}: {incident.reason}")
+    def _try_again(self, trouble: Trouble) -> None:
+        request_id, reason = trouble.request_id, trouble.reason
+        attempt = int(self.attempts[request_id])
+        self.reasons[request_id].append(reason)
+        note = partial(
+            self.log.note, replica=trouble.replica, request_id=request_id, attempt=attempt, reason=reason
+        )
+        if attempt >= self._most_tries(is_failure=not trouble.is_lost):
+            note("gave up")
+            self._table.fail(request_id, "; ".join(self.reasons[request_id]))
+            return
+        note("tried again")
+        self.attempts[request_id] += 1
+        self.began_ns[request_id] = self._clock.now_ns()
+        self._forget(request_id)
+        self._first.put_back(Message(None, (self._request_of(request_id),), ((),)))
 
     def _most_tries(self, *, is_failure: bool) -> float:
         """A request that failed is tried again where that was asked for; one that was lost, always."""
@@ -98,40 +131,19 @@ class Recovery:
             return 1 if is_failure or self._allowed.is_loss_final else math.inf
         return 1 + self._allowed.retries
 
-    def _try_again(self, incident: Incident, most: float, reason: str) -> None:
-        request_id, name = incident.request_id, self._plan.replicas[incident.replica].name
-        attempt = int(self.attempts[request_id])
-        self.reasons[request_id].append(reason)
-        note = partial(self.log.note, replica=name, request_id=request_id, attempt=attempt, reason=reason)
-        if attempt >= most:
-            note("gave up")
-            self._table.fail(request_id, "; ".join(self.reasons[request_id]))
-            return
-        note("tried again")
-        self.attempts[request_id] += 1
-        self._forget(request_id)
-        self._table.shunned[request_id] = incident.replica
-        self._queues[0].put_back(Message(None, (self._request_of(request_id),), ((),)))
-
     def _forget(self, request_id: int) -> None:
         """What the try before has left: the times of its steps, and who had it."""
-        for event in self._plan.events:
+        for event in self._events:
             if event.step is not None:
                 self._table.column(event)[request_id] = 0
         self._table.holders[request_id] = NOBODY
 
-    # ---------------------------------------------------------------- replicas that die
 
-    def wait_s(self, replica: int, how: str) -> float | None:
-        self._num_deaths[replica] += 1
-        return 0.0 if self._num_deaths[replica] <= self._allowed.restarts else None
-
-    def lost(self, replica: int, reason: str) -> None:
-        self._handle_incidents()
-        is_held = (self._table.holders == replica) & (self._table.outcomes["status"] == UNFINISHED)
-        for request_id in np.flatnonzero(is_held).tolist():
-            incident = Incident(request_id, replica, True, reason)
-            self._try_again(incident, self._most_tries(is_failure=False), reason)
+def with_recovery(plan: Plan, *, replaces: bool) -> Plan:
+    """The driver writes into the first queue, too: requests may come back until all have their outcome."""
+    first, *others = plan.queues
+    queues = [dataclasses.replace(first, num_writers=first.num_writers + 1), *others]
+    return dataclasses.replace(plan, queues=queues, replaces=replaces)
 
 
 def is_complete(table: Table) -> bool:

@@ -13,6 +13,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -72,12 +73,23 @@ class Replacement:
 
     def rules(self, replica: ReplicaPlan) -> JobRules:
         """What its process is told."""
-        return JobRules(
-            number=self._numbers[replica.name],
+        has_others = self._incidents is not None and all(
+            self._plan.queues[queue].num_readers > 1 for queue in replica.in_queues
+        )
+        return replace(
+            self.rules_of(self._numbers[replica.name]),
             is_replaceable=self._is_replaceable,
-            has_others=self._incidents is not None
-            and all(self._plan.queues[queue].num_readers > 1 for queue in replica.in_queues),
+            has_others=has_others,
             recycle_after=replica.recycle_after,
+        )
+
+    def rules_of(self, number: int) -> JobRules:
+        """What any process is told that takes requests; see JobRules."""
+        return JobRules(
+            number=number,
+            is_replaceable=False,
+            has_others=False,
+            recycle_after=None,
             incidents=self._incidents,
             retirements=self._retirements,
         )
@@ -166,7 +178,7 @@ class Replacement:
     def _clear(self, number: int) -> None:
         """Take what it had under way out of queues and slots."""
         replica = self._plan.replicas[number]
-        for queue in (*replica.in_queues, *replica.out_queues):
+        for queue in (*replica.in_queues, *self._out_queues(replica)):
             self._queues[queue].sift(lambda message: self._is_of(message, number))
         for pool in replica.in_pools:
             self._pools[pool].let_go(number)
@@ -244,8 +256,11 @@ class Replacement:
 
     def _pass_on_end(self, number: int) -> None:
         """Of the stream, in the name of a replica without a process."""
-        for queue in self._plan.replicas[number].out_queues:
+        for queue in self._out_queues(self._plan.replicas[number]):
             self._queues[queue].close()
+
+    def _out_queues(self, replica: ReplicaPlan) -> list[int]:
+        return [place for queue in replica.out_queues for place in self._plan.places_of(queue)]
 
 
 def _end_group(child: Child) -> None:

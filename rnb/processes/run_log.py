@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 
 
 class RunLog:
-    """Kept by the driver alone."""
+    """Kept by the driver; other nodes tell it what they note."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -46,13 +46,23 @@ class RunLog:
         now_ns = self._clock.now_ns()
         self._entries.append(Entry(now_ns, event, replica, pid or 0, request_id, attempt, reason))
 
+    def add(self, entry: Entry) -> None:
+        """What another node has noted, by the clock here."""
+        self._entries.append(entry)
+
+    def take(self) -> list[Entry]:
+        """All that was noted since this was called last: somebody else keeps it."""
+        taken, self._entries = self._entries, []
+        return taken
+
     def count(self, event: str) -> int:
         return sum(entry.event == event for entry in self._entries)
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """In the order of time, which is of the epoch here."""
         offset_ns = self._clock.epoch_offset_ns()
-        columns = zip(*self._entries, strict=True) if self._entries else ([] for _ in Entry._fields)
+        entries = sorted(self._entries, key=lambda entry: entry.at_ns)
+        columns = zip(*entries, strict=True) if entries else ([] for _ in Entry._fields)
         shown = dict(zip(Entry._fields, map(list, columns), strict=True))
         texts = {name: np.array(shown[name], dtype=object) for name in ("event", "replica", "reason")}
         numbers = {name: np.array(shown[name], dtype=np.int64) for name in shown if name not in texts}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from rnb.contract.events import Event, EventKind
-from rnb.transport.fabric import UNFINISHED, Table
+from rnb.transport.fabric import GIVEN_UP, NOBODY, UNFINISHED, Table
 from rnb.transport.payload_file import PayloadFile, PayloadFiles
 
+_SERVED = Event(EventKind.FINISHED, 0)
 MOST_FILES, MOST_BYTES = 500, 1 << 30
 """While there are so many, no more is received."""
 
@@ -23,6 +24,9 @@ class SentFiles:
 
     def hold(self, request_id: int, data: bytes) -> str:
         """The path of a file with these bytes. Raises OSError where no memory is left."""
+        if request_id in self._held:  # of a try that came to nothing
+            self._files.let_go(self._held.pop(request_id))
+        self._table.column(_SERVED)[request_id], self._table.holders[request_id] = 0, NOBODY
         file = self._held[request_id] = self._files.hold(data)
         return file.path
 
@@ -36,7 +40,8 @@ class SentFiles:
         if not self._held:
             return
         ids = np.fromiter(self._held, np.int64)
-        has_served = self._table.column(Event(EventKind.FINISHED, 0))[ids] != 0
+        has_served = self._table.column(_SERVED)[ids] != 0
         has_outcome = self._table.outcomes["status"][ids] != UNFINISHED
-        for request_id in ids[has_served | has_outcome].tolist():
+        is_given_up = self._table.holders[ids] == GIVEN_UP
+        for request_id in ids[has_served | has_outcome | is_given_up].tolist():
             self._files.let_go(self._held.pop(request_id))

@@ -155,7 +155,7 @@ class Supervisor:
                 return False
             if time.monotonic() > deadline:
                 late = ", ".join(child.name for child in self.children if kind not in child.told)
-                self._fail(f"{late}: not {kind} within {timeout_s:g} s")
+                self.fail(f"{late}: not {kind} within {timeout_s:g} s")
         return True
 
     def wait_until_over(
@@ -178,7 +178,7 @@ class Supervisor:
                     return
             elif now > complete_since + END_GRACE_S:
                 late = ", ".join(child.name for child in self.children if not child.is_over)
-                self._fail(f"{late}: not ended {END_GRACE_S:g} s after the last request was done")
+                self.fail(f"{late}: not ended {END_GRACE_S:g} s after the last request was done")
             elif now > next_look:
                 next_look = now + 1
                 complete_since = min(complete_since, now if is_complete() else math.inf)
@@ -218,13 +218,14 @@ class Supervisor:
             return
         if "failed" in child.told:
             self._fail_with(child)
-        self._fail(f"{child.title} {child.exit_in_words()}")
+        self.fail(f"{child.title} {child.exit_in_words()}")
 
     def _fail_with(self, child: Child) -> None:
         summary, trace = child.told["failed"][0]
-        self._fail(f"{child.name} failed: {summary}", trace)
+        self.fail(f"{child.name} failed: {summary}", trace)
 
-    def _fail(self, failure: str, trace: str = "") -> None:
+    def fail(self, failure: str, trace: str = "") -> None:
+        """End the run for this reason, if it is the first."""
         if self.failure is None:
             self.failure, self.traceback = failure, trace
         self._stop.raise_flag(Termination.PROCESS_FAILED)
@@ -267,7 +268,7 @@ class Supervisor:
                 how = child.exit_in_words()
                 if self.take_over(child, how):
                     continue
-                self._fail(f"{child.title} {how} after its work was done")
+                self.fail(f"{child.title} {how} after its work was done")
 
 
 def send(children: Sequence[Child], kind: str, value: Any = None) -> None:

@@ -25,7 +25,7 @@ from rnb.processes.delivery import Delivery, ResultDelivery, SlotDelivery
 from rnb.processes.gpu_memory import describe, explain, explained
 from rnb.processes.holding import Holding
 from rnb.processes.intake import Intake, Piece
-from rnb.processes.jobs import JobRules, Retired
+from rnb.processes.jobs import LOST, JobRules, Retired
 from rnb.processes.memory import MemoryWatch
 from rnb.processes.sequence_states import SequenceStates
 from rnb.processes.sharing import Shared
@@ -47,9 +47,6 @@ from rnb.transport.fabric import (
 
 if TYPE_CHECKING:
     import torch
-
-
-LOST = "its data went with the replica that had made them"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,6 +74,9 @@ class WritingEnd(Protocol):
     def put(self, message: Message) -> None:
         """Append a message, or raise QueueFull at once. A writer never waits."""
 
+    def put_back(self, message: Message) -> None:
+        """Append a message that was there before, whatever the capacity is."""
+
     def depth(self) -> int:
         """How many messages wait now."""
 
@@ -87,9 +90,6 @@ class Queue(WritingEnd, Protocol):
     def put_pickled(self, data: bytes | memoryview) -> None:
         """Put a message that somebody else has pickled."""
 
-    def put_back(self, message: Message) -> None:
-        """Append a message that was there before, whatever the capacity is."""
-
     def sift(self, is_dropped: Callable[[Message], bool]) -> None:
         """After a process that used the queue has died: set right what it left half done, and drop messages.
 
@@ -98,9 +98,6 @@ class Queue(WritingEnd, Protocol):
 
     def of_reader(self, number: int) -> ReadingEnd:
         """What its n-th reader takes from: the same for all, or a share of its own."""
-
-    def open(self) -> None:
-        """Say that one more writer will put messages, before the last of the others has closed."""
 
 
 class Pool(Protocol):
@@ -172,6 +169,8 @@ class Sink(Protocol):
 
 
 NOBODY = -1
+GIVEN_UP = -2
+"""In the place of a holder: the try of a request came to nothing on this node, and it is nowhere there."""
 UNFINISHED, FINISHED, FAILED, REFUSED, DROPPED = range(5)
 STATUS_NAMES = ("unfinished", "finished", "failed", "refused", "dropped")
 """What can have become of a request."""
@@ -185,7 +184,7 @@ class Table(Sink, Protocol):
     times: NDArray[np.int64]
     """(num_requests, number of events), readings of the clock, 0 = not reached."""
     holders: NDArray[np.int32]
-    """Of each request: the replica, by its place in the plan, that took it last; NOBODY: none."""
+    """Of each request: the replica, by its place in the plan, that took it last; NOBODY, GIVEN_UP: none."""
     shunned: NDArray[np.int32]
     """Of each request: the replica that it failed in last, which leaves it to others; NOBODY: none."""
     outcomes: NDArray[Any]
@@ -244,6 +243,12 @@ class Table(Sink, Protocol):
 
     def served_by_columns(self) -> dict[str, NDArray[np.int32]]:
         """Who took each request: replica<i> and worker<i>, with -<segment> where it came in segments."""
+
+
+def served_by_names(taking: Event) -> tuple[str, str]:
+    """The columns that say who took a request: replica<i> and worker<i>, with -<segment> of a segment."""
+    where = f"{taking.step}{'' if taking.segment is None else f'-{taking.segment}'}"
+    return f"replica{where}", f"worker{where}"
 
 
 class Log(Protocol):

@@ -29,6 +29,9 @@ class PatientQueue:
                 self._stop.check()
                 time.sleep(WAIT_S)
 
+    def put_back(self, message: Message) -> None:
+        self._queue.put_back(message)
+
     def depth(self) -> int:
         return self._queue.depth()
 

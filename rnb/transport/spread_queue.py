@@ -57,11 +57,16 @@ class SpreadQueue:
         return self._ways[0].queue.name
 
     def put(self, message: Message) -> None:
+        self._choose(message).queue.put(message)
+
+    def put_back(self, message: Message) -> None:
+        self._choose(message).queue.put_back(message)
+
+    def _choose(self, message: Message) -> Way:
         if len(self._ways) == 1:
-            return self._ways[0].queue.put(message)
+            return self._ways[0]
         key = self._key_of(message) if self._key_of else None
-        way = self._next() if key is None else self._way_of(key)
-        return way.queue.put(message)
+        return self._next() if key is None else self._way_of(key)
 
     def _next(self) -> Way:
         self._turn += 1
@@ -78,6 +83,11 @@ class SpreadQueue:
             if isinstance(way.queue, Lane):
                 way.queue.connect()
 
+    def disconnect(self) -> None:
+        for way in self._ways:
+            if isinstance(way.queue, Lane):
+                way.queue.disconnect()
+
     def depth(self) -> int:
         return sum(way.depth() for way in self._ways)
 
@@ -91,3 +101,10 @@ def connect(ends: Iterable[WritingEnd]) -> None:
     for end in ends:
         if isinstance(end, SpreadQueue):
             end.connect()
+
+
+def disconnect(ends: Iterable[WritingEnd]) -> None:
+    """To be called at the end by who writes and lives on: it closes lanes that the run's end left open."""
+    for end in ends:
+        if isinstance(end, SpreadQueue):
+            end.disconnect()

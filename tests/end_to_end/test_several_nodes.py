@@ -194,8 +194,8 @@ FLAGS = ("-v", "100000", "-mi", "5", "--cluster", "local:3")
 MOST_SECONDS = 30
 
 
-def started(bench: Bench) -> Running:
-    run = bench.start(PIPELINE, *FLAGS)
+def started(bench: Bench, *flags: str) -> Running:
+    run = bench.start(PIPELINE, *FLAGS, *flags)
     run.wait_for_line("START!")
     return run
 
@@ -224,14 +224,33 @@ def test_a_process_on_another_node_is_killed(bench: Bench) -> None:
     assert_failed(run.finish(), "node 1 failed: step 1.0 (pid")
 
 
+def test_a_process_on_another_node_is_replaced(bench: Bench) -> None:
+    """Killed, where it is in the middle of the pipeline, until no other may take its place."""
+    run = started(bench, "--restart", "1")
+    first = run.children("rnb step 1")
+    run.signal(signal.SIGKILL, first[0])
+    deadline = time.monotonic() + MOST_SECONDS
+    while (found := run.children("rnb step 1")) in (first, []):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(2)
+    run.signal(signal.SIGKILL, found[0])
+    finished = run.finish()
+    assert_failed(finished, f"node 1 failed: step 1.0 (pid {found[0]}) was killed by SIGKILL")
+    assert finished.folder is not None
+    kept = read(finished.folder)
+    assert kept.meta.jobs is not None
+    assert kept.meta.jobs.num_deaths == 2
+
+
 def test_an_agent_is_killed(bench: Bench) -> None:
-    run = started(bench)
+    run = started(bench, "--restart", "9")  # of replicas, which it is not
     run.signal(signal.SIGKILL, agents(run)[1])
     assert_failed(run.finish(), "node 2 on this machine as node 2 is gone: the connection to it was cut")
 
 
 def test_a_bridge_is_killed(bench: Bench) -> None:
-    run = started(bench)
+    run = started(bench, "--restart", "9")
     run.signal(signal.SIGKILL, run.children("rnb bridge to")[0])
     assert_failed(run.finish(), "bridge to node")
 

@@ -62,10 +62,6 @@ class KeyedQueue:
     def depth(self) -> int:
         return sum(queue.depth() for queue in self._queues)
 
-    def open(self) -> None:
-        for queue in self._queues:
-            queue.open()
-
     def close(self) -> None:
         for queue in self._queues:
             queue.close()

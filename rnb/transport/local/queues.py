@@ -200,16 +200,6 @@ class MessageQueue:
             time.sleep(POLL_INTERVAL_S)
         return True
 
-    def open(self) -> None:
-        """Say that one more writer will put messages; raises EndOfStream after the last one has closed."""
-        self._acquire(self._put_lock)
-        try:
-            if self._header[_NUM_WRITERS] == 0:
-                raise EndOfStream(f"{self.name} is closed")
-            self._header[_NUM_WRITERS] += 1
-        finally:
-            self._put_lock.release()
-
     def close(self) -> None:
         """Say that this writer will put nothing more."""
         self._acquire(self._put_lock)

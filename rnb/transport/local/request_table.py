@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnb.contract.events import DUE, Event, EventKind
 from rnb.contract.request import Request
 from rnb.contract.result import ClassAndScore, decode, encode
-from rnb.transport.fabric import DROPPED, FAILED, FINISHED, NOBODY, REFUSED, Stamp
+from rnb.transport.fabric import DROPPED, FAILED, FINISHED, NOBODY, REFUSED, Stamp, served_by_names
 from rnb.transport.local.shared_memory import SharedLog, SharedMemory
 
 REASON_BYTES, CODEC_BYTES = 240, 12
@@ -157,11 +157,9 @@ class RequestTable:
 def served_by_columns(events: Sequence[Event], served_by: NDArray[np.int32]) -> dict[str, NDArray[np.int32]]:
     """The columns of `served_by` by name: replica<i> and worker<i>, with -<segment> where there are any."""
     return {
-        f"{who}{event.step}{'' if event.segment is None else f'-{event.segment}'}": served_by[
-            :, column, index
-        ]
+        name: served_by[:, column, index]
         for column, event in enumerate(filter(_is_taking, events))
-        for index, who in enumerate(("replica", "worker"))
+        for index, name in enumerate(served_by_names(event))
     }
 
 

@@ -46,6 +46,8 @@ class Kind(IntEnum):
     END = 2
     """Nothing more comes; with it the requests that are known to get no result: who joins segments must not
     wait for them."""
+    BACK = 3
+    """A message that was there before: it is put whatever the capacity is."""
 
 
 class Lane:
@@ -68,6 +70,10 @@ class Lane:
         self._queue, self._node, self._addresses, self._token = queue, node, addresses, token
         self._stop, self._table, self._sends_files = stop, table, sends_files
         self._num_sent = self._num_received = self._num_waiting = 0
+        self._sending = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_sending"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -85,13 +91,24 @@ class Lane:
         self._hearing, self._heard = Hearing(), b""
         self._next_look = 0.0
 
+    def disconnect(self) -> None:
+        """Without a word; it may have been closed, or never opened."""
+        if hasattr(self, "_socket"):
+            self._socket.close()
+
     def put(self, message: Message) -> None:
+        self._put(Kind.MESSAGE, message)
+
+    def put_back(self, message: Message) -> None:
+        self._put(Kind.BACK, message)
+
+    def _put(self, kind: Kind, message: Message) -> None:
         data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
         with self._sending:
             try:
                 if self._sends_files:
                     self._send_file(message.requests[0].payload)
-                self._send(_HEAD.pack(Kind.MESSAGE, len(data)) + data)
+                self._send(_HEAD.pack(kind, len(data)) + data)
                 self._num_sent += 1
                 self._hear_now_and_then()
             except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from rnb.pipeline.config import parse_config
@@ -108,6 +109,24 @@ def test_what_arrives_by_each_of_the_queues_of_a_replica_is_its_input() -> None:
         ((1,), (0,), (0, landed[0])),
         ((2, 1), (0, 1), (0, *landed)),
     ]
+
+
+def test_writers_that_may_be_replaced_send_by_the_bridge() -> None:
+    steps = (tiny("TakesAnything", gpus=["0:0", "1:0"]), tiny("TakesAnything", gpus=["0:0", "1:0"]))
+    plan = replace(plan_of(*steps), replaces=True)
+    here, there = (part_of(plan, node) for node in (0, 1))
+    assert here.plan.queues[0].ways[1].lane_to == 1, "clients are not replaced"
+    assert here.plan.queues[1].ways == (
+        WayPlan(queue=1, num_readers=1),
+        WayPlan(queue=2, num_readers=1),
+    )
+    assert here.plan.places_of(1) == (1, 2)
+    assert there.plan.places_of(1) == (2, 1)
+    (bridge,), (other,) = here.bridges, there.bridges
+    assert (bridge.outgoing, bridge.lanes) == ({1: 2}, {})
+    assert (other.outgoing, other.lanes) == ({1: 2}, {0: 1})
+    assert bridge.incoming == other.incoming == {1: Landing(queue=1, pool=None)}
+    assert bridge.landing_pools == []
 
 
 def test_nodes_without_data_between_them_are_joined_to_the_driver_alone() -> None:

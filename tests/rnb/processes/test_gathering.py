@@ -83,6 +83,27 @@ def test_what_another_node_failed_stays_failed_with_its_reason() -> None:
     assert here.outcomes["reason"][0] == b"node 1: cannot be decoded"
 
 
+def test_of_a_request_that_was_tried_again_the_last_try_counts() -> None:
+    """Here the first try was on one node and the second on another, which finished it."""
+    here, first, second = table(), table(), table()
+    began_ns = np.array([0, 0, 10_000, 0, 0, 0])
+    for request_id in (1, 2):
+        serve(first, request_id)
+    first.finish(2, "of the first try")
+    first.outcomes["status"][2] = UNFINISHED  # its replica died in between
+    second.column(TAKEN)[2] = 12_000
+    second.record_taken(0, Request(2), replica=5, worker=0)
+    second.finish(2, "of the second")
+    rest = Reporter(second).news()
+    assert rest is not None
+    note_outcomes(here, rest)
+    for node, rows in ((2, rest), (1, Reporter(first).rest())):
+        merge(here, rows, CLOCK, node, began_ns)
+    assert here.column(TAKEN).tolist() == [0, 4001, 11_000, 0, 0, 0]
+    assert here.served_by_columns()["replica0"].tolist() == [-1, 3, 5, -1, -1, -1]
+    assert here.results() == {2: "of the second"}
+
+
 def test_outcomes_are_known_while_the_run_plays() -> None:
     here, there = table(), table()
     there.finish(5, ClassAndScore(1, 1.0))

@@ -217,6 +217,17 @@ def test_a_lane_to_a_queue_that_is_none_is_closed(monkeypatch: pytest.MonkeyPatc
     receiving.end()
 
 
+def test_what_comes_back_is_put_into_a_full_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    receiving = Receiving(num_writers=1, capacity=2)
+    lane = receiving.lane()
+    for number in range(2):
+        lane.put(message(number))
+    lane.put_back(message(2))
+    assert [receiving.queue.take(30).requests[0].id for _ in range(3)] == [0, 1, 2]
+    assert not receiving.errors
+    receiving.end()
+
+
 def test_a_full_queue_there_ends_the_run_there() -> None:
     receiving = Receiving(num_writers=1, capacity=3)
     lane = receiving.lane()

@@ -9,6 +9,7 @@ import pytest
 from rnb.contract.events import DUE, SENT, Event, EventKind
 from rnb.processes import sent_files
 from rnb.processes.sent_files import SentFiles
+from rnb.transport.fabric import GIVEN_UP
 from rnb.transport.local.request_table import RequestTable
 
 SERVED = Event(EventKind.FINISHED, 0)
@@ -29,6 +30,19 @@ def test_a_file_is_there_until_its_request_is_served_or_has_failed(table: Reques
     files.look()
     assert [Path(path).read_bytes() for path in paths] == [b"", b"", b"2" * 100_000]
     assert files.hold(3, b"another") in paths[:2], "its memory is used again"
+
+
+def test_that_of_a_request_which_is_tried_again_comes_again(table: RequestTable) -> None:
+    files = SentFiles(table)
+    failed, _ = (files.hold(number, b"first" * 100_000) for number in (0, 1))
+    table.holders[0] = GIVEN_UP
+    files.look()
+    assert Path(failed).read_bytes() == b""
+    table.column(SERVED)[1] = 17  # by a try that came to nothing later
+    for number in (0, 1):
+        path = files.hold(number, b"second" * 100_000)
+        files.look()
+        assert Path(path).read_bytes() == b"second" * 100_000
 
 
 @pytest.mark.parametrize(("limit", "most"), [("MOST_FILES", 2), ("MOST_BYTES", 20)])

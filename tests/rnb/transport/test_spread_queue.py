@@ -25,6 +25,9 @@ class Listed:
     def put(self, message: Message) -> None:
         self.messages.append(message)
 
+    def put_back(self, message: Message) -> None:
+        self.messages.insert(0, message)
+
     def depth(self) -> int:
         return len(self.messages)
 

@@ -18,8 +18,9 @@ def sequence_of(message: Message) -> Any:
     return (message.requests[0].parameters or {}).get("sequence")
 
 
-def keyed(num_readers: int, capacity: int = 500) -> KeyedQueue:
-    return KeyedQueue([make_queue(capacity=capacity) for _ in range(num_readers)], sequence_of)
+def keyed(num_readers: int, capacity: int = 500, num_writers: int = 1) -> KeyedQueue:
+    queues = [make_queue(capacity=capacity, num_writers=num_writers) for _ in range(num_readers)]
+    return KeyedQueue(queues, sequence_of)
 
 
 def message(request_id: int, sequence: Any = None) -> Message:
@@ -94,8 +95,7 @@ def test_it_is_full_when_the_queue_of_the_key_is() -> None:
 
 
 def test_every_reader_is_told_the_end_after_the_last_writer() -> None:
-    queue = keyed(2)
-    queue.open()
+    queue = keyed(2, num_writers=2)
     queue.close()
     for number in range(2):
         with pytest.raises(TimeoutError):

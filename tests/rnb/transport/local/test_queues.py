@@ -283,49 +283,6 @@ def test_a_queue_goes_on_after_a_process_was_killed_in_it(word: str, expected: l
         take(queue)
 
 
-def test_a_writer_may_come_after_the_start() -> None:
-    queue = make_queue()
-    queue.open()
-    queue.close()
-    queue.put("late")
-    assert take(queue) == "late"
-    with pytest.raises(TimeoutError):
-        queue.take(0.01)
-    queue.close()
-    with pytest.raises(EndOfStream):
-        queue.take(0)
-
-
-def test_no_writer_may_come_after_the_end() -> None:
-    queue = make_queue()
-    queue.put("last")
-    queue.close()
-    with pytest.raises(EndOfStream, match="test queue is closed"):
-        queue.open()
-    assert take(queue) == "last"
-    with pytest.raises(EndOfStream):
-        queue.take(0)
-
-
-def write_late(queue: MessageQueue) -> None:
-    queue.open()
-    queue.put("from afar")
-    queue.close()
-
-
-def test_a_writer_in_another_process_comes_and_goes() -> None:
-    queue = make_queue()
-    writer = CONTEXT.Process(target=write_late, args=(queue,))
-    writer.start()
-    assert take(queue, 60) == "from afar"
-    writer.join(30)
-    with pytest.raises(TimeoutError):
-        queue.take(0.01)
-    queue.close()
-    with pytest.raises(EndOfStream):
-        queue.take(0)
-
-
 def test_a_queue_holds_as_many_of_the_longest_paths_as_its_capacity() -> None:
     queue = make_queue(capacity=500)
     for _ in range(500):
