@@ -339,6 +339,7 @@ class _Playing:
             arrivals_ns=None if self._max_lateness_ns is None else self.schedule.arrivals_ns,
             max_lateness_ns=self._max_lateness_ns,
             restarts=None if self._recovery is None else self.spec.limits.restart,
+            faults=self.faults.planned,
             telemetry=TELEMETRY in self.spec.observe,
             memory=self.spec.memory,
         )

@@ -254,12 +254,8 @@ def check_nodes(spec: RunSpec) -> None:
 def _check_several_nodes(spec: RunSpec, plan: Plan) -> None:
     if spec.placement.carrier == NIXL:
         check_nixl()
-    asked = {
-        "--fault": bool(spec.faults),
-        "--occupancy": OccupancyObserver.name in spec.observe,
-    }
-    if found := [name for name, is_asked in asked.items() if is_asked]:
-        raise UsageError(f"{', '.join(found)}: not over several nodes")
+    if OccupancyObserver.name in spec.observe:
+        raise UsageError("--occupancy: not over several nodes")
     if spec.placement.send_files and plan.step_types[0].cls.passes_on:
         raise UsageError(
             f"--send-files: {plan.step_names[0]} hands requests on as they came, and files would not go along"

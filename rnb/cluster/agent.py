@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from rnb.contract.termination import Termination, UsageError
+from rnb.faults.player import FaultPlayer
 from rnb.observe import provenance
 from rnb.observe.environment import environment
 from rnb.observe.telemetry import Watch
@@ -95,6 +96,7 @@ class Agent:
         self._due = None if work.arrivals_ns is None else DueTimes(self._table, work.arrivals_ns)
         self._is_done = self._has_told_problem = self._has_told_over = False
         self._jobs: NodeJobs | None = None
+        self._faults = FaultPlayer(work.faults, self._part.node)
         self._troubles: list[Trouble] = []
         self._watch: Watch | None = None
         self._memory = self._fabric.log() if work.memory else None
@@ -115,6 +117,7 @@ class Agent:
                 self._play(sharing)
                 self._conclude()
             finally:
+                self._faults.kill()
                 self._supervisor.end()
 
     def _play(self, sharing: Sharing) -> None:
@@ -137,6 +140,7 @@ class Agent:
         )
         if self._work.restarts is not None:
             self._jobs = self._keep_jobs(replicas, self._work.restarts)
+        replicas.slowdowns_of = self._faults.slowdowns_of
         self._bridges.spawn(replicas, self._table, gpu_sharing)
         for replica in self._part.plan.replicas:
             replicas.spawn(replica, self._table)
@@ -160,6 +164,8 @@ class Agent:
                 handles=replicas.handles,
                 replaced=partial(self._tell_of_heir, replicas),
             )
+        self._faults.meet(self._supervisor.pids())
+        self._faults.begin(start_ns)
         self._supervisor.wait_until_over(self._look)
 
     def _keep_jobs(self, replicas: Replicas, restarts: int) -> NodeJobs:
@@ -178,6 +184,7 @@ class Agent:
     def _tell_of_heir(self, replicas: Replicas, name: str, pid: int) -> None:
         if self._watch is not None:
             self._watch.replaced(name, pid)
+        self._faults.replaced(name, pid)
         self._line.tell("ready", replicas.described())
 
     def _join(self) -> bool:

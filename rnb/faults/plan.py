@@ -45,7 +45,8 @@ class PlannedFault:
 
     def slowdown_of(self, replica: ReplicaPlan) -> Slowdown | None:
         """What the runner of a replica is told."""
-        if self.fault.kind is not FaultKind.SLOW or replica not in self.replicas:
+        is_met = replica.name in (one.name for one in self.replicas)
+        if self.fault.kind is not FaultKind.SLOW or not is_met:
             return None
         return Slowdown(start_ns=self.start_ns, end_ns=self.end_ns, factor=self.fault.amount)
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rnb.contract.fault import FaultKind
@@ -25,14 +25,17 @@ STOP_TIMEOUT_S = 5.0
 
 
 class FaultPlayer(Observer):
-    """Acts in a thread of the driver, so that a fault comes within a millisecond of its time."""
+    """Acts in a thread of the driver, so that a fault comes within a millisecond of its time.
+
+    On each other node of a run there is one more, for the replicas there.
+    """
 
     name = "faults"
 
-    def __init__(self, faults: Sequence[PlannedFault]) -> None:
-        self._faults = faults
+    def __init__(self, faults: Sequence[PlannedFault], node: int = 0) -> None:
+        self.planned, self._node = faults, node
         self._helpers: dict[int, list[subprocess.Popen[str]]] = {}
-        """By the number of the fault."""
+        """By the number of the fault; all are on the driver's node."""
         self._pids: dict[str, int] = {}
         self._times_ns: dict[tuple[int, bool], int] = {}
         """When each fault began (True) and ended (False)."""
@@ -43,23 +46,27 @@ class FaultPlayer(Observer):
         self._problems: dict[int, str] = {}
 
     def prepare(self, watched: Watched) -> None:
-        for number, planned in enumerate(self._faults):
+        for number, planned in enumerate(self.planned):
             self._helpers[number] = [_start_helper(*arguments) for arguments in _helpers_of(planned)]
 
     def start(self, start: Start) -> None:
-        self._pids = dict(start.pids)
+        self.meet(start.pids)
         for number, helpers in self._helpers.items():
             for helper in helpers:
                 assert helper.stdout is not None
                 if not helper.stdout.readline():
-                    text = self._faults[number].fault.text
+                    text = self.planned[number].fault.text
                     raise UsageError(f"--fault {text}: its process did not start: {_last_line(helper)}")
+
+    def meet(self, pids: Mapping[str, int]) -> None:
+        """The processes of this node, by name."""
+        self._pids = dict(pids)
 
     def replaced(self, name: str, pid: int) -> None:
         self._pids[name] = pid
 
     def begin(self, start_ns: int) -> None:
-        if self._faults:
+        if self.planned:
             self._thread = threading.Thread(target=self._play, args=[start_ns], name="faults", daemon=True)
             self._thread.start()
 
@@ -74,7 +81,7 @@ class FaultPlayer(Observer):
 
     def slowdowns_of(self, replica: ReplicaPlan) -> tuple[Slowdown, ...]:
         """What the runner of a replica is told."""
-        return tuple(filter(None, (planned.slowdown_of(replica) for planned in self._faults)))
+        return tuple(filter(None, (planned.slowdown_of(replica) for planned in self.planned)))
 
     def kill(self) -> None:
         """Undo all that still lasts."""
@@ -88,10 +95,10 @@ class FaultPlayer(Observer):
 
     def played(self, epoch_offset_ns: int) -> list[PlayedFault]:
         """What was done, and when."""
-        return [self._played(number, epoch_offset_ns) for number in range(len(self._faults))]
+        return [self._played(number, epoch_offset_ns) for number in range(len(self.planned))]
 
     def _played(self, number: int, epoch_offset_ns: int) -> PlayedFault:
-        planned = self._faults[number]
+        planned = self.planned[number]
         start_ns = self._times_ns.get((number, True))
         end_ns = self._times_ns.get((number, False), self._over_ns)
         if planned.fault.kind is FaultKind.KILL:
@@ -113,20 +120,20 @@ class FaultPlayer(Observer):
 
     def _moments(self) -> list[tuple[int, int, bool]]:
         """When, which fault, and whether it begins then, in the order of time."""
-        starts = [(planned.start_ns, number, True) for number, planned in enumerate(self._faults)]
+        starts = [(planned.start_ns, number, True) for number, planned in enumerate(self.planned)]
         ends = [
             (planned.end_ns, number, False)
-            for number, planned in enumerate(self._faults)
+            for number, planned in enumerate(self.planned)
             if planned.end_ns is not None
         ]
         return sorted(starts + ends)
 
     def _act(self, number: int, is_start: bool) -> None:
-        planned = self._faults[number]
-        for pid in (self._pids[replica.name] for replica in planned.replicas):
+        planned = self.planned[number]
+        for pid in (self._pids[one.name] for one in planned.replicas if one.node == self._node):
             for signalled in _signals(planned.fault.kind, is_start):
                 self._signal(pid, signalled)
-        for helper in self._helpers[number]:
+        for helper in self._helpers.get(number, ()):
             _begin_helper(helper) if is_start else _end_helper(helper)
 
     def _signal(self, pid: int, number: signal.Signals) -> None:

@@ -99,6 +99,8 @@ class Work:
     max_lateness_ns: int | None
     restarts: int | None
     """How often it replaces each replica that dies; None: requests have one try, and replicas one process."""
+    faults: Sequence[Any]
+    """What is done to the run on purpose; see rnb/faults/plan.py."""
     telemetry: bool
     """Whether it is to watch its machine."""
     memory: bool

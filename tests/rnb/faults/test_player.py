@@ -13,6 +13,7 @@ import pytest
 from rnb.analysis.fault_effects import fault_effects
 from rnb.analysis.reasons import Reason
 from rnb.analysis.verdict import judge
+from rnb.cluster.launching import LocalLauncher
 from rnb.contract.events import Event, EventKind
 from rnb.contract.termination import Termination, UsageError
 from rnb.faults import player
@@ -24,7 +25,8 @@ from tests.support.played import NOTHING, played, spec_for
 LATE_S = 0.3
 """A busy machine may wake the driver so much later."""
 TIMED = {"model": "models.queueing.model.Deterministic", "gpus": [0], "service_ms": 5}
-STARTED, FINISHED = Event(EventKind.STARTED, 0), Event(EventKind.FINISHED, 0)
+KINDS = (EventKind.STARTED, EventKind.FINISHED)
+STARTED, FINISHED = (Event(kind, 0) for kind in KINDS)
 
 
 def play(folder: Path, *faults: str, steps: Any = (TIMED,), **load: Any) -> Run:
@@ -43,6 +45,24 @@ def span_s(run: Run, number: int = 0) -> tuple[float, float]:
     assert fault.start_epoch_ns is not None
     assert fault.end_epoch_ns is not None
     return (fault.start_epoch_ns - run.start_ns) / 1e9, (fault.end_epoch_ns - run.start_ns) / 1e9
+
+
+def test_replicas_on_another_node_are_met_there(tmp_path: Path) -> None:
+    steps = [{**NOTHING, "gpus": ["0:-1"]}, {**TIMED, "gpus": ["1:-1"]}]
+    faults = ["kill:step1@0.2s", "stall:step1*0.5s@2s", "slow:step1*3@3s"]
+    spec = spec_for(tmp_path, steps, mean_interval_ms=10, videos=400, arrivals="constant")
+    spec = replace(spec, faults=faults, num_nodes=2, limits=replace(spec.limits, restart=1))
+    run = played(spec, cluster=LocalLauncher(2))
+    assert run.meta.is_success, run.meta.message
+    assert run.meta.jobs is not None
+    assert run.meta.jobs.num_deaths == 1
+    (killed_s, _), (stalled_s, goes_on_s), (slow_s, _) = (span_s(run, number) for number in range(3))
+    assert 0.2 <= killed_s < 0.2 + LATE_S
+    started_s, ended_s = ((run.times[Event(kind, 1)] - run.start_ns) / 1e9 for kind in KINDS)
+    assert not np.count_nonzero((ended_s > stalled_s + LATE_S) & (ended_s < goes_on_s - 0.01))
+    is_slow = started_s > slow_s + 0.01
+    assert is_slow.any()
+    assert ((ended_s - started_s)[is_slow] > 2.9 * 0.005).all()
 
 
 def test_a_runner_that_stands_still_serves_nobody(tmp_path: Path) -> None:
