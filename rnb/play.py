@@ -304,11 +304,13 @@ class _Playing:
             for observer in self.observers:
                 observer.start(self._start_of(observer, phases))
         self.phases = self._phases()
+        if self._recovery is not None:
+            self._recovery.connect()
         start_ns = self._replicas.start(self._others.start() if self._others else None)
         for observer in self.observers:
             observer.begin(start_ns)
         if self._recovery is not None:
-            self._recovery.begin(
+            self._recovery.node.replacement.begin(
                 start_ns,
                 supervisor=self._supervisor,
                 spawn=self._spawn,

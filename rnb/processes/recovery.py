@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -81,10 +80,12 @@ class Recovery:
     def log(self) -> RunLog:
         return self.node.replacement.log
 
-    def begin(self, start_ns: int, **of_node: Any) -> None:
-        """The timed part begins; `of_node`: see Replacement.begin."""
-        connect([self._first])
-        self.node.replacement.begin(start_ns, **of_node)
+    def connect(self) -> None:
+        """To the nodes that have the first step, when all are ready."""
+        try:
+            connect([self._first])
+        except ConnectionError as error:
+            self._fail(str(error))
 
     def end(self) -> None:
         """However the run ended."""

@@ -168,6 +168,26 @@ def test_a_death_ends_the_run_with_a_name(
     wait_until(lambda: not shared.left(), "files are left in /dev/shm")
 
 
+def test_a_replica_that_dies_is_replaced_on_its_node(bench: Bench, nodes: Nodes) -> None:
+    flags = ("-v", "1500", "-mi", "5", "--restart", "1", "--cluster", nodes.address)
+    run = bench.start(EVERYWHERE, *flags)
+    run.wait_for_line("START!")
+    time.sleep(1)
+    kill_replica(run, nodes)
+    finished = run.finish()
+    assert finished.status in ENDED_WELL, finished.err
+    assert finished.folder is not None
+    kept = read(finished.folder)
+    assert kept.requests["status"].tolist() == ["finished"] * 1500
+    events = kept.tables["events"]
+    (died,) = np.flatnonzero(events["event"] == "died")
+    assert events["reason"][died].endswith("was killed by SIGKILL")
+    assert events["reason"][died].startswith("node ")
+    (heir,) = np.flatnonzero(events["event"] == "replaced by")
+    assert events["replica"][heir] == events["replica"][died]
+    assert events["at_ns"][heir] - events["at_ns"][died] < MOST_SECONDS["process"] * 1e9
+
+
 def assert_all_nodes_have_finished_some(folder: Path) -> None:
     """That which died, too: what it had told was kept."""
     run = read(folder)

@@ -17,6 +17,7 @@ from tests.robustness.engine import attack
 from tests.robustness.flags import FlagAttack
 from tests.robustness.folders import FolderAttack
 from tests.robustness.kills import KillAttack
+from tests.robustness.node_deaths import NodeDeathAttack
 from tests.robustness.pipelines import PipelineAttack
 from tests.robustness.videos import VideoAttack
 
@@ -24,6 +25,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "pipelines": PipelineAttack,
     "kills": KillAttack,
     "deaths": DeathAttack,
+    "node-deaths": NodeDeathAttack,
     "configs": ConfigAttack,
     "flags": FlagAttack,
     "folders": FolderAttack,

@@ -47,15 +47,18 @@ class DeathAttack(PipelineAttack):
     def play(self, seed: int) -> Outcome:
         log, lots = self.folder / f"{seed}.log", random.Random(seed)
         drawn = self.drawn(seed, str(log), lots)
-        self._retries = lots.choice([None, None, 20])
+        self.retries = lots.choice([None, None, 20])
         self._pool_class = lots.choice([SlotPool, ProducersPool])
-        self._shooter = Shooter(lots)
+        self._shooter = self.shooter(lots)
         outcome = self.play_drawn(drawn, log)
         outcome.kind = f"{len(drawn.steps)} steps"
         outcome.about = (
-            f"{drawn}, retries {self._retries}, {self._pool_class.__name__}, {self._shooter.num_shots} shots"
+            f"{drawn}, retries {self.retries}, {self._pool_class.__name__}, {self._shooter.num_shots} shots"
         )
         return outcome
+
+    def shooter(self, lots: random.Random) -> Shooter:
+        return Shooter(lots)
 
     def drawn(self, seed: int, log: str, lots: random.Random) -> DrawnPipeline:
         return _with_many(_drawn_whole(seed, log), self.num_requests, lots)
@@ -64,7 +67,7 @@ class DeathAttack(PipelineAttack):
         return QuickFabric(self._pool_class)
 
     def limits(self, drawn: DrawnPipeline) -> Limits:
-        return Limits(max_failures=drawn.num_requests, restart=MANY, retries=self._retries)
+        return Limits(max_failures=drawn.num_requests, restart=MANY, retries=self.retries)
 
     def observers(self, drawn: DrawnPipeline) -> Sequence[Observer]:
         return [self._shooter]
@@ -72,8 +75,8 @@ class DeathAttack(PipelineAttack):
     def check(self, outcome: Outcome, drawn: DrawnPipeline, run: Run, log: Path) -> None:
         check_requests(outcome, drawn, run)
         check_order(outcome, drawn, run)
-        _check_served(outcome, drawn, log, run.requests["attempts"].tolist())
-        _check_events(outcome, run, self._retries)
+        check_served(outcome, drawn, log, run.requests["attempts"].tolist())
+        check_events(outcome, run, self.retries)
 
 
 def _drawn_whole(seed: int, log: str) -> DrawnPipeline:
@@ -146,9 +149,14 @@ class Shooter(Observer):
                 self._stopping.wait(self._lots.uniform(0, self.pause_s))
 
     def _kill_one(self) -> None:
+        if not (targets := self.targets()):
+            return
         with contextlib.suppress(ProcessLookupError):  # it is dead already
-            os.kill(self._pids[self._lots.choice(sorted(self._pids))], signal.SIGKILL)
+            os.kill(self._lots.choice(targets), signal.SIGKILL)
             self.num_shots += 1
+
+    def targets(self) -> list[int]:
+        return [self._pids[name] for name in sorted(self._pids)]
 
     def stop(self, end: End) -> Seen:
         self.kill()
@@ -161,7 +169,7 @@ class Shooter(Observer):
         self._num_done = lambda: 0  # with which the table goes
 
 
-def _check_served(outcome: Outcome, drawn: DrawnPipeline, log: Path, attempts: Sequence[int]) -> None:
+def check_served(outcome: Outcome, drawn: DrawnPipeline, log: Path, attempts: Sequence[int]) -> None:
     """Each step that a request must pass has served it at least once, and at most once a try."""
     noted = Counter(tuple(map(int, line.split())) for line in log.read_text().splitlines())
     for request_id in range(drawn.num_requests):
@@ -171,7 +179,7 @@ def _check_served(outcome: Outcome, drawn: DrawnPipeline, log: Path, attempts: S
             outcome.check(noted[note] <= attempts[request_id], Fault.DOUBLED, about)
 
 
-def _check_events(outcome: Outcome, run: Run, retries: int | None) -> None:
+def check_events(outcome: Outcome, run: Run, retries: int | None) -> None:
     """The log must tell of each try and of each process that came and went."""
     events = rows_of(run.tables[EVENTS])
     of_event = Counter(event["event"] for event in events)

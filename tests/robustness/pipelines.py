@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from rnb.cluster.launching import LocalLauncher
 from rnb.contract.events import EventKind
 from rnb.load.load import Load
 from rnb.observe.observer import Observer
@@ -34,6 +35,7 @@ class PipelineAttack(Attack):
     long_run = 1500
 
     hangs_after_s: ClassVar[float] = 40
+    num_nodes: ClassVar[int] = 1
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -68,6 +70,7 @@ class PipelineAttack(Attack):
             placement=Placement(device="cpu", **drawn.placement),
             limits=self.limits(drawn),
             observe=(),
+            num_nodes=self.num_nodes,
         )
         run = play(
             *schedule_of(spec),
@@ -75,6 +78,7 @@ class PipelineAttack(Attack):
             interruption=interruption,
             folder=folder,
             observers=self.observers(drawn),
+            cluster=LocalLauncher(self.num_nodes) if self.num_nodes > 1 else None,
         )
         timer.cancel()
         timer.join()

@@ -19,6 +19,7 @@ from tests.robustness.flags import FlagAttack
 from tests.robustness.folders import FolderAttack
 from tests.robustness.kills import SHOTS, KillAttack, case_of
 from tests.robustness.kills import judge as judge_kill
+from tests.robustness.node_deaths import NodeDeathAttack
 from tests.robustness.pipelines import PipelineAttack
 from tests.robustness.videos import Ask, VideoAttack
 from tests.support.running import Finished
@@ -52,6 +53,18 @@ class DeathsAndALie(DeathAttack):
         return drawn
 
 
+class NodeDeathsAndALie(NodeDeathAttack):
+    """The same over three nodes."""
+
+    num_requests = 500
+
+    def drawn(self, seed: int, log: str, lots: random.Random) -> DrawnPipeline:
+        drawn = super().drawn(seed, log, lots)
+        if seed == PLANTED:
+            steps_of(drawn)[0]["lies_about"] = 300
+        return drawn
+
+
 class VideosAndAMemory(VideoAttack):
     """In one case the answers depend on what was asked before."""
 
@@ -82,6 +95,11 @@ def test_some_pipelines() -> None:
 
 def test_some_deaths() -> None:
     assert faults_of(DeathsAndALie, [PLANTED, 1, 2]) == {PLANTED: {Fault.WRONG}}
+
+
+@pytest.mark.slow
+def test_some_deaths_on_nodes() -> None:
+    assert faults_of(NodeDeathsAndALie, [PLANTED, 1]) == {PLANTED: {Fault.WRONG}}
 
 
 def test_some_videos() -> None:
