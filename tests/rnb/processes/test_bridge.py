@@ -15,15 +15,20 @@ from rnb.contract.request import Request, TensorSpec
 from rnb.contract.termination import Termination
 from rnb.pipeline.parts import BridgePlan, Landing
 from rnb.processes.bridge import Bridge, BridgeTask, used_rows
+from rnb.processes.jobs import JobRules, follow_incidents
 from rnb.transport.clock_sync import fit
-from rnb.transport.fabric import FAILED, UNFINISHED, EndOfStream, QueueFull
+from rnb.transport.fabric import FAILED, NOBODY, UNFINISHED, EndOfStream, QueueFull
 from rnb.transport.local.fabric import LocalFabric
 from rnb.transport.message import Message, SlotRef
 from rnb.transport.nixl import CARRIERS, NIXL
 from rnb.transport.tcp.handshake import accept, connect, listen
 from rnb.transport.tcp.link import Link
+from tests.support.producers_memory import ProducersPool
+from tests.support.underway import CONTEXT
 
 TOKEN = b"t" * 32
+BRIDGE = 7
+"""What the bridge is called among those that take requests."""
 LAYOUT = (TensorSpec((6, 3)), TensorSpec((6,), "int64"))
 
 
@@ -50,8 +55,17 @@ class End:
         self.fabric = LocalFabric()
         self.out = self.fabric.queue("frame queue 0", capacity=capacity, num_writers=1)
         self.into = self.fabric.queue("frame queue 0", capacity=capacity, num_writers=1)
-        make = self.fabric.pool
-        self.source, self.landed = (make(layout=LAYOUT, num_slots=num_slots, device=CPU) for _ in range(2))
+        sizes: dict[str, Any] = {"layout": LAYOUT, "num_slots": num_slots, "device": CPU}
+        self.landed = self.fabric.pool(**sizes)
+        self.source = ProducersPool(**sizes, context=CONTEXT, stop=self.fabric.stop)
+        self.jobs = JobRules(
+            number=BRIDGE,
+            is_replaceable=False,
+            has_others=False,
+            recycle_after=None,
+            incidents=self.fabric.log(),
+            retirements=self.fabric.numbers(np.zeros(1, np.int64)),
+        )
         for pool in (self.source, self.landed):
             pool.allocate()
         self.table = self.fabric.table(num_requests=500, events=(DUE, SENT))
@@ -73,6 +87,7 @@ class End:
             environment={},
             carrier=carrier,
             poll_s=0,
+            jobs=self.jobs,
         )
         self.link, self.bridge = link, Bridge(task, link)
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -193,6 +208,28 @@ def test_a_receiver_that_keeps_its_slots_holds_the_sender_back() -> None:
     for number in range(2, 20):
         read(there, there.take(), number)
     sender.join(30)
+    end(here, there)
+
+
+def test_what_a_bridge_has_taken_is_its_own() -> None:
+    """Not its producer's any more; but slots that went with that are lost, and told so."""
+    here, there = joined(num_slots=1)
+    here.send(1)
+    first = there.take()  # and the one slot there is not given back
+    here.send(2)
+    wait_until(lambda: here.table.holders[2] == BRIDGE)
+    assert here.table.holders[[1, 251, 2, 252, 3]].tolist() == [BRIDGE] * 4 + [NOBODY]
+    here.source.reclaim()  # its producer has died, and another one comes
+    assert here.source._holders.tolist() == [-2 - BRIDGE]
+    read(there, first, 1)
+    wait_until(lambda: not here.source._holders.any())
+    assert here.jobs.incidents is not None
+    lost = [(one.request_id, one.replica, one.is_lost) for one in follow_incidents(here.jobs.incidents)]
+    assert lost == [(2, BRIDGE, True), (252, BRIDGE, True)]
+    here.source._held.clear()  # which is another process's
+    here.source.allocate()
+    here.send(3)
+    read(there, there.take(), 3)
     end(here, there)
 
 
