@@ -12,6 +12,7 @@ import torch
 
 from rnb.analysis.reasons import Reason
 from rnb.analysis.verdict import judge
+from rnb.cluster.launching import LocalLauncher
 from rnb.contract import Batch, Context, Layout, Step, TensorSpec
 from rnb.contract import Options as AnyOptions
 from rnb.record.run import Run
@@ -78,7 +79,9 @@ def step(name: str, **options: Any) -> dict[str, Any]:
     return {"model": f"tests.gpu.test_jobs_gpu.{name}", "gpus": [0], **options}
 
 
-def run_of(folder: Path, *steps: dict[str, Any], memory: bool = False, **limits: Any) -> Run:
+def run_of(
+    folder: Path, *steps: dict[str, Any], memory: bool = False, num_nodes: int = 1, **limits: Any
+) -> Run:
     spec = spec_for(folder, steps, videos=NUM_REQUESTS)
     return played(
         dataclasses.replace(
@@ -86,7 +89,9 @@ def run_of(folder: Path, *steps: dict[str, Any], memory: bool = False, **limits:
             placement=dataclasses.replace(spec.placement, device="cuda", mps="off"),
             limits=dataclasses.replace(spec.limits, **limits),
             memory=memory,
-        )
+            num_nodes=num_nodes,
+        ),
+        cluster=LocalLauncher(num_nodes),
     )
 
 
@@ -98,6 +103,14 @@ def all_right(run: Run) -> None:
 @pytest.mark.parametrize("num_makers", [1, 2])
 def test_slots_that_go_with_their_producer_are_made_anew(tmp_path: Path, num_makers: int) -> None:
     run = run_of(tmp_path, step("Make", at_request=100, gpus=[0] * num_makers), step("Check"), restart=1)
+    all_right(run)
+    assert [row["event"] for row in rows_of(run.tables["events"])].count("died") == 1
+
+
+def test_slots_that_a_bridge_was_to_send_are_made_anew(tmp_path: Path) -> None:
+    """What it had taken of a producer that died is lost, and begins again."""
+    maker = step("Make", at_request=100, gpus=["1:0"], num_shared_tensors=4)
+    run = run_of(tmp_path, maker, step("Check", gpus=["0:0"]), num_nodes=2, restart=1)
     all_right(run)
     assert [row["event"] for row in rows_of(run.tables["events"])].count("died") == 1
 
