@@ -126,24 +126,18 @@ def assert_served_as_often_as_told(run: Run, folder: Path) -> None:
 
 
 def test_so_are_those_that_send_no_tensors(tmp_path: Path) -> None:
+    """And one that dies when all is done is no matter."""
     steps = [
         mortal(tmp_path, 0, "Say", "1:-1", "2:-1", dies_at=(7, 30, 50)),
         mortal(tmp_path, 1, "Say", "0:-1", "1:-1", dies_at=(20, 45)),
-        mortal(tmp_path, 2, "Say", "2:-1", dies_at=(11, 60)),
+        mortal(tmp_path, 2, "Say", "2:-1", dies_at=(11, 60), dies_at_end=True),
     ]
     run = run_over_three(spec_of(tmp_path, *steps), restart=5)
     all_finished(run)
     assert run.results == {one: one for one in range(NUM_REQUESTS)}
     assert_served_as_often_as_told(run, tmp_path)
-    assert len(events(run, "died")) == 7
+    assert len(events(run, "died")) == 8
     assert_times_are_of_the_last_try(run)
-
-
-def test_one_that_dies_when_all_is_done_is_no_matter(tmp_path: Path) -> None:
-    steps = [telling("1:-1"), mortal(tmp_path, 1, "Say", "2:-1", dies_at_end=True), telling("1:-1", "0:-1")]
-    run = run_over_three(spec_of(tmp_path, *steps), restart=5)
-    all_finished(run)
-    assert len(events(run, "died")) == 1
 
 
 def test_sequences_whose_state_died_with_a_replica_fail_from_there_on(tmp_path: Path) -> None:
