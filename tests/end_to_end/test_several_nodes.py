@@ -304,16 +304,18 @@ FILES = {
 
 @pytest.mark.parametrize("sends", [True, False], ids=["sent along", "of each node"])
 def test_files_of_requests_on_other_nodes(bench: Bench, sends: bool) -> None:
-    """One that is missing is the failure of its requests, with the node that missed it."""
+    """One that is missing is the failure of its requests, also when they are tried again, with the node."""
     for number in (0, 2):
         (bench.videos / f"{number}.mp4").write_text(f"file {number}" * 50_000)
-    flags = ["-v", "60", "-mi", "2", "--max-failures", "20", "--cluster", "local:2"]
+    flags = ["-v", "60", "-mi", "2", "--max-failures", "20", "--retries", "1", "--cluster", "local:2"]
     run = run_of(bench.run(FILES, *flags, *(["--send-files"] if sends else [])))
     for request, replica in enumerate(run.requests["replica0"].tolist()):
         path = str(bench.videos / ("0.mp4", "missing.mp4", "2.mp4")[request % 3])
         if request % 3 == 1:
-            where = "node 1: " if replica else ""
-            assert run.requests["reason"][request] == f"{where}{path}: No such file or directory"
+            where = f"{'node 1: ' if replica else ''}step 0.{replica}"
+            first, last = run.requests["reason"][request].split("; ")
+            assert last == f"{where}: {path}: No such file or directory"
+            assert first.endswith(f": {path}: No such file or directory")
             continue
         name, content = run.results[request]
         assert content == f"file {request % 3}" * 50_000
