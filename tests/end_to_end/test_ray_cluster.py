@@ -172,7 +172,7 @@ def test_a_replica_that_dies_is_replaced_on_its_node(bench: Bench, nodes: Nodes)
     flags = ("-v", "1500", "-mi", "5", "--restart", "1", "--cluster", nodes.address)
     run = bench.start(EVERYWHERE, *flags)
     run.wait_for_line("START!")
-    time.sleep(1)
+    time.sleep(3)  # the node has to know of the start, too
     kill_replica(run, nodes)
     finished = run.finish()
     assert finished.status in ENDED_WELL, finished.err

@@ -227,6 +227,7 @@ def test_a_process_on_another_node_is_killed(bench: Bench) -> None:
 def test_a_process_on_another_node_is_replaced(bench: Bench) -> None:
     """Killed, where it is in the middle of the pipeline, until no other may take its place."""
     run = started(bench, "--restart", "1")
+    time.sleep(3)  # the node has to know that the timed part has begun: the start is not covered
     first = run.children("rnb step 1")
     run.signal(signal.SIGKILL, first[0])
     deadline = time.monotonic() + MOST_SECONDS
