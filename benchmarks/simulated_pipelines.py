@@ -34,7 +34,7 @@ from rnb.spec import RunSpec, schedule_of
 from tests.support.known_times import spec_of, step
 from tests.support.timed_pipelines import Timed, added_ns, draw, steps_of, surroundings_of
 
-NUM_AT_ONCE, NUM_PACED, NUM_WARMUP = 250, 2_000, 20
+NUM_AT_ONCE, NUM_WARMUP = 250, 20
 WITHIN = {"throughput": 0.03, "p50": 0.10, "p99": 0.10}
 HOW = ("foreseen", "hindsight", "noise")
 
@@ -60,11 +60,12 @@ def main() -> None:
     parser.add_argument("--pipelines", type=int, default=30)
     parser.add_argument("--first", type=int, default=0, help="seed of the first one")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--paced", type=int, default=2_000, help="requests at a rate (%(default)s)")
     args = parser.parse_args()
     print(f"{len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f}, {time.ctime()}")
     print(f"| | steps | `-b` | load | {' | '.join(HOW)} | p99 ± | load average |\n|{' --- |' * 9}")
     seeds = range(args.first, args.first + args.pipelines)
-    rows = [compare(seed, args.rounds) for seed in seeds]
+    rows = [compare(seed, args.rounds, args.paced) for seed in seeds]
     for how, name in itertools.product(HOW, WITHIN):
         values = np.abs([row.errors[how, name] for row in rows])
         within = int((values <= WITHIN[name]).sum())
@@ -76,12 +77,12 @@ def main() -> None:
     print(f"load average at the end {os.getloadavg()[0]:.1f}, {time.ctime()}")
 
 
-def compare(seed: int, num_rounds: int) -> Row:
+def compare(seed: int, num_rounds: int, num_paced: int) -> Row:
     at_once = draw(seed).with_load(videos=NUM_AT_ONCE)
     machines = [calibrate(seed)]
     capacity = figure("throughput", foreseen(at_once, machines[0]))
     load = random.Random(seed).uniform(0.3, 0.8)
-    paced = at_once.with_load(mean_interval_ms=1e3 / capacity / load, videos=NUM_PACED, warmup=NUM_WARMUP)
+    paced = at_once.with_load(mean_interval_ms=1e3 / capacity / load, videos=num_paced, warmup=NUM_WARMUP)
     runs: dict[str, list[Run]] = {"at once": [], "paced": []}
     for number in range(num_rounds):
         machines += [calibrate(seed)] if number else []
