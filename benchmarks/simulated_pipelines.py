@@ -9,7 +9,7 @@ each, and compared are the medians over them. Worked out are 'foreseen', from th
 calibration of the same round says that the machine and the harness add, and 'hindsight', with what the
 machine added to each call in that very run, which leaves the rules of the simulator alone to blame. The
 yardstick is 'noise': how far two of the real runs, which differ in nothing, are from each other; and the 95 %
-interval of a real run's own p99.
+interval of a real run's own p99. The exit status is 1 where one that is foreseen is off by more than WITHIN.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import argparse
 import itertools
 import os
 import random
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -55,7 +56,7 @@ class Row(NamedTuple):
     """Half its width, over the p99."""
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--pipelines", type=int, default=30)
     parser.add_argument("--first", type=int, default=0, help="seed of the first one")
@@ -75,6 +76,7 @@ def main() -> None:
         )
     print(f"p99's own interval: ± {100 * np.median([row.p99_interval for row in rows]):.1f} % (median)")
     print(f"load average at the end {os.getloadavg()[0]:.1f}, {time.ctime()}")
+    return int(any(abs(row.errors["foreseen", name]) > WITHIN[name] for row in rows for name in WITHIN))
 
 
 def compare(seed: int, num_rounds: int, num_paced: int) -> Row:
@@ -174,4 +176,4 @@ def figure(name: str, run: Run) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
