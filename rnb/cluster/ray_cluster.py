@@ -28,8 +28,7 @@ class RayLauncher:
         try:
             self._ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="error")
         except Exception as error:  # ConnectionError, RuntimeError, ValueError, RayError
-            reason = str(error).strip().splitlines()[0]
-            raise UsageError(f"--cluster {address}: no Ray cluster there: {reason}") from None
+            raise UsageError(f"--cluster {address}: {_why_not(error)}") from None
         own = self._ray.get_runtime_context().get_node_id()
         alive = [node for node in self._ray.nodes() if node["Alive"]]
         alive.sort(key=lambda node: (node["NodeID"] != own, node["NodeManagerAddress"], node["NodeID"]))
@@ -97,6 +96,13 @@ def _reach(address: str) -> None:
         socket.create_connection((host, int(port)), REACH_TIMEOUT_S).close()
     except OSError as error:
         raise UsageError(f"--cluster {address}: no Ray cluster there: {error}") from None
+
+
+def _why_not(error: BaseException) -> str:
+    """In one line; Ray tells of a token in the cause alone."""
+    if "authentication token" in f"{error} {error.__cause__}".lower():
+        return "its Ray asks for a token that this process does not show: set RAY_AUTH_MODE=token"
+    return f"no Ray cluster there: {str(error).strip().splitlines()[0]}"
 
 
 def _ray() -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import socket
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -51,3 +53,17 @@ def test_without_ray_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(builtins, "__import__", without_ray)
     with pytest.raises(UsageError, match=r"--cluster: needs Ray: pip install 'rnb\[cluster\]'"):
         cluster_at("192.0.2.1:6379")
+
+
+def test_a_cluster_that_asks_for_a_token_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Ray 2.60 fails: what it is about stands in the cause."""
+
+    def init(**options: Any) -> None:
+        cause = RuntimeError("Failed to connect to GCS. InvalidAuthToken: Authentication token is missing")
+        raise ConnectionError("Failed to connect to Ray cluster at 127.0.0.1") from cause
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(UsageError, match=f"^--cluster {address}: .*: set RAY_AUTH_MODE=token$"):
+            cluster_at(address)
