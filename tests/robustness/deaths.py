@@ -115,6 +115,8 @@ class Shooter(Observer):
     """Of all requests: the most that are done between two times."""
     pause_s = 0.3
     """Between two shots of one time, at most."""
+    lead_s = 0.0
+    """From the start to the first shot."""
 
     def __init__(self, lots: random.Random) -> None:
         self._lots, self._pids = lots, dict[str, int]()
@@ -139,6 +141,7 @@ class Shooter(Observer):
 
     def _shoot(self) -> None:
         due = 0.0
+        self._stopping.wait(self.lead_s)
         while not self._stopping.wait(0.002):
             num_done = self._num_done()
             if num_done < due:

@@ -65,7 +65,9 @@ class GrantingFabric(QuickFabric):
 
 
 class ShooterOnNodes(Shooter):
-    """Meets the replicas of all nodes."""
+    """Meets the replicas of all nodes, once these know of the start: until then a death ends the run."""
+
+    lead_s = 1.0
 
     def targets(self) -> list[int]:
         marked = pids_with(f"{MARK}={os.environ[MARK]}")
