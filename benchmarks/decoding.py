@@ -28,6 +28,7 @@ from typing import Any
 import torch
 
 from benchmarks.different_videos import different_videos
+from benchmarks.measuring import samples_in
 from models.r2p1d.sampler import R2P1DSampler
 from nvvl import RnBLoader
 from nvvl.indexing import forget_indexes
@@ -51,9 +52,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=1000, help="different files (%(default)s)")
     parser.add_argument("--max-gb", type=float, default=1.0, help="of different files (%(default)s)")
     args = parser.parse_args()
-    samples = sorted(args.data.rglob("*.mp4"))
-    if not samples:
-        parser.error(f"--data {args.data}: no *.mp4 in it; python -m utils.sample_videos makes some")
+    samples = samples_in(parser, args.data)
     with different_videos(samples, args.files, int(args.max_gb * 1e9)) as files:
         for workers in args.workers:
             compare(args.backend, samples, files, workers, args.seconds, args.repeats)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.measuring import ROOT, run_pipeline, show, spread
+from benchmarks.measuring import ROOT, run_pipeline, samples_in, show, spread
 from models.r2p1d.model import R2P1DLoader, R2P1DRunner
 from rnb.contract import Context, Device, TensorSpec
 from rnb.record.run import Run
@@ -99,8 +99,7 @@ def parse_arguments() -> argparse.Namespace:
         "--device", choices=("auto", "cuda", "cpu"), default="auto", help="auto: the GPU if there is one"
     )
     args = parser.parse_args()
-    if not any(args.data.rglob("*.mp4")):
-        parser.error(f"--data {args.data}: no *.mp4 in it; python -m utils.sample_videos makes some")
+    samples_in(parser, args.data)  # or it ends here
     return args
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -18,6 +19,14 @@ from rnb.record.run import Run
 from rnb.record.run_folder import read
 
 ROOT = Path(__file__).parents[1]
+
+
+def samples_in(parser: argparse.ArgumentParser, data: Path) -> list[Path]:
+    """The videos of --data; without any the parser ends the process."""
+    samples = sorted(data.rglob("*.mp4"))
+    if not samples:
+        parser.error(f"--data {data}: no *.mp4 in it; python -m utils.sample_videos makes some")
+    return samples
 
 
 def run_pipeline(config: str, *flags: str) -> Run:

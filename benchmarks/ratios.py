@@ -19,7 +19,7 @@ from statistics import median
 import av
 import torch
 
-from benchmarks.measuring import show
+from benchmarks.measuring import samples_in, show
 from models.r2p1d.sampler import R2P1DSampler
 from nvvl import RnBLoader
 from nvvl.indexing import forget_indexes
@@ -117,9 +117,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data/videos"))
     parser.add_argument("--turns", type=int, default=15, help="of each (%(default)s)")
     args = parser.parse_args()
-    videos = sorted(args.data.rglob("*.mp4"))
-    if not videos:
-        parser.error(f"--data {args.data}: no *.mp4 in it; python -m utils.sample_videos makes some")
+    videos = samples_in(parser, args.data)
     torch.set_num_threads(1)
     ratios = {
         "decoding": decoding(videos[0], args.turns),

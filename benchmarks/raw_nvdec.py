@@ -18,6 +18,7 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
+from benchmarks.measuring import samples_in
 from models.r2p1d.sampler import R2P1DSampler
 from nvvl.clips import places_of
 from nvvl.engine_feed import annexb
@@ -42,9 +43,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1, help="measurements of each (%(default)s)")
     parser.add_argument("--data", type=Path, default=Path("data/videos"))
     args = parser.parse_args()
-    samples = sorted(args.data.rglob("*.mp4"))
-    if not samples:
-        parser.error(f"--data {args.data}: no *.mp4 in it; python -m utils.sample_videos makes some")
+    samples = samples_in(parser, args.data)
     frames = frames_needed(samples)
     for threads in args.threads:
         rates = [measure(samples, threads, args.seconds) for _ in range(args.repeats)]

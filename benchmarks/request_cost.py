@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from benchmarks.different_videos import different_videos
-from benchmarks.measuring import ROOT, show
+from benchmarks.measuring import ROOT, samples_in, show
 
 NUM_WARM_UPS = 16
 # Run in either checkout: for each path on stdin, the milliseconds of CPU time of its request.
@@ -47,9 +47,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data/videos"))
     parser.add_argument("--requests", type=int, default=300, help="of each (%(default)s)")
     args = parser.parse_args()
-    samples = sorted(args.data.rglob("*.mp4"))
-    if not samples:
-        parser.error(f"--data {args.data}: no *.mp4 in it; python -m utils.sample_videos makes some")
+    samples = samples_in(parser, args.data)
     with different_videos(samples, NUM_WARM_UPS + args.requests, 10**9) as files:
         ours, theirs = played_in_turn((ROOT, args.beside), files)
     ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]

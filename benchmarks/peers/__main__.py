@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.different_videos import different_videos
+from benchmarks.measuring import samples_in
 from benchmarks.peers.figures import PlayFigures, compared
 from benchmarks.peers.plays import plays_of
 from benchmarks.peers.processes import exit_on_sigterm
@@ -29,9 +30,7 @@ from rnb.contract.termination import UsageError
 
 def main() -> None:
     args, parser = parse_arguments()
-    samples = sorted(args.data.rglob("*.mp4"))
-    if not samples:
-        parser.error(f"--data {args.data}: no *.mp4 in it; python -m utils.sample_videos makes some")
+    samples = samples_in(parser, args.data)
     with different_videos(samples, args.videos, int(args.max_gb * 1e9)) as videos:
         work = Work(
             config=str(Path(args.config).resolve()),

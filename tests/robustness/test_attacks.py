@@ -45,24 +45,20 @@ class DeathsAndALie(DeathAttack):
     """In one case a request has a wrong result."""
 
     num_requests = 1500
+    lies_about = 700
 
     def drawn(self, seed: int, log: str, lots: random.Random) -> DrawnPipeline:
         drawn = super().drawn(seed, log, lots)
         if seed == PLANTED:
-            steps_of(drawn)[0]["lies_about"] = 700
+            steps_of(drawn)[0]["lies_about"] = self.lies_about
         return drawn
 
 
-class NodeDeathsAndALie(NodeDeathAttack):
+class NodeDeathsAndALie(DeathsAndALie, NodeDeathAttack):
     """The same over three nodes."""
 
     num_requests = 500
-
-    def drawn(self, seed: int, log: str, lots: random.Random) -> DrawnPipeline:
-        drawn = super().drawn(seed, log, lots)
-        if seed == PLANTED:
-            steps_of(drawn)[0]["lies_about"] = 300
-        return drawn
+    lies_about = 300
 
 
 class VideosAndAMemory(VideoAttack):
