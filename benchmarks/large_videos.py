@@ -71,6 +71,9 @@ def main() -> None:
     parser.add_argument("-n", "--repeats", type=int, default=1, help="of each run (%(default)s)")
     parser.add_argument("-v", "--videos", type=int, default=400, help="requests a run (%(default)s)")
     parser.add_argument("--max-gb", type=float, default=3.0, help="of different files (%(default)s)")
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=[8], help="on NVDEC, of one process (%(default)s)"
+    )
     parser.add_argument("--seconds", type=float, default=3.0, help="of decoders alone (%(default)s)")
     parser.add_argument("--samples", type=int, default=8, help="different contents (%(default)s)")
     parser.add_argument("--data", type=Path, default=Path("data/videos"))
@@ -92,8 +95,9 @@ def measure(name: str, videos: Sequence[Path], files: Sequence[Path], args: argp
     if is_for_engine(videos[0]):
         raw = raw_nvdec.measure(videos, 14, args.seconds)
         figures["raw NVDEC"] = raw.frames_per_s / figures["frames_per_video"]
-        threads = decoding.measure("nvdec", videos, files, 8, args.seconds)
-        figures["8 NVDEC threads"] = threads.videos_per_s
+        for count in args.threads:
+            threads = decoding.measure("nvdec", videos, files, count, args.seconds)
+            figures[f"{count} NVDEC threads"] = threads.videos_per_s
     num_cpus = len(os.sched_getaffinity(0))
     figures["CPUs"] = decoding.measure("pyav", videos, files, num_cpus, args.seconds).videos_per_s
     flags = ("-mi", "0", "-v", str(len(files)), "-bt", "2", "--data", str(files[0].parent))

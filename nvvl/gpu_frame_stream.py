@@ -62,9 +62,9 @@ class GpuFrameStream:
         """
         wanted = number % self._index.num_frames
         due = self._course.next
-        if due is None or (wanted - due) % self._frame_step or wanted < due:
-            self._start_at(wanted)
         try:
+            if due is None or (wanted - due) % self._frame_step or wanted < due:
+                self._start_at(wanted)
             place = self._place_of(wanted)
         except (EngineError, UnsupportedVideo) as error:
             self._drop()
@@ -117,6 +117,8 @@ class GpuFrameStream:
 
     def _start_at(self, first: int) -> None:
         index, info = self._index, self._index.info
+        if self._course.next is not None and self._course.next >= index.num_frames:
+            self._place_of(index.num_frames)  # none: it comes to the end, and can begin again
         if self._session is None or not self._course.has_ended:
             self._drop()  # one that did not come to the end of its stream still holds pictures of it
             bit_depth = engine_pictures.BIT_DEPTHS[info.pixel_format]

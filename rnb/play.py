@@ -236,6 +236,7 @@ class _Playing:
             samples=self.schedule.payloads[:NUM_SAMPLES],
             num_clients=self.spec.load.clients,
             num_bridge_threads=sum(bridge.num_threads for bridge in self.part.bridges),
+            num_nodes_here=self._others.meeting.num_nodes_beside(0) if self._others else 1,
             token=self._others.meeting.token if self._others else b"",
             sends_files=self.spec.placement.send_files,
             environment=self.sharing.environment,

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 from models.images import backends
+from models.images.classification import Classification
 from models.images.cut import Cut, cut_of
 from models.images.encoded import Encoded, read_encoded
 from models.images.errors import ImageError
 from models.images.header import read_header
 from models.images.options import ClassifierOptions, LoaderOptions
-from models.images.pixels import Normalization
 from models.images.resnet import build_resnet50
 from rnb.contract import (
     Batch,
@@ -29,7 +29,6 @@ from rnb.contract import (
 from rnb.contract.top1 import top1_of_each
 
 NUM_WARM_UP_IMAGES = 8
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class ImageLoader(Step):
@@ -124,11 +123,18 @@ class ImageClassifier(Step):
 
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)
-        self._dtype = PRECISIONS[options.precision]
         torch.backends.cudnn.allow_tf32 = False  # PyTorch's default would make fp32 another precision
-        network: Any = build_resnet50(options.num_classes, options.checkpoint, options.seed)
-        self._network = network.to(context.device, self._dtype, memory_format=torch.channels_last)
-        self._normalize = Normalization(options.mean, options.std, context.device)
+        # A graph serves any thread, but those that only have cuDNN's plans have them per thread.
+        has_graphs = options.cuda_graphs and context.where.is_gpu
+        self._classify = context.share(self._build_for_all) if has_graphs else self._build()
+
+    def _build(self) -> Classification:
+        return Classification(self.options, self.context.inputs[0], self.context.device)
+
+    def _build_for_all(self) -> Classification:
+        classification = self._build()
+        torch.cuda.current_stream(self.context.device).synchronize()  # each of them has a stream of its own
+        return classification
 
     @classmethod
     def output(cls, options: Any, inputs: Layout) -> Layout:
@@ -143,20 +149,12 @@ class ImageClassifier(Step):
     def __call__(self, batch: Batch) -> Batch:
         return batch.give(tensors=[self.infer(batch.tensors[0])], rows=batch.num_rows())
 
-    @torch.inference_mode()
     def infer(self, pictures: torch.Tensor) -> torch.Tensor:
         """Logits, (rows, num_classes), float32, of pictures (rows, 3, height, width)."""
-        if pictures.dtype == torch.uint8:
-            pictures = self._normalize(pictures)
-        logits: torch.Tensor = self._network(pictures.to(self._dtype, memory_format=torch.channels_last))
-        return logits.float()
+        return self._classify(pictures)
 
     def results(self, output: Batch) -> Sequence[ClassAndScore]:
         return top1_of_each(output.tensors[0], output.num_rows())
 
     def warm_up(self, row_counts: Sequence[int]) -> None:
-        (pictures,) = self.context.inputs
-        most_rows = max(row_counts, default=1)
-        # On the CPU a size costs nothing extra when it is new.
-        for count in row_counts if self.context.where.is_gpu else [most_rows]:
-            self.infer(torch.zeros(count, *pictures.row, device=self.context.device))
+        self._classify.warm_up(row_counts)

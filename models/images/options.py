@@ -78,4 +78,6 @@ class ClassifierOptions(ColourOptions):
     checkpoint: str | None = None
     """In the layout of torchvision's resnet50."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    cuda_graphs: StrictBool = False
+    """Capture a CUDA graph for each number of pictures in the warm-up (on the CPU: not)."""
     seed: StrictInt = 0

@@ -14,6 +14,7 @@ import torch
 from pydantic import Field, StrictBool, StrictInt, model_validator
 from torch import nn
 
+from models.graphs import Graphs
 from models.r2p1d.lowered import LoweredPart
 from models.r2p1d.network import R2P1DPart, Stem
 from rnb.contract import Count, Options
@@ -105,8 +106,7 @@ class Execution:
         # A static input has one number type and few sizes, whatever the rows have.
         self._copies_rows = options.fuse or options.compile or options.row_buckets is not None
         self._static: tuple[torch.Tensor, torch.Tensor] | None = None
-        self._output: torch.Tensor | None = None
-        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+        self._graphs = Graphs(device)
 
     def _make_network(self, part: R2P1DPart, scale: torch.Tensor, shift: torch.Tensor) -> Network:
         if self._options.fuse:
@@ -124,12 +124,10 @@ class Execution:
         """Float32 logits, or features, of these rows; the tensor is the caller's."""
         num_rows = len(rows)
         size = self._options.bucket(num_rows)
-        if graph := self._graphs.get(size):
+        if size in self._graphs.sizes:
             assert self._static is not None
-            assert self._output is not None
             self._static[1][:num_rows].copy_(rows)
-            graph.replay()
-            return _own(self._output[:num_rows])
+            return _own(self._graphs.replay(size)[:num_rows])
         self._set_math()
         if not self._copies_rows:
             return self._network(rows).float().contiguous()
@@ -164,7 +162,7 @@ class Execution:
             self._run_once(sizes[-1])
             return
         with self._turn():
-            if self._graphs.keys() != set(sizes):  # else another thread, which shares this, has done it
+            if self._graphs.sizes != set(sizes):  # else another thread, which shares this, has done it
                 self._warm_up_on_gpu(sizes)
 
     @contextlib.contextmanager
@@ -178,13 +176,15 @@ class Execution:
 
     def _warm_up_on_gpu(self, sizes: Sequence[int]) -> None:
         self._make_static(sizes[0])
-        # Largest first: the graphs share a pool, and the smaller find their memory in it.
         for size in sizes:
             with self._phase(f"{size} rows"):
                 self._run_once(size)
         if self._uses_graphs:
             with self._phase("graphs"):
-                self._capture(sizes)
+                self._graphs.capture(sizes, self._call_static)
+
+    def _call_static(self, size: int) -> torch.Tensor:
+        return self._network(self._input(size)[0])
 
     def _make_static(self, size: int) -> None:
         if self._copies_rows or self._uses_graphs:
@@ -200,27 +200,6 @@ class Execution:
         if self._options.compile and self._on_gpu:
             torch._dynamo.maybe_mark_dynamic(x, 0)
         self._network(x)
-
-    def _capture(self, sizes: Sequence[int]) -> None:
-        pool, stream = torch.cuda.graph_pool_handle(), torch.cuda.Stream(self._device)
-        current = torch.cuda.current_stream(self._device)
-        stream.wait_stream(current)
-        with torch.cuda.stream(stream):
-            for size in sizes:
-                self._capture_one(size, pool, stream)
-        current.wait_stream(stream)
-
-    def _capture_one(self, size: int, pool: Any, stream: torch.cuda.Stream) -> None:
-        assert self._static is not None
-        x = self._static[0][:size]
-        output = self._network(x)  # what a stream needs once, as cuBLAS's workspace, must not be the graph's
-        if self._output is None:
-            self._output = torch.empty_like(output, memory_format=torch.contiguous_format)
-        graph = torch.cuda.CUDAGraph()
-        # Other threads may allocate and copy meanwhile.
-        with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
-            self._output[:size].copy_(self._network(x))
-        self._graphs[size] = graph
 
 
 class PlainPart(nn.Module):

@@ -131,6 +131,7 @@ class Agent:
             max_lateness_ns=self._work.max_lateness_ns,
             memory=self._memory,
             num_bridge_threads=sum(bridge.num_threads for bridge in self._part.bridges),
+            num_nodes_here=self._work.meeting.num_nodes_beside(self._part.node),
             token=self._work.meeting.token,
             environment=gpu_sharing,
             is_replaceable=bool(self._work.restarts),

@@ -28,6 +28,10 @@ class Meeting:
     """The address of each node."""
     carrier: str
 
+    def num_nodes_beside(self, node: int) -> int:
+        """How many nodes, that one among them, are its machine and share its CPUs."""
+        return self.hosts.count(self.hosts[node])
+
 
 class Bridges:
     """Made before their processes."""

@@ -73,6 +73,8 @@ class Setting:
     """Whether it goes on when one of them dies."""
     num_bridge_threads: int = 0
     """How many threads carry messages to other nodes and from them."""
+    num_nodes_here: int = 1
+    """How many nodes of the run share the CPUs of this machine."""
     token: bytes = b""
     """With which the processes of a run over several nodes know each other."""
     sends_files: bool = False
@@ -95,11 +97,12 @@ class Replicas:
         lanes = {way.lane_to for queue in plan.queues for way in queue.ways if way.lane_to is not None}
         self.addresses = AddressBook(sorted(lanes), fabric.numbers)
         """Of the other nodes that writers here send to themselves."""
+        self._num_cpus = share_of_cpus(setting.num_nodes_here)
         num_others = setting.num_clients + setting.num_bridge_threads
         self.poll_s = polling_s(
             sum(replica.workers for replica in plan.replicas),
             num_clients=num_others,
-            num_cpus=len(os.sched_getaffinity(0)),
+            num_cpus=self._num_cpus,
         )
         self.rules_of: Callable[[ReplicaPlan], JobRules | None] = lambda replica: None
         """What a replica does more where it may be replaced."""
@@ -172,7 +175,7 @@ class Replicas:
             batch_timeout_ms=setting.batch_timeout_ms,
             max_lateness_ns=setting.max_lateness_ns,
             poll_s=self.poll_s,
-            num_threads=_threads_per_worker(self._plan),
+            num_threads=threads_per_worker(self._plan, num_cpus=self._num_cpus),
             context=self._context(replica),
             slowdowns=self.slowdowns_of(replica),
             number=self._plan.replicas.index(replica),
@@ -250,6 +253,11 @@ def starting() -> Iterator[None]:
         raise UsageError(f"this machine cannot start the run: {reason or error}") from error
 
 
+def share_of_cpus(num_nodes: int) -> int:
+    """How many CPUs of this machine a node has that shares it with others of the same run."""
+    return max(1, len(os.sched_getaffinity(0)) // num_nodes)
+
+
 def polling_s(num_workers: int, *, num_clients: int, num_cpus: int) -> float:
     """For how long each of so many workers looks often for a message."""
     return POLLING_S if num_workers + num_clients + 1 <= num_cpus else 0.0
@@ -267,7 +275,7 @@ def imported(plan: Plan) -> tuple[str, ...]:
     return (*IMPORTED, "torch") if plan.pools else IMPORTED
 
 
-def _threads_per_worker(plan: Plan) -> int:
+def threads_per_worker(plan: Plan, *, num_cpus: int) -> int:
     """Share the cores among the workers that compute on the CPU."""
     num_workers = sum(replica.workers for replica in plan.replicas if not replica.device.is_gpu)
-    return max(1, len(os.sched_getaffinity(0)) // max(1, num_workers))
+    return max(1, num_cpus // max(1, num_workers))

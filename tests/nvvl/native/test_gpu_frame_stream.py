@@ -34,11 +34,15 @@ CODED = {
 }
 
 
-def given(path: Path, numbers: Sequence[int], frame_step: int) -> tuple[list[int], list[int], int, Any]:
+def given(path: Path, numbers: Sequence[int], frame_step: int) -> tuple[list[int], list[int], int, int, Any]:
     """For each frame that is asked for, the code that its picture is filled with and the one it should be;
-    how many packets were fed; what the driver holds at the end."""
-    fed = []
-    feed = NativeSession.feed
+    how many packets were fed, to how many sessions; what the driver holds at the end."""
+    fed, opened = [], []
+    feed, make = NativeSession.feed, NativeSession.__init__
+
+    def counted_make(session: NativeSession, *args: Any, **options: Any) -> None:
+        opened.append(session)
+        make(session, *args, **options)
 
     def counted(session: NativeSession, *args: Any, **options: Any) -> Any:
         arrived, num_fed = feed(session, *args, **options)
@@ -49,6 +53,7 @@ def given(path: Path, numbers: Sequence[int], frame_step: int) -> tuple[list[int
         patch.setattr(torch.cuda, "current_stream", lambda device: FakeStream())
         patch.setattr(engine_pictures, "convert", lambda kept, out, *_: out.fill_(int(kept.data[0, 0, 0])))
         patch.setattr(NativeSession, "feed", counted)
+        patch.setattr(NativeSession, "__init__", counted_make)
         with VideoFile(str(path)) as file:
             index = index_of(file)
             announce(index)
@@ -72,7 +77,7 @@ def given(path: Path, numbers: Sequence[int], frame_step: int) -> tuple[list[int
             packet = index.packet_of_frame[frame]
             expected.append((sums[packet] + (headers if packet == first else 0)) % 256)
         stream.close()
-    return told, expected, sum(fed), counts_of_driver()[:3]
+    return told, expected, sum(fed), len(opened), counts_of_driver()[:3]
 
 
 @pytest.mark.parametrize("name", CODED)
@@ -82,16 +87,18 @@ def test_frames_come_in_order_over_and_over(
 ) -> None:
     path = nv.encode(tmp_path / name, CODED[name])
     numbers = range(0, 2 * nv.NUM_FRAMES, frame_step)
-    told, expected, num_fed, held = pool.submit(given, path, numbers, frame_step).result()
+    told, expected, num_fed, num_sessions, held = pool.submit(given, path, numbers, frame_step).result()
     assert told == expected
     assert num_fed <= 2 * nv.NUM_FRAMES, "no packet is fed twice"
+    assert num_sessions == 1, "one that came to its end is used again"
     assert held == (0, 0, 0)
 
 
 def test_frames_that_nobody_asks_for_are_passed_over(pool: ProcessPoolExecutor, tmp_path: Path) -> None:
     path = nv.encode(tmp_path / "a.mp4", nv.H264["b3"])
-    told, expected, _, held = pool.submit(given, path, [0, 1, 9, 10, 33, 5, 6, 47], 1).result()
+    told, expected, _, num_sessions, held = pool.submit(given, path, [0, 1, 9, 10, 33, 5, 6, 47], 1).result()
     assert told == expected
+    assert num_sessions == 2, "one in the middle of its stream is not"
     assert held == (0, 0, 0)
 
 

@@ -6,8 +6,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from rnb.pipeline.config import parse_config
 from rnb.pipeline.plan import PlanOptions, make_plan
+from rnb.processes.bridges import Meeting
 from rnb.processes.replicas import (
     CPU_NICENESS,
     IMPORTED,
@@ -16,6 +19,8 @@ from rnb.processes.replicas import (
     imported,
     niceness,
     polling_s,
+    share_of_cpus,
+    threads_per_worker,
 )
 from tests.support.running import ROOT
 
@@ -30,6 +35,20 @@ def test_workers_look_often_for_messages_only_where_each_has_a_core() -> None:
     num_workers = sum(replica.workers for replica in plan.replicas)
     assert polling_s(num_workers, num_clients=2, num_cpus=8) == POLLING_S
     assert polling_s(num_workers, num_clients=2, num_cpus=7) == 0
+
+
+def test_nodes_on_one_machine_share_its_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each of four would think that every worker of all has a core to itself."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)))
+    meeting = Meeting(token=b"", hosts=["10.0.0.1", "10.0.0.2", "10.0.0.1"], carrier="tcp")
+    assert [share_of_cpus(meeting.num_nodes_beside(node)) for node in range(3)] == [32, 64, 32]
+    assert share_of_cpus(100) == 1
+
+
+def test_workers_on_the_cpu_share_a_nodes_cpus() -> None:
+    config = [{"model": "models.nothing.model.Nothing", "gpus": [-1, -1], "workers": 2}]
+    plan = make_plan(parse_config(config), PlanOptions(mode="cpu"))
+    assert [threads_per_worker(plan, num_cpus=count) for count in (1, 8, 16)] == [1, 2, 4]
 
 
 def test_replicas_on_the_cpu_let_those_that_feed_a_gpu_go_first() -> None:
