@@ -25,6 +25,7 @@ from rnb.contract.events import Stage, StageKind
 from rnb.record.run import Run
 
 SLOT_BYTES = 15 * 3 * 8 * 112 * 112 * 4
+NUM_SLOTS = 10
 NUM_RAW = 300
 NUM_CALLS, NUM_LARGE_CALLS = 500, 50
 PAUSE_S = 0.005
@@ -33,9 +34,9 @@ NOTHING, PRODUCE, CONSUME = (f"models.nothing.model.{name}" for name in ("Nothin
 SLOT_RECEIVER = """
 import socket, sys
 with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as connected:
-    target = memoryview(bytearray(int(sys.argv[2])))
-    for _ in range(int(sys.argv[3])):
-        rest = target
+    targets = [memoryview(bytearray(int(sys.argv[2]))) for _ in range(int(sys.argv[4]))]
+    for number in range(int(sys.argv[3])):
+        rest = targets[number % len(targets)]
         while len(rest):
             rest = rest[connected.recv_into(rest):]
     connected.sendall(b"done")
@@ -91,7 +92,9 @@ def main() -> None:
 
 def play(steps: list[tuple[str, str]], *flags: str) -> Run:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as config:
-        json.dump([{"model": model, "gpus": [place]} for model, place in steps], config)
+        pipeline: list[dict[str, Any]] = [{"model": model, "gpus": [place]} for model, place in steps]
+        pipeline[0]["num_shared_tensors"] = NUM_SLOTS
+        json.dump(pipeline, config)
         config.flush()
         return run_pipeline(config.name, "--cluster", "local:2", *flags)
 
@@ -106,16 +109,17 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
 
 
 def raw_gb_per_s() -> float:
-    """Of one connection between two processes that do nothing else."""
-    data = memoryview(bytes(SLOT_BYTES))
+    """Of one connection between two processes that do nothing else, each with as many buffers as there are
+    slots: a single one would stay in the cache."""
+    buffers = [bytearray(b"1") * SLOT_BYTES for _ in range(NUM_SLOTS)]
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        arguments = map(str, (listening.getsockname()[1], SLOT_BYTES, NUM_RAW))
+        arguments = map(str, (listening.getsockname()[1], SLOT_BYTES, NUM_RAW, NUM_SLOTS))
         receiver = subprocess.Popen([sys.executable, "-c", SLOT_RECEIVER, *arguments])
         connected, _ = listening.accept()
         with connected:
             start = time.perf_counter()
-            for _ in range(NUM_RAW):
-                connected.sendall(data)
+            for number in range(NUM_RAW):
+                connected.sendall(buffers[number % NUM_SLOTS])
             connected.recv(4)
             seconds = time.perf_counter() - start
         receiver.wait()

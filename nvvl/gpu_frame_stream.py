@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,12 +33,23 @@ class GpuFrameStream:
     """As `nvvl.frame_stream.FrameStream`, into tensors on a GPU, in the order of the CUDA stream that is the
     current one where it begins.
 
+    `spare` are sessions that nobody uses, opened in the order of the same CUDA stream: one of them is taken
+    before another is opened, which takes the driver up to a second where many are, and it goes back there.
+
     Raises:
         VideoError: the file cannot be used.
         UnsupportedVideo: it, or this machine, is not for this; the CPU may decode it.
     """
 
-    def __init__(self, filename: str, window: Window, device: torch.device, *, frame_step: int = 1) -> None:
+    def __init__(
+        self,
+        filename: str,
+        window: Window,
+        device: torch.device,
+        *,
+        frame_step: int = 1,
+        spare: list[NativeSession] | None = None,
+    ) -> None:
         if not library.is_available():
             raise UnsupportedVideo("the native session is not there: python -m nvvl.native.build")
         self._file, self._window, self._frame_step = VideoFile(filename), window, frame_step
@@ -52,6 +64,7 @@ class GpuFrameStream:
         memory = torch.empty(size, dtype=torch.uint8, device=device)
         self._kept: Surfaces = engine_pictures.surfaces(memory, self._index.info)
         self._session: NativeSession | None = None
+        self._spare = spare
         self._course = _Course()
 
     def picture_into(self, number: int, out: Tensor) -> None:
@@ -83,6 +96,11 @@ class GpuFrameStream:
 
     def close(self) -> None:
         """Give back the decoder. May be called twice."""
+        with contextlib.suppress(EngineError, UnsupportedVideo):
+            if self._session is not None and self._spare is not None:
+                self._end_course()
+                self._spare.append(self._session)
+                self._session = None
         self._drop()
         self._file.close()
 
@@ -116,20 +134,32 @@ class GpuFrameStream:
         course.numbers, course.contents = course.numbers[num_fed:], course.contents.without_first(num_fed)
 
     def _start_at(self, first: int) -> None:
-        index, info = self._index, self._index.info
-        if self._course.next is not None and self._course.next >= index.num_frames:
-            self._place_of(index.num_frames)  # none: it comes to the end, and can begin again
-        if self._session is None or not self._course.has_ended:
-            self._drop()  # one that did not come to the end of its stream still holds pictures of it
-            bit_depth = engine_pictures.BIT_DEPTHS[info.pixel_format]
-            stream = torch.cuda.current_stream(self._device)
-            size = info.width, info.height
-            self._session = NativeSession(
-                self._device.index, info.codec, bit_depth, stream, *size, delay=DELAY
-            )
+        index = self._index
+        if self._session is None:
+            self._session = self._a_session()
+        else:
+            self._end_course()
         wanted = frozenset(range(first, index.num_frames, self._frame_step))
         run = Run(index.start_of(first), len(index.packets) - 1, wanted)
         self._course = _Course(first, chunks_of(self._file, index, run, PACKETS_PER_READ))
+
+    def _a_session(self) -> NativeSession:
+        info, index = self._index.info, self._device.index
+        bit_depth = engine_pictures.BIT_DEPTHS[info.pixel_format]
+        kind = index, info.codec, bit_depth, info.width, info.height
+        spare = self._spare or []
+        for session in spare:
+            if session.kind == kind:
+                spare.remove(session)
+                return session
+        stream = torch.cuda.current_stream(self._device)
+        return NativeSession(*kind[:3], stream, *kind[3:], delay=DELAY)
+
+    def _end_course(self) -> None:
+        """Have the session let go of what it holds of the video, so that it can begin another."""
+        if self._session is not None and not self._course.has_ended:
+            self._session.feed(self._index, *NOTHING, {}, self._kept.data, begins=False)
+        self._course = _Course()
 
     def _drop(self) -> None:
         if self._session is not None:

@@ -227,6 +227,12 @@ class _Playing:
         max_lateness = self.spec.limits.max_lateness
         return None if max_lateness is None else int(max_lateness * 1e6)
 
+    @property
+    def _num_sequences_a_node(self) -> int:
+        """How many are under way at once on each, if they spread evenly."""
+        sequences = self.schedule.sequences
+        return -(-sequences.num_at_once // self.plan.num_nodes) if sequences else 0
+
     def _setting(self) -> Setting:
         probes = [observer.probe(self.part.plan) for observer in self.observers]
         return Setting(
@@ -240,6 +246,7 @@ class _Playing:
             token=self._others.meeting.token if self._others else b"",
             sends_files=self.spec.placement.send_files,
             environment=self.sharing.environment,
+            num_sequences=self._num_sequences_a_node,
             cores_of_clients=self._cores_of_clients,
             max_lateness_ns=self._max_lateness_ns,
             probes=tuple(probe for probe in probes if probe is not None),
@@ -339,6 +346,7 @@ class _Playing:
             seed=self.spec.load.seed,
             checkpoint=self.spec.placement.checkpoint,
             samples=self.schedule.payloads[:NUM_SAMPLES],
+            num_sequences=self._num_sequences_a_node,
             arrivals_ns=None if self._max_lateness_ns is None else self.schedule.arrivals_ns,
             max_lateness_ns=self._max_lateness_ns,
             restarts=None if self._recovery is None else self.spec.limits.restart,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Hashable, Sequence
+from itertools import cycle, islice
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from nvvl import VideoError
 from nvvl.errors import UnsupportedVideo
 from nvvl.frame_stream import FrameStream
 from nvvl.gpu_frame_stream import GpuFrameStream
+from nvvl.native.session import NativeSession
 from nvvl.window import Window
 from rnb.contract import (
     Batch,
@@ -50,6 +52,7 @@ class StreamDecoder(StatefulStep):
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)
         self._window = Window.centred(options.width, options.height, options.resize)
+        self._spare: list[NativeSession] = []
         (spec,) = self.output(options, ())
         self._row = torch.empty(spec.shape, dtype=torch.uint8, device=context.device)
 
@@ -86,13 +89,22 @@ class StreamDecoder(StatefulStep):
     def _opened(self, video: str, frame_step: int = 1) -> Stream:
         if self.context.where.is_gpu:
             with contextlib.suppress(UnsupportedVideo):
-                return GpuFrameStream(video, self._window, self.context.device, frame_step=frame_step)
+                return GpuFrameStream(
+                    video, self._window, self.context.device, frame_step=frame_step, spare=self._spare
+                )
         return FrameStream(video, self._window, frame_step=frame_step)
 
     def warm_up(self, row_counts: Sequence[int]) -> None:
-        for video in self.context.samples[:NUM_WARM_UP_VIDEOS]:
-            try:
-                with contextlib.closing(self._opened(video)) as stream:
+        """Also open a session of the GPU's video engine for each stream that is to come."""
+        num_sessions = self.context.num_sequences if self.context.where.is_gpu else 0
+        count = max(NUM_WARM_UP_VIDEOS, num_sessions) if self.context.samples else 0
+        with contextlib.ExitStack() as streams:
+            for video in islice(cycle(self.context.samples), count):
+                # What fails does so again, and is counted, when its turn comes.
+                with contextlib.suppress(VideoError):
+                    stream = streams.enter_context(contextlib.closing(self._opened(video)))
                     stream.picture_into(0, self._row[0])
-            except VideoError:
-                continue  # it fails again, and is counted, when its turn comes
+
+    def close(self) -> None:
+        for session in self._spare:
+            session.close()

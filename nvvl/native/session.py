@@ -38,6 +38,7 @@ class NativeSession:
         *,
         delay: int = DELAY,
     ) -> None:
+        self.kind = device_index, codec, bit_depth, width, height
         self.max_width, self.max_height = width, height
         session = ctypes.c_void_p()
         call(

@@ -127,6 +127,7 @@ class Agent:
             seed=self._work.seed,
             checkpoint=self._work.checkpoint,
             samples=self._work.samples,
+            num_sequences=self._work.num_sequences,
             num_clients=0,
             max_lateness_ns=self._work.max_lateness_ns,
             memory=self._memory,

@@ -41,6 +41,8 @@ class Context:
     checkpoint: str | None = None
     samples: Sequence[Any] = ()
     """The first few payloads of the run, to warm up with."""
+    num_sequences: int = 0
+    """How many sequences at once this worker is to expect; 0 where that is not known."""
     note: Callable[[int, str], None] = _ignore
     """Say what is odd about a request, by its id, though it is served: the column `reason` keeps it."""
     note_size: Callable[[int, int, int], None] = _ignore

@@ -94,6 +94,7 @@ class Work:
     seed: int
     checkpoint: str | None
     samples: Sequence[Any]
+    num_sequences: int
     arrivals_ns: NDArray[np.int64] | None
     """Of each request, from the start; None: nobody there needs them."""
     max_lateness_ns: int | None

@@ -63,6 +63,8 @@ class Setting:
     num_clients: int
     """How many processes send requests."""
     environment: Mapping[str, str]
+    num_sequences: int = 0
+    """How many are under way at once on this node; 0 where that is not known."""
     cores_of_clients: frozenset[int] = frozenset()
     """Which replicas leave to them."""
     max_lateness_ns: int | None = None
@@ -240,6 +242,7 @@ class Replicas:
             seed=self._setting.seed,
             checkpoint=self._setting.checkpoint,
             samples=tuple(self._setting.samples),
+            num_sequences=num_sequences(self._plan, replica, self._setting.num_sequences),
         )
 
 
@@ -266,6 +269,11 @@ def polling_s(num_workers: int, *, num_clients: int, num_cpus: int) -> float:
 def niceness(plan: Plan, replica: ReplicaPlan) -> int:
     """How far a replica's process lets others go first."""
     return CPU_NICENESS if plan.gpus and not replica.device.is_gpu else 0
+
+
+def num_sequences(plan: Plan, replica: ReplicaPlan, num_at_once: int) -> int:
+    """How many of all each worker of this replica is to expect."""
+    return -(-num_at_once // sum(one.workers for one in plan.replicas if one.step == replica.step))
 
 
 def imported(plan: Plan) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from models.streams.decoder import StreamDecoder
-from rnb.contract import Batch, Context, Request, RequestError
+from nvvl import VideoError
+from rnb.contract import Batch, Context, Device, Request, RequestError
 from rnb.load.sequences import Sequences
 from tests.support import numbered_videos as nv
 from tests.support.single_frames import SingleFrames
@@ -51,6 +53,38 @@ def test_a_bad_video_fails_its_requests_alone(videos: list[Path], tmp_path: Path
     with pytest.raises(RequestError, match="cannot be opened"):
         step(Batch((Request(0, str(tmp_path / "none.mp4"), parameters=told),)))
     assert step(Batch((Request(1, str(videos[0]), parameters=told),))).num_rows() == [1]
+
+
+@pytest.mark.parametrize(("where", "num_streams"), [(Device("cuda", 0), 5), (Device("cpu"), 3)])
+def test_a_gpu_opens_as_many_streams_beforehand_as_are_to_come(
+    monkeypatch: pytest.MonkeyPatch, where: Device, num_streams: int
+) -> None:
+    """Without a GPU: what would be opened there is only noted."""
+    context = Context(samples=["a.mp4", "none.mp4"], num_sequences=5)
+    step = StreamDecoder(StreamDecoder.Options(width=nv.WIDTH, height=nv.HEIGHT), context)
+    step.context = replace(context, where=where)
+    events: list[str] = []
+
+    class Opened:
+        def __init__(self, video: str) -> None:
+            self.video = video
+            if video == "none.mp4":
+                raise VideoError(video, "cannot be opened")
+
+        def picture_into(self, number: int, out: torch.Tensor) -> None:
+            events.append(f"{number} of {self.video}")
+
+        def close(self) -> None:
+            events.append("closed")
+
+    monkeypatch.setattr(step, "_opened", Opened)
+    step.warm_up([1])
+    good = -(-num_streams // 2)
+    assert events == ["0 of a.mp4"] * good + ["closed"] * good, "all are open at once"
+
+
+def test_without_a_request_nothing_is_opened() -> None:
+    make().warm_up([1])
 
 
 def test_a_window_that_does_not_fit() -> None:

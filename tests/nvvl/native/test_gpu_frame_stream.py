@@ -90,7 +90,7 @@ def test_frames_come_in_order_over_and_over(
     told, expected, num_fed, num_sessions, held = pool.submit(given, path, numbers, frame_step).result()
     assert told == expected
     assert num_fed <= 2 * nv.NUM_FRAMES, "no packet is fed twice"
-    assert num_sessions == 1, "one that came to its end is used again"
+    assert num_sessions == 1
     assert held == (0, 0, 0)
 
 
@@ -98,7 +98,43 @@ def test_frames_that_nobody_asks_for_are_passed_over(pool: ProcessPoolExecutor, 
     path = nv.encode(tmp_path / "a.mp4", nv.H264["b3"])
     told, expected, _, num_sessions, held = pool.submit(given, path, [0, 1, 9, 10, 33, 5, 6, 47], 1).result()
     assert told == expected
-    assert num_sessions == 2, "one in the middle of its stream is not"
+    assert num_sessions == 1, "one in the middle of a video can begin again"
+    assert held == (0, 0, 0)
+
+
+def given_one_after_the_other(path: Path) -> tuple[list[int], int, Any]:
+    """The picture of frame 3 of two streams with the same spare sessions, how many were opened, and what the
+    driver holds when those are closed."""
+    opened, told, spare = [], [], list[NativeSession]()
+    make = NativeSession.__init__
+
+    def counted_make(session: NativeSession, *args: Any, **options: Any) -> None:
+        opened.append(session)
+        make(session, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "current_stream", lambda device: FakeStream())
+        patch.setattr(engine_pictures, "convert", lambda kept, out, *_: out.fill_(int(kept.data[0, 0, 0])))
+        patch.setattr(NativeSession, "__init__", counted_make)
+        with VideoFile(str(path)) as file:
+            announce(index_of(file))
+        for _ in range(2):
+            stream = GpuFrameStream(str(path), Window.centred(8, 8), torch.device("cpu", 0), spare=spare)
+            out = torch.zeros(3, 8, 8, dtype=torch.uint8)
+            stream.picture_into(3, out)
+            told.append(int(out[0, 0, 0]))
+            stream.close()
+            stream.close()
+            assert len(spare) == 1
+        spare.pop().close()
+    return told, len(opened), counts_of_driver()[:3]
+
+
+def test_a_stream_that_ends_leaves_its_session_to_the_next(pool: ProcessPoolExecutor, tmp_path: Path) -> None:
+    path = nv.encode(tmp_path / "a.mp4", nv.H264["b3"])
+    (first, second), num_opened, held = pool.submit(given_one_after_the_other, path).result()
+    assert first == second
+    assert num_opened == 1
     assert held == (0, 0, 0)
 
 

@@ -18,6 +18,7 @@ from rnb.processes.replicas import (
     POLLING_S,
     imported,
     niceness,
+    num_sequences,
     polling_s,
     share_of_cpus,
     threads_per_worker,
@@ -49,6 +50,14 @@ def test_workers_on_the_cpu_share_a_nodes_cpus() -> None:
     config = [{"model": "models.nothing.model.Nothing", "gpus": [-1, -1], "workers": 2}]
     plan = make_plan(parse_config(config), PlanOptions(mode="cpu"))
     assert [threads_per_worker(plan, num_cpus=count) for count in (1, 8, 16)] == [1, 2, 4]
+
+
+def test_sequences_are_shared_out_among_the_workers_of_a_step() -> None:
+    tiny = "tests.support.tiny_steps"
+    config = [{"model": f"{tiny}.Load", "gpus": [-1] * 3}, {"model": f"{tiny}.Classify", "gpus": [-1]}]
+    plan = make_plan(parse_config(config), PlanOptions(mode="cpu"))
+    assert [num_sequences(plan, replica, 20) for replica in plan.replicas] == [7, 7, 7, 20]
+    assert num_sequences(plan, plan.replicas[0], 0) == 0
 
 
 def test_replicas_on_the_cpu_let_those_that_feed_a_gpu_go_first() -> None:
