@@ -6,6 +6,7 @@ has started, when the driver says so, when the line to it is cut, or when whoeve
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -271,6 +272,8 @@ class Agent:
 def main() -> int:
     """Take one line from the standard input, and work for the driver that it names."""
     told = json.loads(sys.stdin.readline())
+    with contextlib.suppress(PermissionError):  # then the driver refuses this node
+        os.setpriority(os.PRIO_PROCESS, 0, told["niceness"])  # Ray lets what it starts go behind all else
     connected = connect(tuple(told["driver"]), bytes.fromhex(told["token"]), told["node"])
     connected.settimeout(None)
     keep_alive(connected)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rnb.processes.other_nodes import Host
 
@@ -18,14 +18,23 @@ END_TIMEOUT_S = 5.0
 class LaunchedHere:
     """Its standard input is open as long as it is wanted."""
 
-    def __init__(self, told: str, *, folder: str, path: Sequence[str]) -> None:
-        """`told`: the line that it takes; `folder`: where it works; `path`: where it finds modules."""
+    def __init__(
+        self,
+        told: str,
+        *,
+        folder: str,
+        path: Sequence[str],
+        variables: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """`told`: the line that it takes; `folder`: where it works; `path`: where it finds modules;
+        `variables`: of its environment, None: it is not to have that."""
+        changed = {**os.environ, **(variables or {}), "PYTHONPATH": os.pathsep.join(path)}
         self._process = subprocess.Popen(
             [sys.executable, *COMMAND],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+            env={name: value for name, value in changed.items() if value is not None},
             text=True,
             start_new_session=True,  # out of reach of the terminal's Ctrl-C
         )

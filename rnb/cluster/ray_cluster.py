@@ -16,6 +16,8 @@ INSTALL = "pip install 'rnb[cluster]'"
 CALL_TIMEOUT_S = 15.0
 REACH_TIMEOUT_S = 5.0
 NAMESPACE = "rnb"
+SET_BY_RAY = "OMP_NUM_THREADS"
+"""It is 1 for what has one CPU reserved."""
 
 
 class RayLauncher:
@@ -57,7 +59,10 @@ class LaunchedByRay:
         actor = ray.remote(max_restarts=0, num_cpus=1, num_gpus=num_gpus)(LaunchedHere)
         strategy = PlacementGroupSchedulingStrategy(self._group, placement_group_bundle_index=0)
         self._actor = actor.options(scheduling_strategy=strategy).remote(
-            told, folder=os.getcwd(), path=[path for path in sys.path if path]
+            told,
+            folder=os.getcwd(),
+            path=[path for path in sys.path if path],
+            variables={SET_BY_RAY: os.environ.get(SET_BY_RAY)},
         )
         self._asked: Any = None
 

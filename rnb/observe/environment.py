@@ -1,9 +1,10 @@
-"""What has to be the same on all nodes of a run: the code and its commit, its packages, Python, GPUs."""
+"""What has to be the same on all nodes of a run: code and commit, packages, Python, priority, GPUs."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def environment() -> dict[str, str]:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
+    found["niceness"] = str(os.getpriority(os.PRIO_PROCESS, 0))
     kinds = sorted({gpu.name or "unknown" for gpu in nvml.machine().gpus})
     return {**found, "GPUs": ", ".join(kinds) or "none"}
 

@@ -33,7 +33,7 @@ from rnb.processes.bridges import Bridges, Meeting, addresses_for
 from rnb.processes.gathering import Rows, merge, note_outcomes
 from rnb.processes.recovery import Recovery
 from rnb.processes.replicas import Replicas
-from rnb.processes.same_environment import Environment, check_same
+from rnb.processes.same_environment import NICENESS, Environment, check_same
 from rnb.processes.start_up import Timed
 from rnb.processes.supervisor import Child, Supervisor, send
 from rnb.transport.clock_sync import NUM_KEPT, ClockFit, first_fit, fit
@@ -187,7 +187,12 @@ class OtherNodes:
             self._bridges.rules_of = self.recovery.node.rules_of_bridge
         address = [self.meeting.hosts[0], self._listening.getsockname()[1]]
         for node in range(1, self._plan.num_nodes):
-            told = {"driver": address, "token": self.meeting.token.hex(), "node": node}
+            told = {
+                "driver": address,
+                "token": self.meeting.token.hex(),
+                "node": node,
+                "niceness": int(self._environment[NICENESS]),
+            }
             self._launched[node] = self._launcher.launch(node, json.dumps(told))
         self._bridges.spawn(replicas, self._table, environment)
 

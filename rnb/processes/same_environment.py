@@ -10,6 +10,9 @@ Environment = Mapping[str, str]
 """What has to be the same on all nodes, by name; `rnb/observe/environment.py` finds it out."""
 GPUS = "GPUs"
 """Of the names: that which counts only on nodes with replicas on a GPU."""
+NICENESS = "niceness"
+TO_DO = {NICENESS: "start Ray there with RAY_worker_niceness=0"}
+"""By name, where a difference has a usual reason."""
 
 
 def check_same(environments: Mapping[int, Environment], *, with_gpus: Collection[int]) -> None:
@@ -31,10 +34,14 @@ def check_same(environments: Mapping[int, Environment], *, with_gpus: Collection
 def _differing(ours: Environment, theirs: Environment) -> list[str]:
     names = [name for name in {**ours, **theirs} if name != GPUS]
     return [
-        f"{name} {theirs.get(name, 'unknown')}, not {ours.get(name, 'unknown')}"
+        f"{name} {theirs.get(name, 'unknown')}, not {ours.get(name, 'unknown')}{_to_do(name)}"
         for name in names
         if theirs.get(name) != ours.get(name)
     ]
+
+
+def _to_do(name: str) -> str:
+    return f" ({TO_DO[name]})" if name in TO_DO else ""
 
 
 def _refuse(node: int, other: str, differing: Collection[str]) -> None:

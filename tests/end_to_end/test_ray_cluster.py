@@ -36,17 +36,23 @@ class Nodes:
 
         self._mark = f"{MARK}={uuid.uuid4().hex}"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(*self._mark.split("="))
+            self._set(patch)
             self._cluster = Cluster(
                 initialize_head=True, head_node_args={**RESOURCES, "include_dashboard": False}
             )
         self.address = self._cluster.address
         self._ray.init(address=self.address, log_to_driver=False, logging_level="error")
 
+    def _set(self, patch: pytest.MonkeyPatch) -> None:
+        """What its processes have in their environment."""
+        patch.setenv(*self._mark.split("="))
+        if os.getuid():  # who may not take back the priority that Ray gives
+            patch.setenv("RAY_worker_niceness", str(os.nice(0)))
+
     def fill_up(self) -> None:
         """Three nodes, whatever has become of them."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(*self._mark.split("="))
+            self._set(patch)
             while len(self._cluster.list_all_nodes()) < 3:
                 self._cluster.add_node(**RESOURCES)
         self._cluster.wait_for_nodes()
@@ -156,6 +162,7 @@ def test_a_death_ends_the_run_with_a_name(
     run = bench.start(EVERYWHERE, "-v", "100000", "-mi", "5", "--cluster", nodes.address)
     run.wait_for_line("START!")
     time.sleep(3)  # two reports of what is done
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in nodes.of_runs()} == {os.nice(0)}
     shared = SharedFiles(nodes.of_runs() + run.processes())
     kill(run, nodes)
     finished = run.finish()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -100,3 +102,19 @@ def test_a_node_where_no_agent_starts_is_named(tmp_path: Path) -> None:
     launcher = Wrapped(tmp_path, "exit 7")
     with pytest.raises(UsageError, match="--cluster: node 1: its agent ended with exit status 7"):
         played(spec_over_two(tmp_path), cluster=launcher)
+
+
+def test_an_agent_has_the_variables_that_it_is_to_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told"
+    code = f"import os, pathlib; pathlib.Path({str(told)!r}).write_text(repr(dict(os.environ)))"
+    monkeypatch.setattr("rnb.cluster.launching.COMMAND", ("-c", code))
+    monkeypatch.setenv("GIVEN_HERE", "1")
+    launched = LaunchedHere(
+        "{}", folder=str(tmp_path), path=["a", "b"], variables={"GIVEN_HERE": None, "ONE": "2"}
+    )
+    launched.end()
+    found = ast.literal_eval(told.read_text())
+    assert "GIVEN_HERE" not in found
+    assert (found["ONE"], found["PYTHONPATH"]) == ("2", f"a{os.pathsep}b")

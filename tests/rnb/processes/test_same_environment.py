@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -32,6 +33,15 @@ def test_what_differs_is_told(name: str) -> None:
     assert str(raised.value) == (
         f"--cluster: node 2 differs from the driver's: {name} other, not {OURS[name]}"
     )
+
+
+def test_another_priority_comes_from_ray() -> None:
+    own = environment()
+    assert own["niceness"] == str(os.nice(0))
+    with pytest.raises(
+        UsageError, match=r"niceness 15, not \d+ \(start Ray there with RAY_worker_niceness=0\)"
+    ):
+        check_same({0: own, 1: {**own, "niceness": "15"}}, with_gpus=())
 
 
 def test_all_that_differs_is_told_at_once() -> None:
