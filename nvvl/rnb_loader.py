@@ -18,7 +18,8 @@ from nvvl.errors import VideoError
 from nvvl.index import VideoIndex
 from nvvl.index_cache import IndexFolder
 from nvvl.indexing import index_of, whole_index_of
-from nvvl.pace import Pace, clips_from, num_counting
+from nvvl.pace import Pace
+from nvvl.picked_clips import picked_clips
 from nvvl.sampler import AllSampler, Sampler
 from nvvl.video_file import VideoFile
 from nvvl.window import Window
@@ -97,7 +98,9 @@ class RnBLoader:
         with self._open(filename) as file:
             index = index_of(file, self._index_folder)
             self._check_size(index)
-            self._loaded.append((file.filename, self._sample(index)))
+            self._loaded.append(
+                (file.filename, picked_clips(index, self.sampler, self._pace, self.consecutive_frames))
+            )
 
     def __iter__(self) -> RnBLoader:
         return self
@@ -138,7 +141,7 @@ class RnBLoader:
         with self._open(filename) as file:
             index = index_of(file, self._index_folder)
             self._check_size(index)
-            clips = self._sample(index)
+            clips = picked_clips(index, self.sampler, self._pace, self.consecutive_frames)
             if len(clips) > len(out):
                 raise ValueError(f"the sampler picked {len(clips)} clips, but out has room for {len(out)}")
             self._decode(file, index, clips, out[: len(clips)])
@@ -171,22 +174,6 @@ class RnBLoader:
             raise VideoError(
                 index.filename, f"has pictures of {width}x{height}, {width * height:,} pixels; {most}"
             )
-
-    def _sample(self, index: VideoIndex) -> Clips:
-        stride, length = self._pace.stride(index), self.consecutive_frames
-        num_frames = num_counting(index.num_frames, stride)
-        has = f"has {index.num_frames} frames"
-        if num_frames != index.num_frames:
-            has += f", of which {num_frames} count"
-        if num_frames < length:
-            raise VideoError(index.filename, f"{has}, fewer than the {length} of a clip")
-        starts = [int(start) for start in self.sampler.sample(num_frames) or ()]
-        if not starts:
-            raise VideoError(index.filename, f"{has}: too short for {type(self.sampler).__name__}")
-        if min(starts) < 0 or max(starts) + length > num_frames:
-            clips = f"clips of {length} frames at {starts}"
-            raise ValueError(f"{type(self.sampler).__name__} picked {clips} in {num_frames} frames")
-        return clips_from(starts, length, stride)
 
     def _decode(self, file: VideoFile, index: VideoIndex, clips: Clips, out: Tensor) -> None:
         self.size, self.codec = (index.info.width, index.info.height), index.info.codec

@@ -17,6 +17,7 @@ COVERED_BY = {
     "rnb/command_line/check_command.py": "tests/end_to_end/test_command_line.py",
     "rnb/cluster/agent.py": "tests/end_to_end/test_several_nodes.py",
     "rnb/cluster/ray_cluster.py": "tests/end_to_end/test_ray_cluster.py",
+    "nvvl/picked_clips.py": "tests/nvvl/test_rnb_loader.py",
     "rnb/cluster/launching.py": "tests/rnb/processes/test_other_nodes.py",
     "rnb/processes/due_times.py": "tests/rnb/processes/test_other_nodes.py",
     "rnb/processes/bridges.py": "tests/end_to_end/test_several_nodes.py",

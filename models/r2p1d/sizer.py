@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import StrictInt
 
-from models.r2p1d.options import ClipCountOptions
-from rnb.contract import Batch, Context, Step
+from models.r2p1d.options import ClipOptions
+from nvvl import VideoError
+from nvvl.index_cache import IndexFolder
+from nvvl.pace import Pace
+from nvvl.picked_clips import num_decoded
+from rnb.contract import Batch, Context, Request, Step
+from rnb.pipeline.selectors import ClipCountSelector
+
+
+class ManyFramesSelector(ClipCountSelector):
+    """Requests of few frames to queue 0, of many to queue 1, as R2P1DSizer counts them."""
+
+    min_large_clips = 125
+    """Of the sample videos, requests of one clip need 11 to 172 frames, those of fifteen 201 to 240."""
 
 
 class R2P1DSizer(Step):
-    """Hands each request on, and tells its selector how many clips R2P1DLoader is going to draw of it.
+    """Hands each request on, and tells its selector how large it is going to be for R2P1DLoader.
 
-    That follows from the seed and the request's id alone, so its options must be those of the loader. Of a
-    video that is too short for them the loader makes fewer.
+    That follows from the seed, the request's id and the video's index, so its options must be those of the
+    loader. Of a video that is too short for them the loader makes fewer clips.
     """
 
-    class Options(ClipCountOptions):
+    class Options(ClipOptions):
         seed: StrictInt = 0
+        counts: Literal["clips", "frames"] = "clips"
+        """How many clips the loader is going to draw; or how many frames it has to decode for them, for which
+        the file is opened. A file that cannot be used has none."""
 
     passes_on = True
 
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)
-        self._sampler = options.sampler(1)
+        self._sampler = options.sampler(options.consecutive_frames)
+        self._pace = Pace(options.frame_step, options.frame_rate)
+        self._folder = IndexFolder(options.index_cache) if options.index_cache else None
 
     def __call__(self, batch: Batch) -> Batch:
-        self._sampler.seed(self.options.seed, batch.ids[0])
-        return batch.give(payloads=batch.payloads, sizes=[self._sampler.draw_num_clips()])
+        (request,) = batch.requests
+        self._sampler.seed(self.options.seed, request.id)
+        size = (
+            self._num_frames(request) if self.options.counts == "frames" else self._sampler.draw_num_clips()
+        )
+        return batch.give(payloads=batch.payloads, sizes=[size])
+
+    def _num_frames(self, request: Request) -> int:
+        options = self.options
+        try:
+            return num_decoded(
+                request.payload, self._sampler, self._pace, options.consecutive_frames, self._folder
+            )
+        except VideoError:
+            return 0  # the loader says why

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.r2p1d.model import R2P1DSyntheticLoader
+from models.r2p1d.model import R2P1DLoader, R2P1DSyntheticLoader
 from models.r2p1d.sampler import R2P1DSampler
-from models.r2p1d.sizer import R2P1DSizer
+from models.r2p1d.sizer import ManyFramesSelector, R2P1DSizer
+from nvvl.video_file import VideoFile
 from rnb.contract import Batch, Context, Request
 from rnb.pipeline.selectors import ClipCountSelector
+from tests.support import numbered_videos as nv
 
 
 def told(request: int, **options: Any) -> Batch:
@@ -54,3 +57,49 @@ def test_it_hands_the_request_on_and_its_size_chooses_the_queue() -> None:
     chosen = [selector.select(batch) for batch in batches]
     assert chosen == [by_size[batch.size] for batch in batches]
     assert set(chosen) == {0, 1}
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return nv.encode(tmp_path / "a.mp4", nv.H264["b3"])
+
+
+def decoded(request: int, video: Path, **options: Any) -> int:
+    """How many frames the loader's decoder gets for a request."""
+    made = R2P1DLoader.Options.model_validate({"width": 8, "height": 8, **options})
+    loader, fed = R2P1DLoader(made, Context()), list[int]()
+    with pytest.MonkeyPatch.context() as patch:
+        take = VideoFile.decode
+
+        def counted(file: VideoFile, packet: Any) -> Any:
+            fed.append(packet is not None)
+            return take(file, packet)
+
+        patch.setattr(VideoFile, "decode", counted)
+        loader(Batch((Request(request, str(video)),)))
+    loader.close()
+    return sum(fed)
+
+
+@pytest.mark.parametrize("options", [{}, {"frame_step": 2}, {"num_clips": 3, "num_clips_population": None}])
+def test_the_frames_that_a_loader_decodes(video: Path, options: dict[str, Any]) -> None:
+    sizer = R2P1DSizer(R2P1DSizer.Options(counts="frames", **options), Context())
+    seen = set()
+    for request in range(20):
+        batch = sizer(Batch((Request(request, str(video)),)))
+        assert batch.payloads == [str(video)]
+        assert batch.size == decoded(request, video, **options)
+        seen.add(batch.size)
+    assert len(seen) > 1
+
+
+def test_a_file_that_cannot_be_used_is_left_to_the_loader(tmp_path: Path) -> None:
+    assert R2P1DSizer(R2P1DSizer.Options(counts="frames"), Context())(
+        Batch((Request(0, str(tmp_path / "none.mp4")),))
+    ).sizes == (0,)
+
+
+def test_many_frames_choose_the_queue() -> None:
+    selector = ManyFramesSelector(2)
+    batch = Batch((Request(0, "a"),))
+    assert [selector.select(batch.give(sizes=[count])) for count in (0, 11, 124, 125, 240)] == [0, 0, 0, 1, 1]

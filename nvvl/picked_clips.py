@@ -1,0 +1,54 @@
+"""The clips that a sampler picks of a video, and what decoding them takes."""
+
+from __future__ import annotations
+
+import os
+
+from nvvl.clips import Clips
+from nvvl.errors import VideoError
+from nvvl.index import VideoIndex
+from nvvl.index_cache import IndexFolder
+from nvvl.indexing import index_of
+from nvvl.pace import Pace, clips_from, num_counting
+from nvvl.sampler import Sampler
+from nvvl.video_file import VideoFile
+
+
+def picked_clips(index: VideoIndex, sampler: Sampler, pace: Pace, length: int) -> Clips:
+    """Clips of `length` frames, of those that count.
+
+    Raises:
+        VideoError: the video is too short. ValueError: the sampler picks frames that it does not have.
+    """
+    stride = pace.stride(index)
+    num_frames = num_counting(index.num_frames, stride)
+    has = f"has {index.num_frames} frames"
+    if num_frames != index.num_frames:
+        has += f", of which {num_frames} count"
+    if num_frames < length:
+        raise VideoError(index.filename, f"{has}, fewer than the {length} of a clip")
+    starts = [int(start) for start in sampler.sample(num_frames) or ()]
+    if not starts:
+        raise VideoError(index.filename, f"{has}: too short for {type(sampler).__name__}")
+    if min(starts) < 0 or max(starts) + length > num_frames:
+        clips = f"clips of {length} frames at {starts}"
+        raise ValueError(f"{type(sampler).__name__} picked {clips} in {num_frames} frames")
+    return clips_from(starts, length, stride)
+
+
+def num_decoded(
+    filename: str | os.PathLike[str],
+    sampler: Sampler,
+    pace: Pace,
+    length: int,
+    folder: IndexFolder | None = None,
+) -> int:
+    """How many frames have to be decoded for them, with those from keyframes on that others refer to.
+
+    Raises:
+        As `picked_clips`; VideoError also for a file that cannot be used.
+    """
+    with VideoFile(os.fspath(filename)) as file:
+        index = index_of(file, folder)
+    wanted = {frame for clip in picked_clips(index, sampler, pace, length) for frame in clip}
+    return sum(len(index.needed(run)) for run in index.plan(wanted))
