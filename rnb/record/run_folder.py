@@ -36,6 +36,7 @@ from pydantic import ValidationError
 from rnb.contract.events import Event
 from rnb.contract.termination import UsageError
 from rnb.record import seed_format
+from rnb.record.arrow import arrow_column
 from rnb.record.meta import SCHEMA_VERSION, RunMeta
 from rnb.record.results import read_results, write_results
 from rnb.record.run import Run, Table, Times
@@ -95,10 +96,9 @@ def write(run: Run, folder: Path) -> None:
 
     Raises RunFolderError, which names those that cannot be written. Without requests.parquet, no run.json.
     """
-    requests = {name: _storable(values) for name, values in run.requests.items()}
-    failures = _failures(folder, {REQUESTS: partial(_write_requests, run.times, requests)})
+    failures = _failures(folder, {REQUESTS: partial(_write_requests, run.times, run.requests)})
     last: dict[str, Writer] = {} if failures else {META: partial(_write_text, _json(run.meta.model_dump()))}
-    failures += _failures(folder, {**_writers(run, requests), **last})
+    failures += _failures(folder, {**_writers(run), **last})
     if failures:
         raise RunFolderError("; ".join(failures))
 
@@ -132,13 +132,13 @@ def _failures(folder: Path, writers: Mapping[str, Writer]) -> list[str]:
     return failures
 
 
-def _writers(run: Run, requests: Table) -> dict[str, Writer]:
+def _writers(run: Run) -> dict[str, Writer]:
     """Of the files that stand between the first one and the last."""
     meta = run.meta
     writers: dict[str, Writer] = {
         seed_format.META_NAME: partial(_write_text, seed_format.log_meta(meta)),
         _config_copy_name(meta.config_name): partial(_write_text, _json(meta.config)),
-        SCHEDULE: partial(_write_schedule, requests),
+        SCHEDULE: partial(_write_schedule, run.requests),
     }
     if run.results:
         writers[RESULTS] = partial(write_results, run.results)
@@ -157,15 +157,6 @@ def _served_by(run: Run, last_step: int, replica: int) -> NDArray[np.intp]:
     if took is None:
         took = run.served_by("replica", last_step, 0)
     return np.flatnonzero(run.ended_as("finished") & (took == replica))
-
-
-def _storable(values: Any) -> Any:
-    """Texts as valid UTF-8: the path of a video may hold any bytes."""
-    values = np.asarray(values)
-    if values.dtype != object:
-        return values
-    texts = [value.encode("utf-8", "backslashreplace").decode() for value in values]
-    return np.array(texts, dtype=object)
 
 
 def _config_copy_name(name: str) -> str:
@@ -200,18 +191,14 @@ def _json(value: Any) -> str:
 
 
 def _write_requests(times: Mapping[Event, Times], requests: Table, path: Path) -> None:
-    import pyarrow as pa
-
-    columns: dict[str, Any] = {name: pa.array(values) for name, values in requests.items()}
+    columns = {name: arrow_column(values) for name, values in requests.items()}
     for event, column in times.items():
-        columns[EVENT_PREFIX + event.name] = pa.array(column, mask=column == 0)
+        columns[EVENT_PREFIX + event.name] = arrow_column(column, is_null=column == 0)
     _write_columns(columns, path)
 
 
 def _write_table(table: Table, path: Path) -> None:
-    import pyarrow as pa
-
-    _write_columns({name: pa.array(values) for name, values in table.items()}, path)
+    _write_columns({name: arrow_column(values) for name, values in table.items()}, path)
 
 
 def _write_columns(columns: Mapping[str, Any], path: Path) -> None:
@@ -224,7 +211,7 @@ def _write_columns(columns: Mapping[str, Any], path: Path) -> None:
 
 def _write_schedule(requests: Table, path: Path) -> None:
     columns = [requests[name].tolist() for name in ("request_id", "arrival_ns", "video")]
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(["request_id", "arrival_ns", "video"])
         writer.writerows(zip(*columns, strict=True))
