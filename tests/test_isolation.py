@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import leftovers, odd_videos
-from tests.support.leftovers import SharedMemoryWatch, named_for
+from tests.support import odd_videos
+from tests.support.leftovers import SHARED, SharedMemoryWatch, named_for, pids_with
 from tests.support.made_once import made_once
 
 MAP_A_FILE = """
@@ -46,18 +46,15 @@ def process_that_maps(path: Path, **environment: str) -> Iterator[None]:
 @pytest.fixture
 def shared() -> Iterator[list[Path]]:
     """Names in /dev/shm that nobody else uses."""
-    paths = [Path(leftovers.SHARED, f"isolation-{uuid.uuid4().hex}") for _ in range(2)]
+    paths = [Path(SHARED, f"isolation-{uuid.uuid4().hex}") for _ in range(2)]
     yield paths
     for path in paths:
         path.unlink(missing_ok=True)
 
 
-def test_only_what_marked_processes_leave_is_seen(
-    shared: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(leftovers, "PERIOD_S", 0.01)
+def test_only_what_marked_processes_leave_is_seen(shared: list[Path]) -> None:
     mark = uuid.uuid4().hex
-    watch = SharedMemoryWatch(f"ISOLATION={mark}")
+    watch = SharedMemoryWatch(lambda: pids_with(f"ISOLATION={mark}"), period_s=0.01)
     with process_that_maps(shared[0], ISOLATION=mark), process_that_maps(shared[1]):
         deadline = time.monotonic() + 20
         while shared[0].stat().st_ino not in watch.inodes:

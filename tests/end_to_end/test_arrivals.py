@@ -36,7 +36,7 @@ LOAD = [
 
 
 def run(bench: Bench, *flags: str) -> Run:
-    finished = bench.run(PIPELINE, *flags)
+    finished = bench.call(PIPELINE, *flags)
     assert finished.status in ENDED_WELL, finished.err
     assert finished.folder is not None
     return read(finished.folder)

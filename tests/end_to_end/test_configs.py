@@ -104,7 +104,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory, videos: Path) -> dict[str
     def run(folder: Path) -> None:
         with Bench(folder) as bench:
             flags = ["-v", str(NUM_VIDEOS), "-mi", "0", "--data", str(videos)]
-            finished = bench.run(tiny("r2p1d-whole.json"), *flags)
+            finished = bench.call(tiny("r2p1d-whole.json"), *flags)
             assert finished.status in ENDED_WELL, finished.err
 
     (folder,) = (made_once(tmp_path_factory, "reference", run) / "logs").iterdir()
@@ -119,7 +119,7 @@ def test_a_config_gives_the_same_results_as_the_whole_network(
     bench: Bench, videos: Path, expected: dict[str, Any], name: str, batch_size: str
 ) -> None:
     flags = ["-v", str(NUM_VIDEOS), "-mi", "0", "-b", batch_size, "--data", str(videos), *FLAGS.get(name, ())]
-    results = results_of(bench.run(tiny(name), *flags))
+    results = results_of(bench.call(tiny(name), *flags))
     assert (results["num_clips"] == expected["num_clips"]).all()
     assert (results["label"] == expected["label"]).all()
     # A batch's size changes in which order a convolution adds up, so scores agree to rounding.
@@ -131,7 +131,7 @@ def test_the_config_for_accuracy_gives_each_video_five_clips_and_a_name(bench: B
     config = json.loads((ROOT / "config/r2p1d-accuracy.json").read_text())
     config[0].update(width=32, height=32, resize=[48, 36])
     config[1].update(layer_sizes=[1, 1, 1, 1])
-    results = results_of(bench.run(config, "-v", "4", "-mi", "0", "--data", str(videos)))
+    results = results_of(bench.call(config, "-v", "4", "-mi", "0", "--data", str(videos)))
     names = Path(KINETICS_CLASSES).read_text().splitlines()
     assert results["num_clips"].tolist() == [5] * 4
     assert results["class_name"].tolist() == [names[label] for label in results["label"]]
@@ -144,7 +144,7 @@ def test_an_unreadable_video_is_a_failed_request(bench: Bench, videos: Path, tmp
     (mixed / "2_truncated.mp4").write_bytes(good.read_bytes()[:3000])
     (mixed / "3_text.mp4").write_text("not a video")
     write_video(mixed / "4_short.mp4", num_frames=5)
-    run = bench.run(tiny("r2p1d-whole.json"), "-v", "10", "-mi", "0", "--data", str(mixed))
+    run = bench.call(tiny("r2p1d-whole.json"), "-v", "10", "-mi", "0", "--data", str(mixed))
     assert run.status == 1
     assert "8 of 10 requests failed, more than --max-failures 0" in run.err
     assert run.folder is not None

@@ -46,13 +46,13 @@ def test_an_exception_in_a_constructor(bench: Bench) -> None:
 
 
 def test_an_exception_in_a_call(bench: Bench) -> None:
-    run = bench.run([tiny("Load"), tiny("Misbehave", how="raise", at_request=20)], *FLAGS)
+    run = bench.call([tiny("Load"), tiny("Misbehave", how="raise", at_request=20)], *FLAGS)
     assert_failed(run, "step 1.0 failed: ArithmeticError: this step fails on purpose")
     assert "20 finished" in run.out  # what finished is still reported
 
 
 def test_a_call_that_finds_no_gpu_memory(bench: Bench) -> None:
-    run = bench.run([tiny("Load"), tiny("Misbehave", how="use up the GPU's memory", at_request=2)], *FLAGS)
+    run = bench.call([tiny("Load"), tiny("Misbehave", how="use up the GPU's memory", at_request=2)], *FLAGS)
     expected = "OutOfGpuMemory: out of GPU memory in a call with inputs (11, 2): asked for 2.00 GiB"
     assert_failed(run, f"step 1.0 failed: {expected}")
 
@@ -60,7 +60,7 @@ def test_a_call_that_finds_no_gpu_memory(bench: Bench) -> None:
 @SLOW
 def test_an_exception_in_one_of_several_workers(bench: Bench) -> None:
     step = tiny("Misbehave", how="raise", at_request=20, workers=3)
-    assert_failed(bench.run([tiny("Load"), step], *FLAGS), "step 1.0 failed: ArithmeticError")
+    assert_failed(bench.call([tiny("Load"), step], *FLAGS), "step 1.0 failed: ArithmeticError")
 
 
 def test_an_exception_in_the_client(bench: Bench) -> None:
@@ -70,7 +70,7 @@ def test_an_exception_in_the_client(bench: Bench) -> None:
         "pipeline": [tiny("Load"), tiny("Classify")],
     }
     assert_failed(
-        bench.run(config, "-v", "5", "-qs", "2"), "client failed: ValueError: filename queue: a message of"
+        bench.call(config, "-v", "5", "-qs", "2"), "client failed: ValueError: filename queue: a message of"
     )
 
 
@@ -78,7 +78,7 @@ def test_an_exception_in_the_client(bench: Bench) -> None:
 def test_a_runner_is_killed_before_the_start_barrier(bench: Bench, step: int) -> None:
     pipeline = [tiny("Nothing"), tiny("Nothing")]
     pipeline.insert(step, tiny("Misbehave", how="kill"))
-    assert_failed(bench.run(pipeline, *FLAGS), f"step {step}.0 (pid ")
+    assert_failed(bench.call(pipeline, *FLAGS), f"step {step}.0 (pid ")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_the_client_is_killed_before_the_start_barrier(bench: Bench) -> None:
 def test_a_runner_is_killed_at_the_end(bench: Bench) -> None:
     # The last request kills the runner that would finish it.
     config = [tiny("Load"), tiny("Misbehave", how="kill", at_request=49)]
-    run = bench.run(config, "-v", "50", "-mi", "0")
+    run = bench.call(config, "-v", "50", "-mi", "0")
     assert_failed(run, "step 1.0 (pid ")
     assert "49 finished" in run.out
 
@@ -145,7 +145,7 @@ def test_the_driver_is_killed(bench: Bench) -> None:
 
 @SLOW
 def test_a_full_filename_queue(bench: Bench) -> None:
-    run = bench.run(
+    run = bench.call(
         [tiny("Load"), tiny("Pass", busy_ms=50), tiny("Classify")], "-v", "9999", "-mi", "1", "-qs", "5"
     )
     assert_failed(run, "is full: the current placement cannot handle the input stream")
@@ -154,7 +154,7 @@ def test_a_full_filename_queue(bench: Bench) -> None:
 
 def test_a_full_frame_queue(bench: Bench) -> None:
     config = [tiny("Nothing"), tiny("Misbehave", how="hang", at_request=0)]
-    run = bench.run(config, "-v", "9999", "-mi", "1", "-qs", "100")
+    run = bench.call(config, "-v", "9999", "-mi", "1", "-qs", "100")
     assert_failed(run, "frame queue 0 between steps 0 and 1 is full")
 
 
@@ -209,7 +209,7 @@ def test_the_driver_is_killed_while_a_step_hangs(bench: Bench) -> None:
 def test_the_first_cause_is_told_though_another_worker_is_busy(bench: Bench) -> None:
     step = tiny("Misbehave", how="hang", at_request=0, workers=2)
     failing = {**step, "model": "tests.support.tiny_steps.HangOrFail"}
-    finished = bench.run([failing], "-v", "10", "-mi", "0")
+    finished = bench.call([failing], "-v", "10", "-mi", "0")
     assert finished.status == 1
     assert "step 0.0 failed: ArithmeticError: this step fails on purpose" in finished.err
 

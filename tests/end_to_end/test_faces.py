@@ -34,7 +34,7 @@ def test_a_sequence_says_who_was_in_its_video(bench: Bench, tmp_path: Path) -> N
     pipeline = config("faces-tracking.json", frame_step=40, max_frames=3)
     pipeline[3]["most_gap"] = 80
     flags = ["--sequences", "2", "--sequence-length", "3", "-b", "2"]
-    run = bench.run(pipeline, "--data", str(data), "-mi", "0", "-v", "6", *flags)
+    run = bench.call(pipeline, "--data", str(data), "-mi", "0", "-v", "6", *flags)
     assert run.status in ENDED_WELL, run.err
     assert run.folder is not None
     kept = read(run.folder)
@@ -47,7 +47,7 @@ def test_a_sequence_says_who_was_in_its_video(bench: Bench, tmp_path: Path) -> N
 
 def run_over(bench: Bench, pipeline: Any, data: Path, *flags: str) -> Run:
     """Each of the files once."""
-    run = bench.run(pipeline, "--data", str(data), "-mi", "0", "-v", str(len(list(data.iterdir()))), *flags)
+    run = bench.call(pipeline, "--data", str(data), "-mi", "0", "-v", str(len(list(data.iterdir()))), *flags)
     assert run.status in ENDED_WELL, run.err
     assert run.folder is not None
     return read(run.folder)

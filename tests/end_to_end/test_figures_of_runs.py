@@ -12,7 +12,7 @@ from tests.support.running import Bench, tiny
 
 
 def summary_of(bench: Bench, config: Any, *flags: str) -> dict[str, Any]:
-    run = bench.run(config, *flags)
+    run = bench.call(config, *flags)
     assert run.folder is not None, run.err
     summary: dict[str, Any] = json.loads((run.folder / "summary.json").read_text())
     return summary

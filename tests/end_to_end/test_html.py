@@ -16,7 +16,7 @@ PIPELINE = [tiny("Load"), tiny("Classify")]
 
 
 def test_a_run_leaves_a_page_in_its_folder(bench: Bench) -> None:
-    run = bench.run(PIPELINE, "-mi", "0", "-v", "30", "--html")
+    run = bench.call(PIPELINE, "-mi", "0", "-v", "30", "--html")
     assert run.status in ENDED_WELL, run.err
     assert run.folder is not None
     page = (run.folder / "report.html").read_text()
@@ -27,7 +27,7 @@ def test_a_run_leaves_a_page_in_its_folder(bench: Bench) -> None:
 
 
 def test_a_wrong_path_is_refused_before_the_run(bench: Bench) -> None:
-    run = bench.run(PIPELINE, "--html", str(bench.folder / "missing" / "page.html"))
+    run = bench.call(PIPELINE, "--html", str(bench.folder / "missing" / "page.html"))
     assert run.status == 2
     assert run.err.splitlines()[-1].endswith(f"there is no folder {bench.folder / 'missing'}")
     assert run.folder is None
@@ -36,7 +36,7 @@ def test_a_wrong_path_is_refused_before_the_run(bench: Bench) -> None:
 def test_a_failed_run_has_a_page_that_says_so_where_it_was_asked_for(bench: Bench) -> None:
     path = bench.folder / "page.html"
     slow = [tiny("Load"), tiny("Classify", busy_ms=50)]
-    run = bench.run(slow, "-mi", "1", "-v", "60", "-qs", "4", "--html", str(path))
+    run = bench.call(slow, "-mi", "1", "-v", "60", "-qs", "4", "--html", str(path))
     assert run.status == 1
     assert run.folder is not None
     assert not (run.folder / "report.html").exists()

@@ -63,7 +63,7 @@ def _check_telemetry(telemetry: dict[str, np.ndarray], start_ns: int, end_ns: in
 
 
 def test_quiet_leaves_the_essentials_and_no_telemetry_no_file(bench: Bench) -> None:
-    run = bench.run([tiny("Load"), tiny("Classify")], "-v", "20", "-mi", "0", "--quiet", "--no-telemetry")
+    run = bench.call([tiny("Load"), tiny("Classify")], "-v", "20", "-mi", "0", "--quiet", "--no-telemetry")
     assert (run.status, run.err) == (0, "")
     assert run.folder
     assert run.out.splitlines()[-1] == f"run folder: {run.folder}"

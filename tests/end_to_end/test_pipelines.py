@@ -121,7 +121,7 @@ AT_INTERVALS = (
 )
 def test_every_request_is_served_once_and_right(bench: Bench, placement: str, mean_interval_ms: str) -> None:
     config, flags = PLACEMENTS[placement]
-    finished = bench.run(config, "-v", str(NUM_VIDEOS), "-mi", mean_interval_ms, *flags)
+    finished = bench.call(config, "-v", str(NUM_VIDEOS), "-mi", mean_interval_ms, *flags)
     assert finished.status in ENDED_WELL, finished.err
     assert finished.folder is not None
     requests = read(finished.folder).requests
@@ -136,7 +136,7 @@ def test_every_request_is_served_once_and_right(bench: Bench, placement: str, me
 
 def test_requests_arrive_as_the_seed_draws_and_their_events_are_in_order(bench: Bench) -> None:
     config = [tiny("LoadInPlace"), tiny("Pass"), tiny("Classify")]
-    finished = bench.run(config, "-v", "100", "-mi", "2", "--seed", "3")
+    finished = bench.call(config, "-v", "100", "-mi", "2", "--seed", "3")
     assert finished.folder is not None
     run = read(finished.folder)
     expected_ns = ArrivalProcess(mean_interval_ms=2, seed=3).draw(100)
@@ -149,7 +149,7 @@ def test_requests_arrive_as_the_seed_draws_and_their_events_are_in_order(bench: 
 
 def test_as_many_requests_may_fail_as_allowed(bench: Bench) -> None:
     config = [tiny("Load", fail_every=10), tiny("Classify")]
-    finished = bench.run(config, "-v", "100", "-mi", "0", "--max-failures", "10")
+    finished = bench.call(config, "-v", "100", "-mi", "0", "--max-failures", "10")
     assert finished.status in ENDED_WELL, finished.err
     assert finished.folder is not None
     requests = read(finished.folder).requests

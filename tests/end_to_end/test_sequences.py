@@ -19,7 +19,7 @@ NUM_VIDEOS, AT_ONCE, LENGTH = 150, 8, 9
 def test_a_state_sees_all_of_its_sequence_in_order(bench: Bench, batch: str) -> None:
     config = [tiny("LoadInPlace", gpus=[0, 1]), {"model": STATEFUL, "gpus": [0, 0, 1]}]
     flags = ["--sequences", str(AT_ONCE), "--sequence-length", str(LENGTH), "-b", batch]
-    finished = bench.run(config, "-v", str(NUM_VIDEOS), "-mi", "0", *flags)
+    finished = bench.call(config, "-v", str(NUM_VIDEOS), "-mi", "0", *flags)
     assert finished.status in ENDED_WELL, finished.err
     assert finished.folder is not None
     run = read(finished.folder)
@@ -43,7 +43,7 @@ def test_a_state_sees_all_of_its_sequence_in_order(bench: Bench, batch: str) -> 
 def test_a_sequence_whose_start_failed_fails_with_the_reason_and_others_go_on(bench: Bench) -> None:
     config = [tiny("Load", fail_every=10_000), {"model": STATEFUL, "gpus": [0], "fail_position": 2}]
     flags = ["--sequences", "2", "--sequence-length", "4", "--max-failures", "100"]
-    finished = bench.run(config, "-v", "16", "-mi", "0", *flags)
+    finished = bench.call(config, "-v", "16", "-mi", "0", *flags)
     assert finished.folder is not None
     requests = read(finished.folder).requests
     reasons = dict(enumerate(requests["reason"].tolist()))
@@ -55,7 +55,7 @@ def test_a_sequence_whose_start_failed_fails_with_the_reason_and_others_go_on(be
 
 
 def test_a_stateful_step_needs_sequences(bench: Bench) -> None:
-    finished = bench.run([{"model": STATEFUL, "gpus": [0]}], "-v", "4")
+    finished = bench.call([{"model": STATEFUL, "gpus": [0]}], "-v", "4")
     assert (finished.status, finished.out) == (2, "")
     assert finished.err == (
         "benchmark.py: error: Positions keeps a state for each sequence: say --sequences N or --streams N\n"
@@ -67,7 +67,7 @@ def test_the_sequences_of_a_replica_that_dies_end_and_the_next_ones_go_on(
 ) -> None:
     config = [{"model": STATEFUL, "gpus": [0, 0], "die_at": 21}]
     flags = ["--sequences", "4", "--sequence-length", "10", "--restart", "1", "--max-failures", "100"]
-    finished = bench.run(config, "-v", "80", "-mi", "2", *flags)
+    finished = bench.call(config, "-v", "80", "-mi", "2", *flags)
     assert finished.status in ENDED_WELL, finished.err
     assert finished.folder is not None
     requests = read(finished.folder).requests
@@ -82,9 +82,9 @@ def test_the_sequences_of_a_replica_that_dies_end_and_the_next_ones_go_on(
 
 def test_a_request_of_a_sequence_is_not_tried_again(bench: Bench) -> None:
     config = [{"model": STATEFUL, "gpus": [0]}]
-    finished = bench.run(config, "-v", "4", "--sequences", "2", "--retries", "1")
+    finished = bench.call(config, "-v", "4", "--sequences", "2", "--retries", "1")
     assert finished.status == 2
     assert "--retries: a request of a sequence that is tried again would come out of order" in finished.err
-    finished = bench.run([{**config[0], "recycle_after": 2}], "-v", "4", "--sequences", "2")
+    finished = bench.call([{**config[0], "recycle_after": 2}], "-v", "4", "--sequences", "2")
     assert finished.status == 2
     assert "pipeline[0].recycle_after: the states of its sequences would go with the process" in finished.err

@@ -85,7 +85,7 @@ def run_of(finished: Finished) -> Run:
 def test_every_request_is_served_once_and_right(bench: Bench, placement: str) -> None:
     num_nodes, config, flags = PLACEMENTS[placement]
     given = ["-mi", "0", *flags, "-v", str(NUM_VIDEOS), "--cluster", f"local:{num_nodes}"]
-    run = run_of(bench.run(config, *given))
+    run = run_of(bench.call(config, *given))
     assert run.requests["status"].tolist() == ["finished"] * NUM_VIDEOS
     assert run.requests["label"].tolist() == [expected_label(request) for request in range(NUM_VIDEOS)]
     assert run.requests["num_clips"].tolist() == [clips_of(request) for request in range(NUM_VIDEOS)]
@@ -112,7 +112,7 @@ def assert_each_node_was_watched(run: Run) -> None:
 def test_rows_cross_by_nixl(bench: Bench) -> None:
     pytest.importorskip("nixl", reason="needs NIXL: pip install 'rnb[nixl]'")
     config = [tiny("Load"), tiny("Pass", gpus=["1:0"], num_shared_tensors=1), tiny("Classify")]
-    run = run_of(bench.run(config, "-v", "60", "-mi", "1", "--carrier", "nixl", "--cluster", "local:2"))
+    run = run_of(bench.call(config, "-v", "60", "-mi", "1", "--carrier", "nixl", "--cluster", "local:2"))
     assert run.requests["label"].tolist() == [expected_label(request) for request in range(60)]
     assert run.meta.args["carrier"] == "nixl"
 
@@ -133,7 +133,7 @@ def test_requests_of_a_sequence_stay_together(bench: Bench) -> None:
         {"model": f"{steps}.Positions", "gpus": ["0:0", "1:0", "1:0"]},
     ]
     flags = ["--sequences", "6", "--sequence-length", "5", "-v", "90", "-mi", "1", "--cluster", "local:2"]
-    run = run_of(bench.run(config, *flags))
+    run = run_of(bench.call(config, *flags))
     sequences = Sequences(num_at_once=6, length=5, num_requests=90)
     for request_id in range(90):
         point = sequences.point_of(request_id)
@@ -145,7 +145,7 @@ def test_requests_of_a_sequence_stay_together(bench: Bench) -> None:
 def test_frames_that_come_too_late_to_a_node_are_dropped(bench: Bench) -> None:
     step = {"model": "tests.support.sequence_steps.FrameNumbers", "gpus": ["1:-1"]}
     flags = ["--streams", "4", "--fps", "50", "--max-lateness", "100", "-v", "200", "-qs", "300"]
-    run = run_of(bench.run([{**step, "busy_ms": 20}], *flags, "--cluster", "local:2"))
+    run = run_of(bench.call([{**step, "busy_ms": 20}], *flags, "--cluster", "local:2"))
     is_dropped, is_finished = run.ended_as("dropped"), run.ended_as("finished")
     assert (is_dropped | is_finished).all()
     assert is_dropped.sum() > 50, "the step does a quarter of them"
@@ -160,7 +160,7 @@ def test_a_request_that_fails_on_a_node_says_so(bench: Bench) -> None:
         tiny("Classify", gpus=["0:0", "1:0"]),
         tiny("Join", aggregate=3),
     ]
-    run = run_of(bench.run(config, "-v", "50", "-mi", "0", "--max-failures", "5", "--cluster", "local:2"))
+    run = run_of(bench.call(config, "-v", "50", "-mi", "0", "--max-failures", "5", "--cluster", "local:2"))
     failed = np.flatnonzero(run.requests["status"] == "failed")
     assert failed.tolist() == list(range(0, 50, 10))
     assert all(run.requests["reason"][one].startswith("node 1: ") for one in failed)
@@ -169,7 +169,7 @@ def test_a_request_that_fails_on_a_node_says_so(bench: Bench) -> None:
 
 def test_what_replicas_hold_is_told_by_every_node(bench: Bench) -> None:
     config = [{"model": NOTHING, "gpus": ["0:-1"]}, {"model": NOTHING, "gpus": ["0:-1", "1:-1"]}]
-    run = run_of(bench.run(config, "-v", "60", "-mi", "2", "--memory", "--cluster", "local:2"))
+    run = run_of(bench.call(config, "-v", "60", "-mi", "2", "--memory", "--cluster", "local:2"))
     table = run.tables["memory"]
     for step in (0, 1):
         for one in np.unique(run.requests[f"replica{step}"]):
@@ -182,7 +182,7 @@ def test_what_replicas_hold_is_told_by_every_node(bench: Bench) -> None:
 
 def test_one_node_gives_what_no_cluster_gives(bench: Bench) -> None:
     config = [tiny("LoadInPlace"), tiny("Classify", gpus=["0:0", "0:1"])]
-    run = run_of(bench.run(config, "-v", "40", "-mi", "0", "--cluster", "local:3"))
+    run = run_of(bench.call(config, "-v", "40", "-mi", "0", "--cluster", "local:3"))
     assert run.requests["label"].tolist() == [expected_label(request) for request in range(40)]
     assert run.meta.nodes == []
 
@@ -259,7 +259,7 @@ def test_a_bridge_is_killed(bench: Bench) -> None:
 def test_a_full_queue_on_another_node(bench: Bench) -> None:
     slow = {"model": "models.queueing.model.Deterministic", "service_ms": 200}
     config = [{"model": NOTHING, "gpus": ["0:-1"]}, {**slow, "gpus": ["1:-1"]}]
-    run = bench.run(config, "-v", "1000", "-mi", "2", "-qs", "10", "--cluster", "local:2")
+    run = bench.call(config, "-v", "1000", "-mi", "2", "-qs", "10", "--cluster", "local:2")
     assert run.status == 1
     assert "is full: the current placement cannot handle the input stream" in run.err
 
@@ -309,7 +309,7 @@ def test_files_of_requests_on_other_nodes(bench: Bench, sends: bool) -> None:
     for number in (0, 2):
         (bench.videos / f"{number}.mp4").write_text(f"file {number}" * 50_000)
     flags = ["-v", "60", "-mi", "2", "--max-failures", "20", "--retries", "1", "--cluster", "local:2"]
-    run = run_of(bench.run(FILES, *flags, *(["--send-files"] if sends else [])))
+    run = run_of(bench.call(FILES, *flags, *(["--send-files"] if sends else [])))
     for request, replica in enumerate(run.requests["replica0"].tolist()):
         path = str(bench.videos / ("0.mp4", "missing.mp4", "2.mp4")[request % 3])
         if request % 3 == 1:
@@ -326,7 +326,7 @@ def test_files_of_requests_on_other_nodes(bench: Bench, sends: bool) -> None:
 
 def test_files_are_not_sent_behind_a_step_that_hands_requests_on(bench: Bench) -> None:
     config = [tiny("Size"), {"model": "tests.support.file_steps.ReadsFile", "gpus": ["1:-1"]}]
-    finished = bench.run(config, "--send-files", "--cluster", "local:2")
+    finished = bench.call(config, "--send-files", "--cluster", "local:2")
     assert finished.status == 2
     assert finished.err.strip().splitlines() == [
         "benchmark.py: error: --send-files: Size hands requests on as they came, and files would not go along"

@@ -13,7 +13,7 @@ SUMS = "tests.support.sequence_steps.PixelSums"
 
 def test_each_stream_is_a_sequence_of_its_frames(bench: Bench) -> None:
     config = [{"model": FRAMES, "gpus": [0, 0]}]
-    finished = bench.run(config, "--streams", "4", "--fps", "100", "--every", "2", "-v", "120")
+    finished = bench.call(config, "--streams", "4", "--fps", "100", "--every", "2", "-v", "120")
     assert finished.status in ENDED_WELL, finished.err
     assert finished.folder is not None
     run = read(finished.folder)
@@ -22,7 +22,7 @@ def test_each_stream_is_a_sequence_of_its_frames(bench: Bench) -> None:
         assert run.results[request_id] == {"sequence": stream, "frame": 2 * turn, "step": 2}
     assert (run.args["streams"], run.args["fps"], run.args["every"]) == (4, 100, 2)
     assert run.args["mean_interval_ms"] == 5
-    again = bench.run(config, "--replay", str(finished.folder))
+    again = bench.call(config, "--replay", str(finished.folder))
     assert again.status in ENDED_WELL, again.err
     assert again.folder is not None
     assert read(again.folder).results == run.results
@@ -31,7 +31,7 @@ def test_each_stream_is_a_sequence_of_its_frames(bench: Bench) -> None:
 def test_frames_that_come_too_late_are_dropped_and_counted(bench: Bench) -> None:
     config = [{"model": FRAMES, "gpus": [0], "busy_ms": 20}]
     flags = ["--streams", "4", "--fps", "50", "--max-lateness", "100", "-v", "200", "-qs", "300"]
-    finished = bench.run(config, *flags)
+    finished = bench.call(config, *flags)
     assert finished.status in ENDED_WELL, finished.err
     assert finished.folder is not None
     run = read(finished.folder)
@@ -44,7 +44,7 @@ def test_frames_that_come_too_late_are_dropped_and_counted(bench: Bench) -> None
 
 
 def test_without_a_bound_none_is_dropped(bench: Bench) -> None:
-    finished = bench.run(
+    finished = bench.call(
         [{"model": FRAMES, "gpus": [0], "busy_ms": 5}], "--streams", "2", "--fps", "150", "-v", "80"
     )
     assert finished.status in ENDED_WELL, finished.err
@@ -57,7 +57,7 @@ def test_every_frame_is_the_one_of_random_access(bench: Bench) -> None:
         nv.encode(bench.videos / f"{number}.mp4", coded, range(100 * number, 100 * number + nv.NUM_FRAMES))
     decoder = {"model": "models.streams.decoder.StreamDecoder", "gpus": [0, 0]}
     config = [{**decoder, "width": nv.WIDTH, "height": nv.HEIGHT}, {"model": SUMS, "gpus": [0]}]
-    finished = bench.run(config, "--streams", "3", "--fps", "200", "--every", "3", "-v", "120")
+    finished = bench.call(config, "--streams", "3", "--fps", "200", "--every", "3", "-v", "120")
     assert finished.status in ENDED_WELL, finished.err
     assert finished.folder is not None
     results = read(finished.folder).results

@@ -17,7 +17,7 @@ def test_a_run_with_segments_batches_and_held_requests(bench: Bench) -> None:
         tiny("Classify", gpus=[0, 1]),
         tiny("Join", aggregate=2),
     ]
-    finished = bench.run(config, "-v", "60", "-mi", "0", "--warmup", "10", "--trace", "--occupancy")
+    finished = bench.call(config, "-v", "60", "-mi", "0", "--warmup", "10", "--trace", "--occupancy")
     assert finished.folder is not None, finished.err
     assert "trace.json.gz: all 70 requests" in finished.out
     note = "no step of this run computes on a GPU; the run goes on without occupancy"

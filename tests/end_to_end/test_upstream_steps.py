@@ -69,7 +69,7 @@ PIPELINES: dict[str, list[dict[str, Any]]] = {
 def labels(bench: Bench, files: dict[str, str], name: str) -> list[int]:
     """What a pipeline finds for each request; its loader draws the same clips in the same order each time."""
     config = {"video_path_iterator": f"{STEPS}.R2P1DVideoPathIterator", "pipeline": PIPELINES[name]}
-    run = bench.run(config, "-v", str(NUM_VIDEOS), "-mi", "0", **files)
+    run = bench.call(config, "-v", str(NUM_VIDEOS), "-mi", "0", **files)
     assert run.status in ENDED_WELL, run.err
     found: list[int] = read(run.folder or Path()).requests["label"].tolist()
     assert len(found) == NUM_VIDEOS

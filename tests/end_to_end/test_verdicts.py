@@ -12,7 +12,7 @@ from tests.support.running import Bench, tiny
 
 
 def test_an_invalid_run_ends_well_but_has_a_status_of_its_own(bench: Bench) -> None:
-    run = bench.run([tiny("Load"), tiny("Classify")], "-v", "3000", "-mi", "0", "--slo", "0.001")
+    run = bench.call([tiny("Load"), tiny("Classify")], "-v", "3000", "-mi", "0", "--slo", "0.001")
     assert (run.status, run.err) == (3, "")
     lines = run.out.splitlines()
     headline = next(line for line in lines if line.startswith("INVALID: "))
@@ -34,7 +34,7 @@ def test_an_invalid_run_ends_well_but_has_a_status_of_its_own(bench: Bench) -> N
 
 
 def test_a_small_demonstration_is_not_judged(bench: Bench) -> None:
-    run = bench.run([tiny("Load"), tiny("Classify")], "-v", "24", "-mi", "0", "--quiet", "--no-telemetry")
+    run = bench.call([tiny("Load"), tiny("Classify")], "-v", "24", "-mi", "0", "--quiet", "--no-telemetry")
     assert (run.status, run.err) == (0, "")
     lines = run.out.splitlines()
     assert lines[0] == "NOT JUDGED: steady state not tested, other load not looked at"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 SHARED = "/dev/shm"
@@ -13,10 +13,11 @@ PERIOD_S = 0.5
 
 
 class SharedMemoryWatch:
-    """Looks, in a thread, which files in /dev/shm the processes with `mark` in their environment map."""
+    """Looks, in a thread, which files in /dev/shm some processes map."""
 
-    def __init__(self, mark: str) -> None:
-        self._mark = mark
+    def __init__(self, pids: Callable[[], Iterable[int]], *, period_s: float = PERIOD_S) -> None:
+        """`pids`: those processes at that time."""
+        self._pids_now, self._period_s = pids, period_s
         self._pids: set[int] = set()
         self.inodes: set[int] = set()
         """Of the files seen so far."""
@@ -36,8 +37,8 @@ class SharedMemoryWatch:
         return entry.inode() in self.inodes or named_for(entry.name) in self._pids
 
     def _look_around(self) -> None:
-        while not self._ended.wait(PERIOD_S):
-            for pid in pids_with(self._mark):
+        while not self._ended.wait(self._period_s):
+            for pid in self._pids_now():
                 self._pids.add(pid)
                 self.inodes |= mapped_inodes(pid)
 
@@ -58,6 +59,13 @@ def pids_with(mark: str) -> Iterator[int]:
     """The processes whose environment has `mark` in it, as 'NAME=value'."""
     pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
     return (pid for pid in pids if mark in read(f"/proc/{pid}/environ"))
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that this one has started, and those that they have."""
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [int(child) for thread in threads for child in read(str(thread)).split()]
+    return [one for child in children for one in (child, *descendants(child))]
 
 
 def mapped_inodes(pid: int) -> set[int]:

@@ -97,7 +97,7 @@ def test_names_must_be_as_many_as_classes(tmp_path: Path) -> None:
 def test_a_run_finds_objects_in_batches(bench: Bench, tmp_path: Path) -> None:
     write_images(tmp_path / "images", 3)
     config = json.loads((ROOT / "config/detection-cpu.json").read_text())
-    run = bench.run(config, "--data", str(tmp_path / "images"), "-mi", "0", "-v", "6", "-b", "4")
+    run = bench.call(config, "--data", str(tmp_path / "images"), "-mi", "0", "-v", "6", "-b", "4")
     assert run.status in ENDED_WELL, run.err
     assert run.folder is not None
     kept = read(run.folder)

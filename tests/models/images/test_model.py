@@ -204,7 +204,7 @@ def test_a_pipeline_of_images_and_records_classifies_them(bench: Bench, tmp_path
     write_tfrecord(images / "b.tfrecord", [path.read_bytes() for path in paths])
     (images / "label" / "9.png").write_bytes(b"damaged")
     flags = ("-v", "14", "-mi", "0", "-b", "4", "--data", str(images), "--max-failures", "2")
-    run = bench.run(CONFIG, *flags)
+    run = bench.call(CONFIG, *flags)
     assert run.status in ENDED_WELL, run.err
     assert run.folder is not None
     kept = read(run.folder).requests
@@ -217,7 +217,7 @@ def test_a_loader_alone_says_what_it_took(bench: Bench, tmp_path: Path) -> None:
     write_images(tmp_path / "images", 3)
     alone = [{"model": "models.images.model.ImageLoader", "gpus": [-1], **SMALL}]
     config = {"video_path_iterator": CONFIG["video_path_iterator"], "pipeline": alone}
-    run = bench.run(config, "-v", "6", "-mi", "0", "-b", "2", "--data", str(tmp_path / "images"))
+    run = bench.call(config, "-v", "6", "-mi", "0", "-b", "2", "--data", str(tmp_path / "images"))
     assert run.status in ENDED_WELL, run.err
     assert run.folder is not None
     told = {"size": [120, 90], "resized": [85, 64], "crop": [14, 8, 56, 48], "mirrored": False}

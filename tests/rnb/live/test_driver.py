@@ -60,7 +60,7 @@ def test_nothing_is_left_of_a_server(tmp_path: Path, end: str) -> None:
     temporary = Path(tempfile.mkdtemp(prefix="rnb-test-"))  # the path of a socket must be short
     script = tmp_path / "server.py"
     script.write_text(SERVER)
-    watch = SharedMemoryWatch(mark)
+    watch = SharedMemoryWatch(lambda: pids_with(mark))
     environment = {**os.environ, name: value, "TMPDIR": str(temporary), "PYTHONPATH": "."}
     with subprocess.Popen(
         [sys.executable, str(script), str(tmp_path), end],
