@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -277,10 +278,10 @@ def num_sequences(plan: Plan, replica: ReplicaPlan, num_at_once: int) -> int:
 
 
 def imported(plan: Plan) -> tuple[str, ...]:
-    """What the processes of a run are forked with."""
+    """What the processes of a run are forked with; its steps have been imported here by now."""
     if plan.gpus:
         return IMPORTED_ON_GPUS
-    return (*IMPORTED, "torch") if plan.pools else IMPORTED
+    return (*IMPORTED, "torch") if plan.pools or "torch" in sys.modules else IMPORTED
 
 
 def threads_per_worker(plan: Plan, *, num_cpus: int) -> int:

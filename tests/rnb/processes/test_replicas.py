@@ -69,14 +69,17 @@ def test_replicas_on_the_cpu_let_those_that_feed_a_gpu_go_first() -> None:
     assert [niceness(plan, replica) for replica in plan.replicas] == [0, 0, 0]
 
 
-def test_processes_are_forked_with_what_they_need() -> None:
-    alone = parse_config([{"model": "models.nothing.model.Nothing", "gpus": [0]}])
+def test_processes_are_forked_with_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = parse_config([{"model": "models.nothing.model.Nothing", "gpus": [0]}])
     tensors = parse_config(
         [{"model": f"tests.support.tiny_steps.{name}", "gpus": [-1]} for name in ("Load", "Classify")]
     )
-    assert imported(make_plan(alone, PlanOptions(mode="cpu"))) == IMPORTED
-    assert imported(make_plan(tensors, PlanOptions(mode="cpu"))) == (*IMPORTED, "torch")
-    assert imported(make_plan(alone, PlanOptions(mode="cuda"))) == IMPORTED_ON_GPUS
+    alone, joined = (make_plan(one, PlanOptions(mode="cpu")) for one in (config, tensors))
+    assert imported(alone) == (*IMPORTED, "torch"), "a step may be what has imported it here"
+    monkeypatch.delitem(sys.modules, "torch")
+    assert imported(alone) == IMPORTED
+    assert imported(joined) == (*IMPORTED, "torch")
+    assert imported(make_plan(config, PlanOptions(mode="cuda"))) == IMPORTED_ON_GPUS
 
 
 def test_what_processes_on_gpus_have_imported_survives_a_fork() -> None:
