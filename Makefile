@@ -74,6 +74,7 @@ coverage: setup data
 
 setup: $(INSTALLED) $(if $(HAS_GPU),$(SESSION))
 
+# Of what is installed a fifth is ever imported, and compiled then; what takes longest is at once.
 $(INSTALLED): $(SPECS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
 	"setup: RnB needs Python >= 3.11 and '$(PYTHON)' is none; install one and name it: make PYTHON=python3.13" \
@@ -82,7 +83,8 @@ $(INSTALLED): $(SPECS)
 	"setup: '$(PYTHON)' cannot make virtual environments; install its venv module (Debian, Ubuntu: apt-get install" \
 	"python3-venv) or name another Python: make PYTHON=python3.13" >&2; exit 1; }
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check $(SPECS:%=-r %)
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile $(SPECS:%=-r %)
+	$(BIN)/python -c 'import pyarrow.parquet, scipy.stats, torch'
 	touch $@
 
 # Without a compiler, videos are decoded through PyNvVideoCodec.
