@@ -41,7 +41,7 @@ def server() -> Iterator[Server]:
 def test_an_image_gets_what_a_run_finds_on_it(server: Server, bench: Bench, tmp_path: Path) -> None:
     paths = write_images(tmp_path / "images", 3, 200, 150)
     config = json.loads(CONFIG.read_text())
-    run = bench.run(config, "--data", str(tmp_path / "images"), "-mi", "0", "-v", "3")
+    run = bench.call(config, "--data", str(tmp_path / "images"), "-mi", "0", "-v", "3")
     assert run.status in ENDED_WELL, run.err
     assert run.folder is not None
     expected, before = read(run.folder).results, server.statistics()

@@ -24,7 +24,7 @@ NUM_REQUESTS = 200
 
 
 def played(bench: Bench, server: TinyServer, protocol: str, model: str, *flags: str) -> Finished:
-    return bench.start_with("--url", server.url(protocol), "--model", model, *flags).finish()
+    return bench.call_with("--url", server.url(protocol), "--model", model, *flags)
 
 
 def run_of(finished: Finished) -> Run:

@@ -29,13 +29,14 @@ def called(argv: Sequence[str], environment: Mapping[str, str]) -> Ended:
 
 @contextlib.contextmanager
 def _leaving_nothing() -> Iterator[None]:
-    processes, files = set(descendants(os.getpid())), mapped_inodes(os.getpid())
-    watch = SharedMemoryWatch(lambda: [os.getpid(), *descendants(os.getpid())], period_s=PERIOD_S)
+    own = os.getpid()
+    others, files = set(descendants(own)), mapped_inodes(own)
+    watch = SharedMemoryWatch(lambda: {own, *descendants(own)} - others, period_s=PERIOD_S)
     try:
         yield
     finally:
         deadline = time.monotonic() + MOST_SECONDS
-        while (left := set(descendants(os.getpid())) - processes) and time.monotonic() < deadline:
+        while (left := set(descendants(own)) - others) and time.monotonic() < deadline:
             time.sleep(0.01)
         gc.collect()
         watch.inodes -= files

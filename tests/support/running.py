@@ -156,8 +156,12 @@ class Bench:
 
     def call(self, config: Any, *flags: str, **environment: str) -> Finished:
         """The same in this process, which imports PyTorch once for all its runs instead of twice for each."""
+        return self.call_with(*self._flags_of(config), *flags, **environment)
+
+    def call_with(self, *flags: str, **environment: str) -> Finished:
+        """Whatever it is that the flags play to, in this process."""
         since, before = time.monotonic(), self._folders()
-        argv = [*self._places(), *self._flags_of(config), *flags]
+        argv = [*self._places(), *flags]
         ended = called(argv, {**self.environment(), **environment})
         assert ended.status is not None, ended.err
         return Finished(
