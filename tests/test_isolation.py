@@ -7,13 +7,13 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.support import odd_videos
+from tests.support import called, odd_videos
 from tests.support.leftovers import SHARED, SharedMemoryWatch, named_for, pids_with
 from tests.support.made_once import made_once
 
@@ -61,6 +61,28 @@ def test_only_what_marked_processes_leave_is_seen(shared: list[Path]) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
     assert watch.end() == [str(shared[0])]
+
+
+def test_what_a_called_run_leaves_is_told(shared: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(called, "nursery", lambda modules: None)
+    monkeypatch.setattr(called, "PERIOD_S", 0.01)
+    monkeypatch.setattr(called, "MOST_SECONDS", 0.1)
+
+    def main(argv: Sequence[str]) -> int:
+        with process_that_maps(Path(argv[0])):
+            time.sleep(0.3)
+        return len(argv)
+
+    with process_that_maps(shared[1]):
+        monkeypatch.setattr(called, "main", lambda argv: len(argv))
+        assert called.called(["a", "b"], {}).status == 2
+        monkeypatch.setattr(called, "main", main)
+        with pytest.raises(AssertionError, match=f"left in shared memory: .*{shared[0].name}"):
+            called.called([str(shared[0])], {})
+    with ExitStack() as stack:
+        monkeypatch.setattr(called, "main", lambda argv: stack.enter_context(process_that_maps(shared[0])))
+        with pytest.raises(AssertionError, match="left behind: "):
+            called.called([], {})
 
 
 def test_the_pids_in_the_names_of_shared_files() -> None:
