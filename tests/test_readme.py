@@ -235,26 +235,27 @@ def save_examples(document: Path, folder: Path) -> str:
     return str(folder)
 
 
-def results_of(bench: Bench, config: Any, *flags: str, python_path: str) -> list[Any]:
-    run = bench.run(config, "-v", "20", "-mi", "0", *flags, PYTHONPATH=python_path)
+def results_of(bench: Bench, config: Any, *flags: str) -> list[Any]:
+    run = bench.call(config, "-v", "20", "-mi", "0", *flags)
     assert run.status in ENDED_WELL, run.err
     assert run.folder is not None
     results = read(run.folder).results
     return [results[request] for request in sorted(results)]
 
 
-def test_the_step_of_the_readme_runs(bench: Bench, tmp_path: Path) -> None:
+def test_the_step_of_the_readme_runs(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(save_examples(README, tmp_path / "code"))
     config = [SYNTHETIC_LOADER, {"model": "brightness.Brightness", "gpus": [-1]}]
-    results = results_of(bench, config, python_path=save_examples(README, tmp_path / "code"))
-    assert results == [127] * 20  # random codes from 0 to 255
+    assert results_of(bench, config) == [127] * 20  # random codes from 0 to 255
 
 
 @pytest.mark.parametrize("batch_size", ["1", "4"])
-def test_the_steps_of_contributing_run(bench: Bench, tmp_path: Path, batch_size: str) -> None:
+def test_the_steps_of_contributing_run(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: str
+) -> None:
+    monkeypatch.syspath_prepend(save_examples(CONTRIBUTING, tmp_path / "code"))
     (config,) = blocks(CONTRIBUTING, "json")
-    path = save_examples(CONTRIBUTING, tmp_path / "code")
-    results = results_of(bench, json.loads(config), "-b", batch_size, python_path=path)
-    assert results == [9] * 20
+    assert results_of(bench, json.loads(config), "-b", batch_size) == [9] * 20
 
 
 def run_tests(source: str, *arguments: Any) -> int:
@@ -275,7 +276,7 @@ def test_the_test_of_a_step_in_contributing_passes(tmp_path: Path, monkeypatch: 
 def test_the_test_of_a_pipeline_in_contributing_passes(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", save_examples(CONTRIBUTING, tmp_path / "code"))
+    monkeypatch.syspath_prepend(save_examples(CONTRIBUTING, tmp_path / "code"))
     (example,) = (block for block in blocks(CONTRIBUTING, "python") if "bench: Bench" in block)
     assert run_tests(example, bench) == 1
 

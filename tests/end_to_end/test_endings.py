@@ -57,7 +57,6 @@ def test_a_call_that_finds_no_gpu_memory(bench: Bench) -> None:
     assert_failed(run, f"step 1.0 failed: {expected}")
 
 
-@SLOW
 def test_an_exception_in_one_of_several_workers(bench: Bench) -> None:
     step = tiny("Misbehave", how="raise", at_request=20, workers=3)
     assert_failed(bench.call([tiny("Load"), step], *FLAGS), "step 1.0 failed: ArithmeticError")
@@ -74,7 +73,7 @@ def test_an_exception_in_the_client(bench: Bench) -> None:
     )
 
 
-@pytest.mark.parametrize("step", [pytest.param(0, marks=SLOW), 1])
+@pytest.mark.parametrize("step", [0, 1])
 def test_a_runner_is_killed_before_the_start_barrier(bench: Bench, step: int) -> None:
     pipeline = [tiny("Nothing"), tiny("Nothing")]
     pipeline.insert(step, tiny("Misbehave", how="kill"))
@@ -143,7 +142,6 @@ def test_the_driver_is_killed(bench: Bench) -> None:
     wait_until_no_child(run)
 
 
-@SLOW
 def test_a_full_filename_queue(bench: Bench) -> None:
     run = bench.call(
         [tiny("Load"), tiny("Pass", busy_ms=50), tiny("Classify")], "-v", "9999", "-mi", "1", "-qs", "5"

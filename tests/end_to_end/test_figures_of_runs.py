@@ -18,7 +18,7 @@ def summary_of(bench: Bench, config: Any, *flags: str) -> dict[str, Any]:
     return summary
 
 
-@pytest.mark.parametrize("loader", [pytest.param("Load", marks=pytest.mark.slow), "LoadInPlace"])
+@pytest.mark.parametrize("loader", ["Load", "LoadInPlace"])
 def test_a_loader_waits_for_the_slots_of_a_slow_step(bench: Bench, loader: str) -> None:
     config = [tiny(loader, num_shared_tensors=2), tiny("Classify", busy_ms=10)]
     summary = summary_of(bench, config, "-v", "100", "-mi", "0")

@@ -49,7 +49,7 @@ def test_a_small_demonstration_is_not_judged(bench: Bench) -> None:
 def test_other_load_is_seen_and_named(bench: Bench) -> None:
     """A hog for each CPU that the run may use, beside a run that hardly uses them."""
     with hogs(len(os.sched_getaffinity(0))):
-        run = bench.run([tiny("Load"), tiny("Classify")], "-v", "150", "-mi", "20", "--json")
+        run = bench.call([tiny("Load"), tiny("Classify")], "-v", "150", "-mi", "20", "--json")
     assert (run.status, run.err) == (3, "")
     verdict = json.loads(run.out)["verdict"]
     assert (verdict["judgement"], verdict["is_valid"]) == ("INVALID", False)

@@ -148,15 +148,11 @@ SLOW = (
     "tests/end_to_end/test_endings.py::test_a_process_is_killed_in_the_middle[rnb step 1]",
     "tests/end_to_end/test_endings.py::test_a_process_is_killed_in_the_middle[rnb step 2]",
     "tests/end_to_end/test_endings.py::test_signals_end_the_run[15]",
-    "tests/end_to_end/test_pipelines.py::test_every_request_is_served_once_and_right[many replicas-1]",
     "tests/end_to_end/test_several_nodes.py::test_a_bridge_is_killed",
     "tests/end_to_end/test_several_nodes.py::test_an_interrupt",
     "tests/end_to_end/test_several_nodes.py::test_every_request_is_served_once_and_right[there and back",
     "tests/end_to_end/test_several_nodes.py::test_one_node",
     "tests/end_to_end/test_several_nodes.py::test_requests_of_a_sequence",
-    "tests/end_to_end/test_pipelines.py::test_every_request_is_served_once_and_right[segments in batches-1]",
-    "tests/end_to_end/test_pipelines.py::test_every_request_is_served_once_and_right[the same in batches",
-    "tests/end_to_end/test_pipelines.py::test_every_request_is_served_once_and_right[small and large-1]",
     "tests/end_to_end/test_server.py::test_a_server_that_vanishes_ends_the_run_in_a_line[grpc]",
     "tests/end_to_end/test_server.py::test_the_peak",
     "tests/rnb/command_line/test_peak_command.py::test_a_real_search",
@@ -169,7 +165,5 @@ SLOW = (
     "tests/rnb/command_line/test_optimize.py::test_real_runs_for_each_goal[config/queueing-md1.json",
     "tests/rnb/command_line/test_optimize.py::test_it_says",
     "tests/rnb/test_play.py::test_tensors_of_different",
-    "tests/test_readme.py::test_the_steps_of_contributing_run",
-    "tests/test_readme.py::test_the_test_of_a_pipeline",
 )
 """Those that take long and have quicker relatives: the same with other parameters, or simulated."""
