@@ -20,8 +20,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Of several testers each computes in one thread, so that they do not wait for each other's.
 
-    Who hands the tests out to them needs no PyTorch, and they start when it is ready.
+    Who hands the tests out to them needs no PyTorch, and they start when it is ready. Threads of processes
+    that they start sleep while they wait for each other, instead of taking a core from another tester.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     gc.disable()  # until all is imported, of which little is ever freed
     if "PYTEST_XDIST_WORKER" in os.environ:
         import torch
