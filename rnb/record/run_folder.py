@@ -210,7 +210,7 @@ def _write_columns(columns: Mapping[str, Any], path: Path) -> None:
 
 
 def _write_schedule(requests: Table, path: Path) -> None:
-    columns = [requests[name].tolist() for name in ("request_id", "arrival_ns", "video")]
+    columns = [np.asarray(requests[name]).tolist() for name in ("request_id", "arrival_ns", "video")]
     with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(["request_id", "arrival_ns", "video"])
