@@ -33,9 +33,10 @@ from rnb.pipeline.parts import Part, part_of
 from rnb.pipeline.plan import Plan, ReplicaPlan
 from rnb.processes.client_task import Clients, ClientTask
 from rnb.processes.cores import cores_of_clients
+from rnb.processes.launch import Launcher
 from rnb.processes.memory import memory_table
 from rnb.processes.mps import Sharing, shared_gpus
-from rnb.processes.other_nodes import Launcher, OtherNodes, Work
+from rnb.processes.other_nodes import OtherNodes, Work
 from rnb.processes.recovery import Allowed, Recovery, is_complete, with_recovery
 from rnb.processes.replicas import IMPORTED_ON_GPUS, NUM_SAMPLES, Replicas, Setting, imported, starting
 from rnb.processes.sender import SenderTask, run_sender
@@ -48,7 +49,7 @@ from rnb.record.run_folder import RunFolderError, write
 from rnb.record.seed_format import namespace_text
 from rnb.record.start_up import Phase
 from rnb.record.tables import EVENTS, MEMORY, TELEMETRY
-from rnb.spec import RunSpec, keeps_jobs, names_gpus, plan_of, replaces
+from rnb.spec import RunSpec, keeps_jobs, names_gpus, plan_of, replaces, replaces_nodes
 from rnb.transport.fabric import FAILED, REFUSED, STATUS_NAMES, ControlLine, Fabric, Log, Table
 from rnb.transport.local.fabric import LocalFabric
 from rnb.transport.local.nursery import nursery
@@ -104,7 +105,7 @@ def play(
     start_up = StartUp()
     plan = plan or plan_of(spec, num_requests=len(schedule))
     if keeps_jobs(spec, plan):
-        plan = with_recovery(plan, replaces=replaces(spec, plan))
+        plan = with_recovery(plan, replaces=replaces(spec, plan), replaces_nodes=replaces_nodes(spec))
     faults = FaultPlayer(plan_faults(spec.faults, plan, schedule))
     watching = [MachineObserver(), *spec.observers(), *observers, faults]
     part = part_of(plan, 0)
@@ -325,6 +326,8 @@ class _Playing:
                 handles=self._replicas.handles,
                 replaced=self._tell_of_heir,
             )
+            if self._others is not None:
+                self._others.begin(self._replicas)
         return start_ns
 
     def _spawn_all(self) -> None:
@@ -335,8 +338,11 @@ class _Playing:
         for replica in reversed(self.part.plan.replicas):  # networks, which come late, warm up longest
             self._spawn(replica)
 
-    def _work(self, part: Part) -> Work:
+    def _work(self, part: Part, gone: frozenset[int]) -> Work:
+        """Of one of the other nodes, now; `gone`: see Work."""
         assert self._others is not None
+        start_ns = self.start_ns
+        since_ns = 0 if start_ns is None else self.fabric.clock.now_ns() - start_ns
         return Work(
             part=part,
             meeting=self._others.meeting,
@@ -350,7 +356,8 @@ class _Playing:
             arrivals_ns=None if self._max_lateness_ns is None else self.schedule.arrivals_ns,
             max_lateness_ns=self._max_lateness_ns,
             restarts=None if self._recovery is None else self.spec.limits.restart,
-            faults=self.faults.planned,
+            gone=gone,
+            faults=[one for one in self.faults.planned if one.lasts_after(since_ns)],
             telemetry=TELEMETRY in self.spec.observe,
             memory=self.spec.memory,
         )

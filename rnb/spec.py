@@ -272,6 +272,11 @@ def replaces(spec: RunSpec, plan: Plan) -> bool:
     return spec.limits.restart > 0 or any(replica.recycle_after for replica in plan.replicas)
 
 
+def replaces_nodes(spec: RunSpec) -> bool:
+    """Whether the same holds of all processes of another node; not with files that clients have sent there."""
+    return spec.num_nodes > 1 and spec.limits.restart > 0 and not spec.placement.send_files
+
+
 def _check_jobs(spec: RunSpec, plan: Plan, most_segments: int) -> None:
     if most_segments > 1:
         why = "cannot be tried again, nor its replicas replaced"

@@ -13,7 +13,7 @@ from rnb.faults.plan import plan_faults
 from rnb.observe.observer import Observer
 from rnb.pipeline.plan import Plan
 from rnb.play import Interruption, foresee, play
-from rnb.processes.other_nodes import Launcher
+from rnb.processes.launch import Launcher
 from rnb.record.run import Run
 from rnb.record.run_folder import RunFolderError, create, write_averages, write_summary
 from rnb.spec import RunSpec, plan_of, schedule_of

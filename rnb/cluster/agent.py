@@ -30,6 +30,7 @@ from rnb.processes.memory import memory_table
 from rnb.processes.mps import Sharing, shared_gpus
 from rnb.processes.node_jobs import NodeJobs, Trouble
 from rnb.processes.other_nodes import Work
+from rnb.processes.parting import Order, Parting
 from rnb.processes.replacement import DONE
 from rnb.processes.replicas import Replicas, Setting, imported
 from rnb.processes.supervisor import Supervisor
@@ -48,6 +49,7 @@ class DriverLine:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._told: dict[str, Any] = {}
+        self._orders: list[Order] = []
         self.is_cut = False
 
     def tell(self, kind: str, value: Any = None) -> None:
@@ -62,12 +64,20 @@ class DriverLine:
             while not self.is_cut and self._connection.poll():
                 said, value = self._connection.recv()
                 self._told[said] = value
+                if said == "order":
+                    self._orders.append(value)
         except (EOFError, OSError):
             self.is_cut = True
         return kind in self._told
 
     def value(self, kind: str) -> Any:
         return self._told[kind]
+
+    def orders(self) -> list[Order]:
+        """All that have come since this was called last."""
+        self.has_told("order")
+        taken, self._orders = self._orders, []
+        return taken
 
     @property
     def is_over(self) -> bool:
@@ -97,6 +107,7 @@ class Agent:
         self._due = None if work.arrivals_ns is None else DueTimes(self._table, work.arrivals_ns)
         self._is_done = self._has_told_problem = self._has_told_over = False
         self._jobs: NodeJobs | None = None
+        self._parting: Parting | None = None
         self._faults = FaultPlayer(work.faults, self._part.node)
         self._troubles: list[Trouble] = []
         self._watch: Watch | None = None
@@ -144,7 +155,7 @@ class Agent:
         if self._work.restarts is not None:
             self._jobs = self._keep_jobs(replicas, self._work.restarts)
         replicas.slowdowns_of = self._faults.slowdowns_of
-        self._bridges.spawn(replicas, self._table, gpu_sharing)
+        self._bridges.spawn(replicas, self._table, gpu_sharing, self._work.gone)
         for replica in self._part.plan.replicas:
             replicas.spawn(replica, self._table)
         self._line.tell("machine", sharing.state)
@@ -167,6 +178,10 @@ class Agent:
                 handles=replicas.handles,
                 replaced=partial(self._tell_of_heir, replicas),
             )
+        if self._parting is not None:
+            self._parting.begin(replicas.handles)
+            for peer in self._work.gone:
+                self._parting.do_without(peer)
         self._faults.meet(self._supervisor.pids())
         self._faults.begin(start_ns)
         self._supervisor.wait_until_over(self._look)
@@ -182,6 +197,18 @@ class Agent:
             tell=self._troubles.append,
         )
         replicas.rules_of, self._bridges.rules_of = jobs.replacement.rules, jobs.rules_of_bridge
+        self._parting = Parting(
+            part=self._part,
+            bridges=self._bridges,
+            supervisor=self._supervisor,
+            fabric=self._fabric,
+            table=self._table,
+            queues=replicas.queues,
+            pools=replicas.pools,
+            loads=replicas.loads,
+            jobs=jobs,
+            tell=partial(self._line.tell, "news"),
+        )
         return jobs
 
     def _tell_of_heir(self, replicas: Replicas, name: str, pid: int) -> None:
@@ -214,6 +241,8 @@ class Agent:
         self._note_due()
         if self._jobs is not None:
             self._look_after(self._jobs)
+        if self._parting is not None:
+            self._part_and_join(self._parting)
         if self._watch is not None:
             self._watch.look()
         if self._bridges.is_alone and not self._is_done:
@@ -234,6 +263,11 @@ class Agent:
         if self._fabric.stop.reason is DONE and not self._has_told_over:
             self._has_told_over = True
             self._line.tell("over")
+
+    def _part_and_join(self, parting: Parting) -> None:
+        for order in self._line.orders():
+            parting.follow(order)
+        parting.look()
 
     def _tell_problem(self) -> None:
         """Why the run cannot go on, once."""
@@ -280,6 +314,7 @@ def main() -> int:
     line = DriverLine(Connection(connected.detach()))
     threading.Thread(target=_end_with_launcher, args=(line,), daemon=True).start()
     try:
+        line.tell("pid", os.getpid())
         line.tell("hello", environment())
         Agent(line, line.wait_for("part")).run()
     except Stopped:

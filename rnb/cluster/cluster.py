@@ -7,7 +7,7 @@ import re
 
 from rnb.cluster.launching import LocalLauncher
 from rnb.contract.termination import UsageError
-from rnb.processes.other_nodes import Launcher
+from rnb.processes.launch import Launcher
 
 _LOCAL = re.compile(r"local:([1-9]\d{0,2})")
 

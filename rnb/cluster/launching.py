@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from rnb.processes.other_nodes import Host
+from rnb.processes.launch import Host
 
 HOST = "127.0.0.1"
 COMMAND = ("-m", "rnb.cluster.agent")

@@ -10,7 +10,7 @@ from typing import Any
 
 from rnb.cluster.launching import LaunchedHere
 from rnb.contract.termination import UsageError
-from rnb.processes.other_nodes import Host
+from rnb.processes.launch import Host
 
 INSTALL = "pip install 'rnb[cluster]'"
 CALL_TIMEOUT_S = 15.0

@@ -38,6 +38,10 @@ class PlannedFault:
             FaultKind.GPU_MEMORY: f"a process holds {amount} GB of GPU {self.gpu}",
         }[self.fault.kind]
 
+    def lasts_after(self, since_ns: int) -> bool:
+        """Whether a process that starts then has to know of it."""
+        return self.fault.kind is FaultKind.SLOW or self.start_ns >= since_ns
+
     def describe(self) -> str:
         """A line for --check."""
         end = "" if self.end_ns is None else f" to {self.end_ns / 1e9:.3f} s"

@@ -130,6 +130,8 @@ class Plan:
     """What the classes of the results are called, by label; empty: they have no names."""
     replaces: bool = False
     """Whether another process may take the place of a replica while the run plays."""
+    replaces_nodes: bool = False
+    """Whether the same holds of all the processes of a node."""
 
     @cached_property
     def writers(self) -> Mapping[tuple[int, int], Sequence[ReplicaPlan]]:

@@ -7,7 +7,8 @@ A message with tensors is sent when the other end has granted a slot for it; unt
 and its slot here, so nothing is held in between. Where its queue there is full, that ends the run, as on one
 machine. The end of the stream crosses as CLOSE. What needs no slot comes over the lanes of its writers
 (`rnb/processes/lane_receiver.py`), but where those may be replaced: what a bridge has taken is no more in the
-name of who made it, and so lives on.
+name of who made it, and so lives on. Where a bridge may be replaced itself, so is the one at the other end
+(`rnb/processes/parting.py`).
 
 The bridge of the driver's node asks the other one for the time: in bursts, at the start, now and then, and at
 the end.
@@ -35,6 +36,7 @@ from rnb.pipeline.parts import BridgePlan
 from rnb.processes.child import run_child
 from rnb.processes.jobs import LOST, Claims, JobRules
 from rnb.processes.lane_receiver import LaneReceiver
+from rnb.processes.whereabouts import arrive, moves_of
 from rnb.transport.clock import now_ns, sleep_precisely
 from rnb.transport.clock_sync import Exchange, fastest
 from rnb.transport.fabric import (
@@ -97,6 +99,7 @@ def run_bridge(task: BridgeTask) -> None:
         lambda: _run(task),
         full=Termination.FRAME_QUEUE_FULL,
         environment=task.environment,
+        is_replaceable=task.jobs is not None and task.jobs.is_replaceable,
     )
 
 
@@ -237,7 +240,7 @@ class Bridge:
 
     def _send_all(self, channel: int, queue: int) -> None:
         source, jobs = self._task.queues[queue].of_reader(0), self._task.jobs
-        claim = Claims(jobs.number, self._task.table, self._task.pools).claim if jobs else None
+        claim = Claims(jobs.number, self._task.table, self._task.pools).take_away if jobs else None
         staging = Staging(lambda buffer: self._nixl.register([buffer]) if self._nixl else None)
         while True:
             self._task.stop.check()
@@ -254,7 +257,8 @@ class Bridge:
         self._news.put(None)
 
     def _send(self, channel: int, message: Message, staging: Staging) -> None:
-        meta = pickle.dumps((message.requests, message.rows), pickle.HIGHEST_PROTOCOL)
+        moves = moves_of(self._task.table, message.requests) if self._task.jobs else ()
+        meta = pickle.dumps((message.requests, message.rows, moves), pickle.HIGHEST_PROTOCOL)
         if message.slot is None:
             self._link.send(Kind.MESSAGE, channel, -1, meta)
             return
@@ -336,13 +340,15 @@ class Bridge:
 
     def _receive_message(self, head: Head) -> None:
         landing = self._plan.incoming[head.channel]
-        requests, rows = pickle.loads(self._link.receive(head.num_meta_bytes))
+        requests, rows, moves = pickle.loads(self._link.receive(head.num_meta_bytes))
         slot = None
         if landing.pool is not None and head.number >= 0:
             slot = SlotRef(landing.pool, head.number)
             for tensor in used_rows(self._task.pools[landing.pool], head.number, rows):
                 if self._nixl is None:  # else they are there
                     self._link.receive_into(as_bytes(tensor))
+        if self._task.jobs is not None:
+            arrive(self._task.table, requests, moves, self._task.jobs.number)
         self._num_received[head.channel] += 1
         self._task.queues[landing.queue].put(Message(slot, requests, rows))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -45,20 +46,62 @@ class Bridges:
         self._replicas: Replicas | None = None
         self._children: dict[int, Child] = {}
         """By the other node."""
+        self._earlier: dict[int, list[Exchange]] = defaultdict(list)
+        """By the other node, those of bridges that were replaced."""
 
-    def spawn(self, replicas: Replicas, table: Table, environment: Mapping[str, str]) -> None:
-        """Start their processes."""
-        self._replicas = replicas
-        for plan in self._plans:
-            make_task = partial(self._task, plan, replicas, table, environment)
-            self._children[plan.peer] = self._supervisor.spawn(plan.name, run_bridge, make_task, rank=_RANK)
-
-    def _task(
+    def spawn(
         self,
-        plan: BridgePlan,
         replicas: Replicas,
         table: Table,
         environment: Mapping[str, str],
+        gone: Collection[int] = (),
+    ) -> None:
+        """Start their processes; `gone`: nodes without which the run goes on."""
+        self._replicas = replicas
+        self._make_task = partial(self._task, replicas, table, environment)
+        for plan in self._plans:
+            if plan.peer not in gone:
+                self.start(plan)
+
+    def start(self, plan: BridgePlan) -> Child:
+        """A new process."""
+        rules = self.rules_of(self._plans.index(plan))
+        child = self._supervisor.spawn(
+            plan.name,
+            run_bridge,
+            partial(self._make_task, plan),
+            rank=_RANK,
+            is_replaceable=rules is not None and rules.is_replaceable,
+        )
+        self._children[plan.peer] = child
+        return child
+
+    def end(self, peer: int) -> bool:
+        """Kill a process, if it is still there, and forget it, but for what it has learned of the clock;
+        whether it had died by itself."""
+        child = self._children.pop(peer, None)
+        if child is None:
+            return False
+        was_dead, child.is_dead = child.is_dead, True
+        child.process.kill()
+        child.process.join()
+        self._earlier[peer] += _exchanges(child)
+        self._supervisor.forget(child)
+        return was_dead
+
+    def child(self, peer: int) -> Child:
+        """The process that leads to a node."""
+        return self._children[peer]
+
+    def pid(self, peer: int) -> int | None:
+        return self._children[peer].process.pid if peer in self._children else None
+
+    def _task(
+        self,
+        replicas: Replicas,
+        table: Table,
+        environment: Mapping[str, str],
+        plan: BridgePlan,
         line: ControlLine,
     ) -> BridgeTask:
         landings = plan.incoming.values()
@@ -104,10 +147,15 @@ class Bridges:
 
     def exchanges(self) -> dict[int, list[Exchange]]:
         """With the clock of each other node."""
-        return {
-            peer: [one for burst in child.told.get("clock", ()) for one in burst]
-            for peer, child in self._children.items()
-        }
+        return {peer: self._earlier[peer] + _exchanges(child) for peer, child in self._children.items()}
+
+    def forget_clock(self, peer: int) -> list[Exchange]:
+        """That of a node which is gone, whose bridge was ended; returns the exchanges with it."""
+        return self._earlier.pop(peer, [])
+
+
+def _exchanges(child: Child) -> list[Exchange]:
+    return [one for burst in child.told.get("clock", ()) for one in burst]
 
 
 def addresses_for(

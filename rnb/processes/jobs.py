@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from rnb.load.source import Numbers
+from rnb.processes.whereabouts import leave
 from rnb.transport.fabric import EndOfStream, Log, Pool, ReadingEnd, Table
 from rnb.transport.message import Message
 
@@ -102,6 +103,14 @@ class Claims:
         """Before the queue forgets it."""
         for request in message.requests:
             self.table.claim(request, self.number)
+        self._hold(message)
+
+    def take_away(self, message: Message) -> None:
+        """The same of a bridge."""
+        leave(self.table, message.requests, self.number)
+        self._hold(message)
+
+    def _hold(self, message: Message) -> None:
         if message.slot is not None:
             self.pools[message.slot.pool].hold(message.slot.number, self.number)
 

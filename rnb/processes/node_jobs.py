@@ -8,6 +8,7 @@ It takes back what a dead one had under way, and starts the process that takes i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -45,10 +46,12 @@ class NodeJobs:
         """`restarts`: how often each replica is replaced that has died."""
         self._restarts, self._table, self._tell = restarts, table, tell
         self._names = [*(one.name for one in part.plan.replicas), *(one.name for one in part.bridges)]
-        self._num_replicas = len(part.plan.replicas)
-        self._num_deaths = [0] * self._num_replicas
+        self.num_replicas = len(part.plan.replicas)
+        self._replaces_nodes = part.plan.replaces_nodes
+        self._num_deaths = [0] * self.num_replicas
         self._incidents = fabric.log()
-        self._is_over = False
+        self.is_over = False
+        """Whether all requests of the run have their outcome, as far as is known here."""
         self.replacement = Replacement(
             plan=part.plan,
             fabric=fabric,
@@ -62,20 +65,27 @@ class NodeJobs:
 
     def rules_of_bridge(self, number: int) -> JobRules:
         """What the n-th bridge here is told: what it carries is no more in the name of who made it."""
-        return self.replacement.rules_of(self._num_replicas + number)
+        return replace(
+            self.replacement.rules_of(self.num_replicas + number), is_replaceable=self._replaces_nodes
+        )
 
     def look(self, is_complete: bool) -> None:
         """To be called often; `is_complete`: whether all requests of the run have their outcome."""
-        self._tell_incidents()
-        if is_complete and not self._is_over:
-            self._is_over = True
+        self.tell_incidents()
+        if is_complete and not self.is_over:
+            self.is_over = True
             self.replacement.end()
         self.replacement.look()
 
-    def _tell_incidents(self) -> None:
+    def tell_incidents(self) -> None:
+        """Of requests that did not get through here."""
         for incident in follow_incidents(self._incidents):
             reason = f"{self._names[incident.replica]}: {incident.reason}"
             self._give_up(incident._replace(reason=reason))
+
+    def lose(self, request_id: int, number: int, reason: str) -> None:
+        """One that was in no process's name; `number`: of the replica or bridge that it would have come to."""
+        self._give_up(Incident(request_id, number, True, reason))
 
     def _give_up(self, incident: Incident) -> None:
         """It is nowhere here any more: the driver may send it again."""
@@ -90,7 +100,7 @@ class NodeJobs:
         return 0.0 if self._num_deaths[replica] <= self._restarts else None
 
     def lost(self, replica: int, reason: str) -> None:
-        self._tell_incidents()
+        self.tell_incidents()
         is_held = (self._table.holders == replica) & (self._table.outcomes["status"] == UNFINISHED)
         for request_id in np.flatnonzero(is_held).tolist():
             self._give_up(Incident(request_id, replica, True, reason))

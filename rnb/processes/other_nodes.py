@@ -13,31 +13,34 @@ driver -> agent    part (what it is to do), handles, addresses (of the other nod
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnb.contract.termination import Termination, UsageError
+from rnb.contract.termination import Termination
 from rnb.pipeline.parts import Part, part_of
 from rnb.pipeline.plan import Plan
 from rnb.processes.bridges import Bridges, Meeting, addresses_for
 from rnb.processes.gathering import Rows, merge, note_outcomes
+from rnb.processes.launch import JOIN_TIMEOUT_S, Launched, Launcher, Patience, Relaunch, launch
+from rnb.processes.parting import News, Parting
 from rnb.processes.recovery import Recovery
+from rnb.processes.rejoining import Rejoining
 from rnb.processes.replicas import Replicas
 from rnb.processes.same_environment import NICENESS, Environment, check_same
 from rnb.processes.start_up import Timed
 from rnb.processes.supervisor import Child, Supervisor, send
-from rnb.transport.clock_sync import NUM_KEPT, ClockFit, first_fit, fit
-from rnb.transport.fabric import Fabric, Stop, Stopped, Table
+from rnb.transport.clock_sync import NUM_KEPT, ClockFit, Exchange, first_fit, fit
+from rnb.transport.fabric import Fabric, Stopped, Table
 from rnb.transport.tcp.connection import keep_alive
 from rnb.transport.tcp.handshake import TOKEN_BYTES, accept, listen
 
@@ -48,38 +51,6 @@ RANK = 2000
 START_INTERVAL_S = 10.0
 """How often a node that drops what is late is told anew when the start was, by its clock of now."""
 GATHER_TIMEOUT_S = 30.0
-JOIN_TIMEOUT_S = 120.0
-"""How long an agent may take to start."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Host:
-    """A machine of the cluster."""
-
-    name: str
-    address: str
-    """Where the other ones reach it."""
-
-
-class Launched(Protocol):
-    """A process on another node."""
-
-    def problem(self) -> str | None:
-        """Why it could not start, or how it ended, in words; None: it runs."""
-
-    def end(self) -> None:
-        """Kill it, if it is still there; what it has started ends with it."""
-
-
-class Launcher(Protocol):
-    """Starts a process on each node of a run."""
-
-    @property
-    def hosts(self) -> Sequence[Host]:
-        """Of each node; the first is the driver's."""
-
-    def launch(self, node: int, told: str) -> Launched:
-        """Start an agent (rnb/cluster/agent.py) there, with one line on its standard input."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +71,8 @@ class Work:
     max_lateness_ns: int | None
     restarts: int | None
     """How often it replaces each replica that dies; None: requests have one try, and replicas one process."""
+    gone: frozenset[int]
+    """Nodes without which the run goes on."""
     faults: Sequence[Any]
     """What is done to the run on purpose; see rnb/faults/plan.py."""
     telemetry: bool
@@ -165,15 +138,21 @@ class OtherNodes:
         the nodes have to know when requests are due."""
         self._launcher, self._plan, self._environment = launcher, plan, environment
         self._supervisor, self._fabric, self._table = supervisor, fabric, table
-        self._stop, self._drops_late = fabric.stop, drops_late
+        self._part, self._stop, self._drops_late = part, fabric.stop, drops_late
         hosts = [host.address for host in launcher.hosts]
         self.meeting = Meeting(token=secrets.token_bytes(TOKEN_BYTES), hosts=hosts, carrier=carrier)
         self._bridges = Bridges(part.bridges, meeting=self.meeting, fabric=fabric, supervisor=supervisor)
         self.recovery: Recovery | None = None
+        self._rejoining: Rejoining | None = None
         self._listening = listen(hosts[0])
+        self._told = {"token": self.meeting.token.hex(), "niceness": int(environment[NICENESS])}
+        """What every agent is told as it starts."""
         self._launched: dict[int, Launched] = {}
-        self._agents: dict[int, Child] = {}
-        self._processes: list[Agent] = []
+        self.agents: dict[int, Child] = {}
+        """By node."""
+        self._processes: dict[int, Agent] = {}
+        self._lives: list[_Life] = []
+        """Of agents that are gone."""
         self._rows: dict[int, list[Rows]] = {}
         self._clocks: dict[int, ClockFit] = {}
         self._is_stop_told = self._is_concluded = False
@@ -185,49 +164,52 @@ class OtherNodes:
         """Start the agents, and the bridges here."""
         if self.recovery is not None:
             self._bridges.rules_of = self.recovery.node.rules_of_bridge
-        address = [self.meeting.hosts[0], self._listening.getsockname()[1]]
         for node in range(1, self._plan.num_nodes):
-            told = {
-                "driver": address,
-                "token": self.meeting.token.hex(),
-                "node": node,
-                "niceness": int(self._environment[NICENESS]),
-            }
-            self._launched[node] = self._launcher.launch(node, json.dumps(told))
+            self._launched[node] = launch(self._launcher, node, self._listening, self._told)
         self._bridges.spawn(replicas, self._table, environment)
 
-    def welcome(self, work: Callable[[Part], Work]) -> None:
+    def welcome(self, work: Callable[[Part, frozenset[int]], Work]) -> None:
         """Wait for the agents and tell each its part. Raises UsageError for one that cannot take part."""
+        self._work = work
         with self._listening:
-            patience = _Patience(self._supervisor, self._stop, self._missing)
+            patience = Patience(
+                self._stop, missing=self._missing, timeout_s=JOIN_TIMEOUT_S, tick=self._supervisor.tick
+            )
             while self._missing():
                 try:
                     connected, node = accept(self._listening, self.meeting.token, patience)
                 except Stopped:
                     return
-                self._adopt(node, connected)
+                self.adopt(node, self._launched[node], connected)
         if not self._all_have_said_hello():
             return
-        hellos = {node: child.told["hello"][0] for node, child in self._agents.items()}
+        self._check_same(self.agents)
+        for node, child in self.agents.items():
+            send([child], "part", work(part_of(self._plan, node), frozenset()))
+
+    def _check_same(self, nodes: Iterable[int]) -> None:
+        hellos = {node: self.agents[node].told["hello"][0] for node in nodes}
         using = {replica.node for replica in self._plan.replicas if replica.device.is_gpu}
         check_same({0: self._environment, **hellos}, with_gpus=using)
-        for node, child in self._agents.items():
-            send([child], "part", work(part_of(self._plan, node)))
 
     def _missing(self) -> dict[int, Launched]:
-        return {node: one for node, one in self._launched.items() if node not in self._agents}
+        return {node: one for node, one in self._launched.items() if node not in self.agents}
 
-    def _adopt(self, node: int, connected: socket.socket) -> None:
+    def adopt(self, node: int, launched: Launched, connected: socket.socket) -> Child:
+        """An agent has connected."""
+        self._launched[node] = launched
         connected.settimeout(None)
         keep_alive(connected)
         connection = Connection(connected.detach())
-        agent, where = Agent(self._launched[node], connection), self._launcher.hosts[node].name
-        self._processes.append(agent)
-        self._agents[node] = self._supervisor.adopt(f"node {node}", agent, connection, rank=RANK, where=where)
+        agent, where = Agent(launched, connection), self._launcher.hosts[node].name
+        self._processes[node] = agent
+        child = self._supervisor.adopt(f"node {node}", agent, connection, rank=RANK, where=where)
+        self.agents[node] = child
+        return child
 
     def _all_have_said_hello(self) -> bool:
         """When they have; False: the run was stopped first."""
-        while not all("hello" in child.told for child in self._agents.values()):
+        while not all("hello" in child.told for child in self.agents.values()):
             self._supervisor.tick()
             if self._stop.reason is not Termination.UNSET:
                 return False
@@ -235,34 +217,35 @@ class OtherNodes:
 
     def join(self) -> bool:
         """Tell each bridge where the others are; when all are prepared."""
-        ports = {node: child.told["prepared"][0] for node, child in self._agents.items()}
+        ports = {node: child.told["prepared"][0] for node, child in self.agents.items()}
         ports[0], hosts = self._bridges.ports(), self.meeting.hosts
         self._bridges.join(addresses_for(0, ports, hosts))
-        for node, child in self._agents.items():
+        for node, child in self.agents.items():
             send([child], "addresses", addresses_for(node, ports, hosts))
         return True
 
     def start(self) -> int:
         """Tell each node when the timed part begins, by its own clock; returns that by the clock here."""
         exchanges = self._bridges.exchanges()
-        clocks = {node: first_fit(exchanges[node]) for node in self._agents}
+        clocks = {node: first_fit(exchanges[node]) for node in self.agents}
         start_ns = self._start_ns = self._fabric.clock.now_ns() + START_LEAD_NS
-        for node, child in self._agents.items():
+        for node, child in self.agents.items():
             send([child], "start", clocks[node].there(start_ns))
         self._next_start_s = time.monotonic() + START_INTERVAL_S
         return start_ns
 
     def _tell_start_again(self, start_ns: int) -> None:
         self._next_start_s = time.monotonic() + START_INTERVAL_S
-        for node, child in self._agents.items():
-            send([child], "start", self._latest_clock(node).there(start_ns))
+        for node, child in self.agents.items():
+            if "ready" in child.told and self._bridges.exchanges().get(node):
+                send([child], "start", self._latest_clock(node).there(start_ns))
 
     def start_up(self) -> list[tuple[str, Timed]]:
         """What the replicas there did until they were ready, by this machine's clock."""
         exchanges = self._bridges.exchanges()
         return [
             (name, timed.moved(first_fit(exchanges[node]).offset_ns))
-            for node, child in self._agents.items()
+            for node, child in self.agents.items()
             for name, timed in child.told["start_up"][0]
         ]
 
@@ -270,21 +253,28 @@ class OtherNodes:
         """To be called often: pass on what has to be, and take what the nodes have to tell."""
         if self._stop.reason is not Termination.UNSET and not self._is_stop_told:
             self._is_stop_told = True
-            send(list(self._agents.values()), "stop")
+            send(list(self.agents.values()), "stop")
         if self._drops_late and self._start_ns and time.monotonic() > self._next_start_s:
             self._tell_start_again(self._start_ns)
-        for node, child in self._agents.items():
-            for rows in child.told.pop("rows", ()):
-                self._rows.setdefault(node, []).append(rows)
-                note_outcomes(self._table, rows)
-            if "queue_full" in child.told:
-                self._stop.raise_flag(Termination.FRAME_QUEUE_FULL)
-            if self.recovery is not None:
-                self._pass_on(node, child, self.recovery)
-        is_done = self._bridges.is_alone and all("done" in child.told for child in self._agents.values())
+        for node, child in self.agents.items():
+            self._take_in(node, child)
+        if self._rejoining is not None:
+            self._rejoining.look()
+        is_done = self._bridges.is_alone and all("done" in child.told for child in self.agents.values())
         if is_done and not self._is_concluded:
             self._is_concluded = True
             self._bridges.conclude()
+
+    def _take_in(self, node: int, child: Child) -> None:
+        for rows in child.told.pop("rows", ()):
+            self._rows.setdefault(node, []).append(rows)
+            note_outcomes(self._table, rows)
+        if "queue_full" in child.told:
+            self._stop.raise_flag(Termination.FRAME_QUEUE_FULL)
+        if self.recovery is not None:
+            self._pass_on(node, child, self.recovery)
+        for news in child.told.pop("news", ()):
+            self._hear(node, news)
 
     def _pass_on(self, node: int, child: Child, recovery: Recovery) -> None:
         """What a node tells of its replicas, and of requests that did not get through there."""
@@ -300,30 +290,105 @@ class OtherNodes:
             self._is_told_complete.add(node)
             send([child], "complete")
 
+    # ---------------------------------------------------------------- agents that are replaced
+
+    def begin(self, replicas: Replicas) -> None:
+        """The timed part begins: where it was asked for, the run goes on when an agent or a bridge dies."""
+        if self.recovery is None or not self._plan.replaces_nodes:
+            return
+        parting = Parting(
+            part=self._part,
+            bridges=self._bridges,
+            supervisor=self._supervisor,
+            fabric=self._fabric,
+            table=self._table,
+            queues=replicas.queues,
+            pools=replicas.pools,
+            loads=replicas.loads,
+            jobs=self.recovery.node,
+            tell=partial(self._hear, 0),
+        )
+        parting.begin(replicas.handles)
+        self._rejoining = Rejoining(
+            nodes=self,
+            hosts=self._launcher.hosts,
+            plan=self._plan,
+            parting=parting,
+            recovery=self.recovery,
+            supervisor=self._supervisor,
+            stop=self._stop,
+            table=self._table,
+        )
+        self._rejoining.begin()
+
+    def _hear(self, node: int, news: News) -> None:
+        if self._rejoining is not None:
+            self._rejoining.take_in(node, news)
+
+    def relaunch(self, node: int) -> Relaunch:
+        """Start another agent in the place of one that is gone."""
+        return Relaunch(self._launcher, node, self._launched[node], token=self.meeting.token, stop=self._stop)
+
+    def tell_part(self, node: int, gone: frozenset[int]) -> None:
+        """To one that has said hello; `gone`: nodes that are not there any more. Raises UsageError."""
+        self._check_same([node])
+        send([self.agents[node]], "part", self._work(part_of(self._plan, node), gone))
+
+    def tell_start(self, node: int) -> bool:
+        """When its replicas are ready; False: its clock is not known yet."""
+        if self._start_ns is None or not self._bridges.exchanges().get(node):
+            return False
+        send([self.agents[node]], "start", self._latest_clock(node).there(self._start_ns))
+        return True
+
+    def retire(self, node: int) -> None:
+        """Its agent is gone, and the bridge to it was ended; what it has told is kept."""
+        child = self.agents.pop(node, None)
+        if child is None:
+            return
+        self._take_in(node, child)
+        self._lives.append(
+            _Life(node, self._rows.pop(node, []), self._bridges.forget_clock(node), child.told)
+        )
+        self._is_told_complete.discard(node)
+        self._supervisor.forget(child)
+        self._processes.pop(node).close()
+
     def _latest_clock(self, node: int) -> ClockFit:
         return first_fit(self._bridges.exchanges()[node][-NUM_KEPT:])
 
     def gather(self) -> None:
         """After the timed part: wait for what is left, and put all into the table here, in this time."""
         deadline = time.monotonic() + GATHER_TIMEOUT_S
-        while time.monotonic() < deadline and not all(child.is_over for child in self._agents.values()):
+        while time.monotonic() < deadline and not all(child.is_over for child in self.agents.values()):
             self._supervisor.tick()
             self.look()
         self.look()
-        self._clocks = {node: fit(told) for node, told in self._bridges.exchanges().items() if told}
-        for node, clock in self._clocks.items():
-            for rows in self._rows.get(node, ()):
-                since_ns = None if self.recovery is None else self.recovery.began_ns
-                merge(self._table, rows, clock, node, since_ns)
+        for life in self._lives:
+            if life.exchanges:
+                self._merge(life.node, life.rows, fit(life.exchanges))
+        for node, told in self._bridges.exchanges().items():
+            if told:
+                self._merge(node, self._rows.get(node, ()), fit(told))
+
+    def _merge(self, node: int, told: Iterable[Rows], clock: ClockFit) -> None:
+        """`clock`: of the machine that has told it."""
+        self._clocks[node] = clock
+        since_ns = None if self.recovery is None else self.recovery.began_ns
+        for rows in told:
+            merge(self._table, rows, clock, node, since_ns)
 
     def replicas(self) -> list[dict[str, Any]]:
         """Those of the other nodes as run.json has them."""
-        ready = [child.told["ready"][-1] for child in self._agents.values() if "ready" in child.told]
-        return [replica for one in ready for replica in one]
+        ready = {life.node: life.told["ready"][-1] for life in self._lives if "ready" in life.told}
+        ready |= {
+            node: child.told["ready"][-1] for node, child in self.agents.items() if "ready" in child.told
+        }
+        return [replica for one in ready.values() for replica in one]
 
     def tables(self, name: str, time: str) -> dict[int, dict[str, NDArray[Any]]]:
         """A table of each node that has told it, by name; its column `time` by this machine's clock."""
-        told = {node: self._tables_of(child).get(name) for node, child in self._agents.items()}
+        told = {node: self._tables_of(child).get(name) for node, child in self.agents.items()}
         return {
             node: {**table, time: self._clocks[node].here(table[time])}
             for node, table in told.items()
@@ -347,7 +412,9 @@ class OtherNodes:
         ]
 
     def _machine(self, node: int) -> dict[str, Any]:
-        told = self._agents[node].told if node in self._agents else {}
+        told = {life.node: life.told for life in self._lives if "machine" in life.told}.get(node, {})
+        if node in self.agents and "machine" in self.agents[node].told:
+            told = self.agents[node].told
         if "machine" not in told:
             return {}
         mps, *provenance = told["machine"]
@@ -359,34 +426,20 @@ class OtherNodes:
     def end(self) -> None:
         """Leave nothing on any node."""
         self._listening.close()
+        if self._rejoining is not None:
+            self._rejoining.end()
         for launched in self._launched.values():
             launched.end()
-        for agent in self._processes:
+        for agent in self._processes.values():
             agent.close()
 
 
-class _Patience:
-    """A Stop for who waits for agents: it is over when one of them has ended, or takes too long."""
+@dataclass(frozen=True)
+class _Life:
+    """What is left of an agent that is gone."""
 
-    def __init__(
-        self, supervisor: Supervisor, stop: Stop, missing: Callable[[], Mapping[int, Launched]]
-    ) -> None:
-        self._supervisor, self._stop, self._missing = supervisor, stop, missing
-        self._deadline = time.monotonic() + JOIN_TIMEOUT_S
-
-    @property
-    def reason(self) -> Termination:
-        return self._stop.reason
-
-    def raise_flag(self, reason: Termination) -> None:
-        self._stop.raise_flag(reason)
-
-    def check(self) -> None:
-        """Raises UsageError, Stopped."""
-        self._supervisor.tick()
-        self._stop.check()
-        for node, launched in self._missing().items():
-            if (problem := launched.problem()) is not None:
-                raise UsageError(f"--cluster: node {node}: {problem}")
-            if time.monotonic() > self._deadline:
-                raise UsageError(f"--cluster: node {node}: no word from its agent in {JOIN_TIMEOUT_S:g} s")
+    node: int
+    rows: Sequence[Rows]
+    exchanges: Sequence[Exchange]
+    """With its clock."""
+    told: Mapping[str, Any]

@@ -21,6 +21,7 @@ from rnb.pipeline.parts import Part
 from rnb.pipeline.plan import Plan
 from rnb.processes.node_jobs import NodeJobs, Trouble
 from rnb.processes.run_log import RunLog
+from rnb.processes.whereabouts import begin
 from rnb.transport.fabric import NOBODY, UNFINISHED, Fabric, Pool, Queue, Stopped, Table, WritingEnd
 from rnb.transport.message import Message
 from rnb.transport.spread_queue import connect, disconnect
@@ -33,7 +34,7 @@ class Allowed:
     retries: int | None
     """How often a request is tried again; None: one that fails not at all, one whose replica died always."""
     restarts: int
-    """How often each replica is replaced that has died."""
+    """How often each replica is replaced that has died, and each node, and each connection between two."""
     is_loss_final: bool = False
     """Whether a request whose replica died has failed, as that of a sequence, which must not come late."""
 
@@ -77,6 +78,11 @@ class Recovery:
         """When the last try of each request began, if it was not the first."""
 
     @property
+    def restarts(self) -> int:
+        """How often each replica, bridge and node is replaced that has died."""
+        return self._allowed.restarts
+
+    @property
     def log(self) -> RunLog:
         return self.node.replacement.log
 
@@ -94,12 +100,22 @@ class Recovery:
     def look(self, is_complete: bool) -> None:
         """To be called often; `is_complete`: whether all requests have their outcome."""
         self.node.look(is_complete)
+        self.try_again()
         try:
-            while self._troubles:
-                self._try_again(self._troubles.pop(0))
             if is_complete and not self.is_over:
                 self.is_over = True
                 self._first.close()
+        except Stopped:
+            pass
+        except ConnectionError as error:
+            self._fail(str(error))
+
+    def try_again(self) -> None:
+        """What has been taken up, now."""
+        self.node.tell_incidents()
+        try:
+            while self._troubles:
+                self._try_again(self._troubles.pop(0))
         except Stopped:
             pass
         except ConnectionError as error:
@@ -124,6 +140,7 @@ class Recovery:
         self.attempts[request_id] += 1
         self.began_ns[request_id] = self._clock.now_ns()
         self._forget(request_id)
+        begin(self._table, request_id, int(self.attempts[request_id]))
         self._first.put_back(Message(None, (self._request_of(request_id),), ((),)))
 
     def _most_tries(self, *, is_failure: bool) -> float:
@@ -140,11 +157,11 @@ class Recovery:
         self._table.holders[request_id] = NOBODY
 
 
-def with_recovery(plan: Plan, *, replaces: bool) -> Plan:
+def with_recovery(plan: Plan, *, replaces: bool, replaces_nodes: bool = False) -> Plan:
     """The driver writes into the first queue, too: requests may come back until all have their outcome."""
     first, *others = plan.queues
     queues = [dataclasses.replace(first, num_writers=first.num_writers + 1), *others]
-    return dataclasses.replace(plan, queues=queues, replaces=replaces)
+    return dataclasses.replace(plan, queues=queues, replaces=replaces, replaces_nodes=replaces_nodes)
 
 
 def is_complete(table: Table) -> bool:

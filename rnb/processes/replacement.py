@@ -116,7 +116,7 @@ class Replacement:
             if child.name in self._numbers:
                 self._children[self._numbers[child.name]] = child
                 self.log.note("started", child.name, child.process.pid)
-        supervisor.take_over = self._take_over
+        supervisor.take_overs.append(self._take_over)
 
     @property
     def away(self) -> set[int]:

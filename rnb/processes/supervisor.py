@@ -96,8 +96,8 @@ class Supervisor:
         self._fabric, self._stop, self._is_interrupted = fabric, fabric.stop, is_interrupted
         self._guard: Guard | None = None
         self.children: list[Child] = []
-        self.take_over: Callable[[Child, str], bool] = lambda child, how: False
-        """Is told of a child that has died, and how; True: the run goes on without it."""
+        self.take_overs: list[Callable[[Child, str], bool]] = []
+        """Each is told of a child that has died, and how, until one says that the run goes on without it."""
         self.failure: str | None = None
         self.traceback = ""
 
@@ -134,8 +134,8 @@ class Supervisor:
         """Of a process that has ended, nothing is needed any more: another one has taken its place."""
         self.children.remove(child)
         remove_shared_files([child.process.pid])
-        if self._guard is not None:
-            self._guard.drop(child.process.pid or 0)
+        if self._guard is not None and child.process.pid:
+            self._guard.drop(child.process.pid)
 
     def adopt(
         self, name: str, process: Process, line: connection.Connection, *, rank: int, where: str
@@ -195,7 +195,7 @@ class Supervisor:
             if ready in lines:
                 self._receive(lines[ready])
         for child in sentinels.values():
-            if child.process.exitcode is not None:
+            if not child.is_dead and child.process.exitcode is not None:
                 self._note_death(child)
 
     def _receive(self, child: Child) -> None:
@@ -214,11 +214,14 @@ class Supervisor:
             self._receive(child)  # what it told before it died says more than its exit code
         if "finished" in child.told and not child.process.exitcode:
             return
-        if self.take_over(child, child.end()):
+        if self._is_taken_over(child, child.end()):
             return
         if "failed" in child.told:
             self._fail_with(child)
         self.fail(f"{child.title} {child.exit_in_words()}")
+
+    def _is_taken_over(self, child: Child, how: str) -> bool:
+        return any(take_over(child, how) for take_over in self.take_overs)
 
     def _fail_with(self, child: Child) -> None:
         summary, trace = child.told["failed"][0]
@@ -266,7 +269,7 @@ class Supervisor:
         for child in self.children:
             if child.process.exitcode and not child.is_dead:
                 how = child.exit_in_words()
-                if self.take_over(child, how):
+                if self._is_taken_over(child, how):
                     continue
                 self.fail(f"{child.title} {how} after its work was done")
 

@@ -6,7 +6,7 @@ All of it is made in the driver, and passed to a process as an argument when tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -129,8 +129,9 @@ class Pool(Protocol):
     def let_go(self, reader: int) -> None:
         """Release what a reader held that has died."""
 
-    def reclaim(self) -> None:
-        """Release what no reader holds: the producer has died, and no message of it waits any more.
+    def reclaim(self, waiting: Collection[int] = ()) -> None:
+        """Release what no reader holds: the producer has died, and no message of it waits any more but those
+        in the slots `waiting`.
 
         Where the slots went with it, what readers still hold is lost, and the next producer allocates anew.
         """
@@ -184,7 +185,10 @@ class Table(Sink, Protocol):
     times: NDArray[np.int64]
     """(num_requests, number of events), readings of the clock, 0 = not reached."""
     holders: NDArray[np.int32]
-    """Of each request: the replica, by its place in the plan, that took it last; NOBODY, GIVEN_UP: none."""
+    """Of each request: the replica, by its place in the plan, that took it last, or the bridge (their numbers
+    follow); NOBODY, GIVEN_UP, and less (see rnb/processes/whereabouts.py): none."""
+    moves: NDArray[np.int64]
+    """Of each request: how often it has gone from node to node, as far as is known here."""
     shunned: NDArray[np.int32]
     """Of each request: the replica that it failed in last, which leaves it to others; NOBODY: none."""
     outcomes: NDArray[Any]

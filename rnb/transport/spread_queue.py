@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from rnb.transport.tcp.lane import Lane
 
 MOST_LOOKED = 16
 """At how many readers a writer looks for a message."""
+GONE = -1
+"""In the place of a load: nobody takes from there any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,19 +25,27 @@ class Way:
     queue: WritingEnd
     num_readers: int
     loads: Any = None
-    """An array in shared memory, with how many messages wait at the other end as last heard; None: there is
-    no other end."""
+    """An array in shared memory, with how many messages wait at the other end as last heard, or GONE; None:
+    there is no other end."""
     place: int = 0
     """In that array."""
 
     def depth(self) -> int:
         """How many messages wait on this way, here and at its end."""
-        away = 0 if self.loads is None else int(self.loads.values[self.place])
-        return self.queue.depth() + away
+        return self.queue.depth() + max(0, self._away())
 
     def load(self) -> float:
-        """How many messages wait for each of its readers."""
-        return self.depth() / self.num_readers
+        """How many messages wait for each of its readers; infinite: nobody is there."""
+        away = self._away()
+        return math.inf if away == GONE else (self.queue.depth() + away) / self.num_readers
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the run goes on without the node at its end."""
+        return self._away() == GONE
+
+    def _away(self) -> int:
+        return 0 if self.loads is None else int(self.loads.values[self.place])
 
 
 class SpreadQueue:
@@ -71,11 +82,19 @@ class SpreadQueue:
     def _next(self) -> Way:
         self._turn += 1
         turns = range(self._turn, self._turn + min(len(self._readers), MOST_LOOKED))
-        return min((self._readers[turn % len(self._readers)] for turn in turns), key=Way.load)
+        best = min((self._readers[turn % len(self._readers)] for turn in turns), key=Way.load)
+        return min(self._left(), key=Way.load) if best.is_gone else best
 
     def _way_of(self, key: Any) -> Way:
         number = key if isinstance(key, int) else zlib.crc32(repr(key).encode())
-        return self._readers[number % len(self._readers)]
+        way = self._readers[number % len(self._readers)]
+        if not way.is_gone:
+            return way
+        left = self._left()  # those of other keys stay where they are
+        return left[number % len(left)]
+
+    def _left(self) -> list[Way]:
+        return [way for way in self._readers if not way.is_gone] or self._readers
 
     def connect(self) -> None:
         """Open the lanes."""

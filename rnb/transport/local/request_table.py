@@ -24,8 +24,8 @@ class RequestTable:
     `outcomes`: a structured array with status, label (-1 = none), score (NaN = none), num_clips,
     width and height (0 = not told), codec (empty: not told) and reason.
     `served_by`: int32 (num_requests, number of TAKEN events, 2), the replica of the step and the worker of
-    the replica that took it from the queue, -1 = none. `holders` and `shunned`: int32 (num_requests,), of
-    runs that try requests again; see Table. Results that are no ClassAndScore are in a log, in the order in
+    the replica that took it from the queue, -1 = none. `holders` and `shunned`: int32 (num_requests,), and
+    `moves`: int64 (num_requests,), of runs that try requests again; see Table. Results that are no ClassAndScore are in a log, in the order in
     which they came.
     """
 
@@ -36,6 +36,7 @@ class RequestTable:
         self._outcomes_memory = SharedMemory(num_requests * _OUTCOME.itemsize)
         self._served_by_memory = SharedMemory(num_requests * len(self._takings) * 2 * 4)
         self._holders_memory = SharedMemory(2 * num_requests * 4)
+        self._moves_memory = SharedMemory(num_requests * 8)
         self._results = SharedLog()
         self._map()
         self.outcomes["label"] = -1
@@ -49,14 +50,16 @@ class RequestTable:
         self.outcomes = self._outcomes_memory.array(_OUTCOME, (self.num_requests,))
         self.served_by = self._served_by_memory.array("int32", (self.num_requests, len(self._takings), 2))
         self.holders, self.shunned = self._holders_memory.array("int32", (2, self.num_requests))
+        self.moves = self._moves_memory.array("int64", (self.num_requests,))
         self._first_taking = {
             event.step: column for event, column in self._takings.items() if not event.segment
         }
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("num_requests", "events", "_takings", "_results")
-        memories = ("_times_memory", "_outcomes_memory", "_served_by_memory", "_holders_memory")
-        return {key: self.__dict__[key] for key in kept + memories}
+        memories = ("_times_memory", "_outcomes_memory", "_served_by_memory")
+        of_jobs = ("_holders_memory", "_moves_memory")
+        return {key: self.__dict__[key] for key in kept + memories + of_jobs}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

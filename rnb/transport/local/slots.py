@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any
 
@@ -187,15 +188,18 @@ class SlotPool:
         """Release what a reader held that has died."""
         self._release_all(self._holders == _FIRST_READER - reader)
 
-    def reclaim(self) -> None:
-        """Release what no reader holds: the producer has died, and no message of it waits any more.
+    def reclaim(self, waiting: Collection[int] = ()) -> None:
+        """Release what no reader holds: the producer has died, and no message of it waits any more but those
+        in the slots `waiting`.
 
         Where the slots went with it, what readers still hold is lost, and the next producer allocates anew.
         """
         if not self.outlives_producer:
             self._words[_HANDLE_LENGTH] = 0
             self._words[_GENERATION] += 1
-        self._release_all(self._holders == _TAKEN)
+        is_left = self._holders == _TAKEN
+        is_left[list(waiting)] = False
+        self._release_all(is_left)
 
     def _release_all(self, which: NDArray[np.bool_]) -> None:
         self._holders[which] = _FREE
