@@ -357,6 +357,7 @@ class _Playing:
             max_lateness_ns=self._max_lateness_ns,
             restarts=None if self._recovery is None else self.spec.limits.restart,
             gone=gone,
+            is_newcomer=start_ns is not None,
             faults=[one for one in self.faults.planned if one.lasts_after(since_ns)],
             telemetry=TELEMETRY in self.spec.observe,
             memory=self.spec.memory,

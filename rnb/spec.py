@@ -273,7 +273,7 @@ def replaces(spec: RunSpec, plan: Plan) -> bool:
 
 
 def replaces_nodes(spec: RunSpec) -> bool:
-    """Whether the same holds of all processes of another node; not with files that clients have sent there."""
+    """Whether the same holds of all processes of a node; not with files that clients have sent there."""
     return spec.num_nodes > 1 and spec.limits.restart > 0 and not spec.placement.send_files
 
 

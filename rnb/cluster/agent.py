@@ -209,6 +209,8 @@ class Agent:
             jobs=jobs,
             tell=partial(self._line.tell, "news"),
         )
+        if self._work.is_newcomer:
+            self._parting.hold_more()
         return jobs
 
     def _tell_of_heir(self, replicas: Replicas, name: str, pid: int) -> None:

@@ -4,8 +4,8 @@ A queue keeps its number on every node. Where it has readers on other nodes, a w
 queue here or into one that leads to a bridge; the bridge of the other node puts it into that queue there, and
 the rows of its slot into a slot of a pool of its own, which the replicas there read like any other. Where no
 message of a queue has tensors, each writer sends to the other bridge itself, over a lane. One that may be
-replaced does not: when it dies nobody could tell what of it has come through, while a bridge lives on. Nor does
-any writer where nodes may be replaced: what waits in a queue here stays when the other end is gone.
+replaced does not: when it dies nobody could tell what of it has come through, while a bridge lives on. Nor
+does any writer where nodes may be replaced: what waits in a queue here stays when the other end is gone.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class NodeJobs:
             self._give_up(incident._replace(reason=reason))
 
     def lose(self, request_id: int, number: int, reason: str) -> None:
-        """One that was in no process's name; `number`: of the replica or bridge that it would have come to."""
+        """One in no process's name; `number`: of the replica or bridge that it would have come to."""
         self._give_up(Incident(request_id, number, True, reason))
 
     def _give_up(self, incident: Incident) -> None:

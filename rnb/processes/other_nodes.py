@@ -73,6 +73,8 @@ class Work:
     """How often it replaces each replica that dies; None: requests have one try, and replicas one process."""
     gone: frozenset[int]
     """Nodes without which the run goes on."""
+    is_newcomer: bool
+    """Whether it takes the place of another one: the timed part has begun."""
     faults: Sequence[Any]
     """What is done to the run on purpose; see rnb/faults/plan.py."""
     telemetry: bool

@@ -1,8 +1,8 @@
-"""What a node does where its connection to another one is lost, or that node itself: it parts, and joins anew.
+"""What a node does where its connection to another one is lost, or that node: it parts, and joins anew.
 
-To part is to end the bridge here, if it still lives, and to set right what it had under way: what it had taken
-and not sent is lost, slots that were granted come back, what has arrived whole stays. Then another bridge is
-started, and the driver is told where it listens, and what is known here of all requests
+To part is to end the bridge here, if it still lives, and to set right what it had under way: what it had
+taken and not sent is lost, slots that were granted come back, what has arrived whole stays. Then another
+bridge is started, and the driver is told where it listens, and what is known here of all requests
 (rnb/processes/whereabouts.py). The driver says when to join, or that the run goes on without that node
 (rnb/processes/rejoining.py).
 """
@@ -42,6 +42,10 @@ class JoinTo(NamedTuple):
     address: Address
 
 
+class HoldMore(NamedTuple):
+    """The driver's word: a full queue is no reason to end the run any more."""
+
+
 class DoWithout(NamedTuple):
     """The driver's word: nobody comes in the place of that node."""
 
@@ -66,7 +70,7 @@ class BridgeDied(NamedTuple):
     how: str
 
 
-Order = PartFrom | JoinTo | DoWithout
+Order = PartFrom | JoinTo | HoldMore | DoWithout
 News = Parted | BridgeDied
 
 
@@ -113,6 +117,8 @@ class Parting:
             self._part_from(order)
         elif isinstance(order, JoinTo):
             self._join_to(order)
+        elif isinstance(order, HoldMore):
+            self.hold_more()
         else:
             self.do_without(order.peer)
 
@@ -128,6 +134,11 @@ class Parting:
                 send([child], "start")
         for peer in self._gone:
             self._sweep(peer)
+
+    def hold_more(self) -> None:
+        """Somebody is away, or was: what waits until all have caught up may be much."""
+        for queue in self._queues:
+            queue.widen()
 
     def known(self) -> Whereabouts:
         """Where the requests are, as far as this node knows."""

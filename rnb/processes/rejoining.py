@@ -3,9 +3,9 @@
     a death ──▶ all nodes that are left part ──▶ what was lost begins again ──▶ all are prepared: they join
        └──────▶ another agent is launched, and prepares its replicas ───────────────────┘
 
-A bridge that dies is a connection that is lost: the nodes at both ends part (rnb/processes/parting.py) and join
-again. An agent that dies is all connections of its node. Where no other one starts, the run goes on without
-that node, if others take from all the queues that it took from.
+A bridge that dies is a connection that is lost: the nodes at both ends part (rnb/processes/parting.py) and
+join again. An agent that dies is all connections of its node. Where no other one starts, the run goes on
+without that node, if others take from all the queues that it took from.
 """
 
 from __future__ import annotations
@@ -23,7 +23,17 @@ from rnb.pipeline.parts import num_readers, part_of
 from rnb.pipeline.plan import Plan
 from rnb.processes.launch import Host, Launched, Relaunch
 from rnb.processes.node_jobs import Trouble
-from rnb.processes.parting import BridgeDied, DoWithout, JoinTo, News, Order, Parted, PartFrom, Parting
+from rnb.processes.parting import (
+    BridgeDied,
+    DoWithout,
+    HoldMore,
+    JoinTo,
+    News,
+    Order,
+    Parted,
+    PartFrom,
+    Parting,
+)
 from rnb.processes.recovery import Recovery
 from rnb.processes.replacement import DONE
 from rnb.processes.supervisor import Child, Supervisor, send
@@ -108,6 +118,7 @@ class Rejoining:
         self._known: dict[int, Whereabouts] = {}
         """By node, what it knew when it parted last."""
         self._is_settled = True
+        self._is_disturbed = False
 
     def begin(self) -> None:
         """The timed part begins."""
@@ -181,12 +192,19 @@ class Rejoining:
         self._nodes.retire(node)
 
     def _break(self, node: int, peer: int, who: str, how: str) -> None:
+        self._let_hold_more()
         self._broken[frozenset((node, peer))] = who, f"{who} {how}"
         for one, other in ((node, peer), (peer, node)):
             if self._serves(one):
                 number = next(self._numbers)
                 self._asked[one, other] = number, time.monotonic() + ANSWER_TIMEOUT_S
                 self._tell(one, PartFrom(other, number))
+
+    def _let_hold_more(self) -> None:
+        if not self._is_disturbed:
+            self._is_disturbed = True
+            for node in filter(self._serves, range(self._plan.num_nodes)):
+                self._tell(node, HoldMore())
 
     def _lose_the_silent(self) -> None:
         now = time.monotonic()

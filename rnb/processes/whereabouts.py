@@ -1,13 +1,13 @@
 """Where each request is that has not ended, as the nodes know it, and which of them went with a connection.
 
-Each node counts the moves of a request from node to node: a bridge adds one when it takes a request (`leave`),
-that number goes along, and the other bridge notes it (`arrive`) before it puts the message into its queue. So
-the node with the highest number knows best where a request is, or to which other node it has left; and what
-has left over a connection that broke, and came nowhere, is lost. Each try begins with a number that is higher
-than all of the tries before.
+Each node counts the moves of a request from node to node: a bridge adds one when it takes a request
+(`leave`), that number goes along, and the other bridge notes it (`arrive`) before it puts the message into
+its queue. So the node with the highest number knows best where a request is, or to which other node it has
+left; and what has left over a connection that broke, and came nowhere, is lost. Each try begins with a number
+that is higher than all of the tries before.
 
-A bridge may be killed at any moment, so the order of what it notes matters: one that leaves is `HERE` until
-its queue is about to forget it, and one that arrives counts only if it is found in a queue (`miss`).
+A bridge may be killed at any moment, so the order of what it notes matters: what leaves is here until its
+queue is about to forget it, and what arrives counts only if it is found in a queue (`miss`).
 """
 
 from __future__ import annotations

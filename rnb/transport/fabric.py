@@ -90,6 +90,10 @@ class Queue(WritingEnd, Protocol):
     def put_pickled(self, data: bytes | memoryview) -> None:
         """Put a message that somebody else has pickled."""
 
+    def widen(self) -> None:
+        """From now on let it hold more than it may: what waits for somebody who is away says nothing of who
+        could not keep up."""
+
     def sift(self, is_dropped: Callable[[Message], bool]) -> None:
         """After a process that used the queue has died: set right what it left half done, and drop messages.
 

@@ -54,6 +54,11 @@ class KeyedQueue:
         """Append a message that was taken before, whatever the capacity is."""
         self._queues[self._reader_of(self._key_of(message))].put_back(message)
 
+    def widen(self) -> None:
+        """As of MessageQueue, in the queue of each reader."""
+        for queue in self._queues:
+            queue.widen()
+
     def sift(self, is_dropped: Callable[[Any], bool]) -> None:
         """As of MessageQueue, in the queue of each reader."""
         for queue in self._queues:

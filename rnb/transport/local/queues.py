@@ -40,7 +40,7 @@ _LENGTH_BYTES = 8
 # the ring. Each side's words are on a cache line of their own, and only that side writes them. A message is
 # there when _WRITTEN has passed it, and gone when _READ has: one store each, which a kill does not split. The
 # numbers are for the depth alone.
-_WRITTEN, _NUM_PUT, _NUM_WRITERS, _KNOWN_FREE = range(4)
+_WRITTEN, _NUM_PUT, _NUM_WRITERS, _KNOWN_FREE, _IS_WIDE = range(5)
 _READ, _NUM_TAKEN = 8, 9
 _HEADER_WORDS = 16
 
@@ -94,11 +94,15 @@ class MessageQueue:
 
     def put_pickled(self, data: bytes | memoryview) -> None:
         """The same for a message that somebody else has pickled."""
-        self._append(data, most=self.capacity)
+        self._append(data, most=sys.maxsize if self._header[_IS_WIDE] else self.capacity)
 
     def put_back(self, message: Any) -> None:
         """Append a message that was taken before, whatever the capacity is."""
         self._append(pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL), most=sys.maxsize)
+
+    def widen(self) -> None:
+        """From now on whatever the capacity is, as far as there is room."""
+        self._header[_IS_WIDE] = 1
 
     def _append(self, data: bytes | memoryview, *, most: int) -> None:
         needed = len(data) + _LENGTH_BYTES

@@ -25,8 +25,8 @@ class RequestTable:
     width and height (0 = not told), codec (empty: not told) and reason.
     `served_by`: int32 (num_requests, number of TAKEN events, 2), the replica of the step and the worker of
     the replica that took it from the queue, -1 = none. `holders` and `shunned`: int32 (num_requests,), and
-    `moves`: int64 (num_requests,), of runs that try requests again; see Table. Results that are no ClassAndScore are in a log, in the order in
-    which they came.
+    `moves`: int64 (num_requests,), of runs that try requests again; see Table. Results that are no
+    ClassAndScore are in a log, in the order in which they came.
     """
 
     def __init__(self, *, num_requests: int, events: Sequence[Event]) -> None:
