@@ -103,7 +103,8 @@ class Agent:
         self._fabric = LocalFabric(imported(plan))
         self._supervisor = Supervisor(self._fabric, lambda: line.is_over)
         self._table = self._fabric.table(num_requests=work.num_requests, events=plan.events)
-        self._reporter, self._next_report = Reporter(self._table), 0.0
+        self._reporter = Reporter(self._table, len(plan.replicas) if plan.replaces_nodes else None)
+        self._next_report = 0.0
         self._due = None if work.arrivals_ns is None else DueTimes(self._table, work.arrivals_ns)
         self._is_done = self._has_told_problem = self._has_told_over = False
         self._jobs: NodeJobs | None = None

@@ -30,25 +30,41 @@ class Rows:
 
 
 class Reporter:
-    """In a node: tells each row, with its result, when it has its outcome, and at the end what is left."""
+    """In a node: tells each row, with its result, when it has its outcome, and at the end what is left.
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    Where the node may die and the run go on, it tells before that what it has of requests that have left.
+    """
+
+    def __init__(self, table: Table, first_bridge: int | None = None) -> None:
+        """`first_bridge`: its number, see JobRules; None: what has left is told at the end."""
+        self._table, self._first_bridge = table, first_bridge
+        self._moves_told = np.zeros(table.num_requests, np.int64)
         self._is_told = np.zeros(table.num_requests, bool)
         self._results: dict[int, Any] = {}
         """Those that are no classes, of rows that have not been told."""
 
     def news(self) -> Rows | None:
-        """The requests that have their outcome here since the last time; None: there are none."""
-        is_new = (self._table.outcomes["status"] != UNFINISHED) & ~self._is_told
+        """Those that have their outcome here since the last time, or have left; None: there are none."""
+        is_done = (self._table.outcomes["status"] != UNFINISHED) & ~self._is_told
+        is_new = is_done | self._have_left()
+        self._is_told |= is_done
         return self._rows(is_new) if is_new.any() else None
+
+    def _have_left(self) -> NDArray[np.bool_]:
+        if self._first_bridge is None:
+            return np.zeros(self._table.num_requests, bool)
+        moves = self._table.moves.copy()
+        have_left = (self._table.holders >= self._first_bridge) & (moves != self._moves_told)
+        self._moves_told[have_left] = moves[have_left]
+        return have_left
 
     def rest(self) -> Rows:
         """All that was not told yet."""
-        return self._rows(~self._is_told)
+        which = ~self._is_told
+        self._is_told |= which
+        return self._rows(which)
 
     def _rows(self, which: NDArray[np.bool_]) -> Rows:
-        self._is_told |= which
         ids = np.flatnonzero(which)
         times, outcomes = self._table.times[ids], self._table.outcomes[ids]
         known = (

@@ -36,6 +36,7 @@ WITH_PROCESSES = (
     "tests/rnb/processes/test_node_jobs.py::test",
     "tests/rnb/processes/test_other_nodes.py::test",
     "tests/rnb/processes/test_recovery.py::test",
+    "tests/rnb/processes/test_rejoining.py::test",
     "tests/rnb/processes/test_sender.py::test_a_client_of_several",
     "tests/rnb/processes/test_sender.py::test_requests_leave",
     "tests/rnb/processes/test_sender.py::test_a_full_queue",

@@ -1,0 +1,216 @@
+"""Agents and bridges that die while a run plays over three nodes: others come in their place, or it goes on
+without them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnb.cluster.launching import LaunchedHere, LocalLauncher
+from rnb.observe.observer import End, Observer, Seen, Watched
+from rnb.record.run import Run
+from rnb.spec import RunSpec
+from rnb.transport.fabric import FINISHED
+from tests.robustness.deaths import rows_of
+from tests.support.leftovers import pids_with, read
+from tests.support.played import NOTHING, played, spec_for
+from tests.support.running import tiny
+from tests.support.tiny_steps import expected_label
+
+NUM_REQUESTS = 600
+MARK = "RNB_TEST_REJOINING"
+
+
+class Nodes(LocalLauncher):
+    """Three, with what is launched on each, in turn; from the launch `most` on, none starts any more."""
+
+    def __init__(self, most: int = 99) -> None:
+        super().__init__(3)
+        self.launched: dict[int, list[LaunchedHere]] = {1: [], 2: []}
+        self._most = most
+
+    def launch(self, node: int, told: str) -> LaunchedHere:
+        if sum(map(len, self.launched.values())) >= self._most:
+            raise RuntimeError("there is no such machine")
+        launched = super().launch(node, told)
+        self.launched[node].append(launched)
+        return launched
+
+    def pid(self, node: int) -> int:
+        return self.launched[node][-1]._process.pid
+
+
+class Killer(Observer):
+    """Kills once so many requests are done, as far as the driver knows."""
+
+    name = "killer"
+
+    def __init__(self, *shots: tuple[int, Callable[[], int]]) -> None:
+        """After how many requests, and whom: the pid, which is asked for then."""
+        self._shots, self._stopping = list(shots), threading.Event()
+        self._thread = threading.Thread(target=self._shoot)
+
+    def prepare(self, watched: Watched) -> None:
+        self._table = watched.table
+
+    def begin(self, start_ns: int) -> None:
+        self._thread.start()
+
+    def _shoot(self) -> None:
+        while self._shots and not self._stopping.wait(0.01):
+            if self._table.count(FINISHED) >= self._shots[0][0]:
+                os.kill(self._shots.pop(0)[1](), signal.SIGKILL)
+
+    def stop(self, end: End) -> Seen:
+        self.kill()
+        return Seen()
+
+    def kill(self) -> None:
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._table = None  # type: ignore[assignment]
+
+
+@pytest.fixture(autouse=True)
+def _marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MARK, str(tmp_path))
+
+
+def spec_of(folder: Path, *steps: dict[str, Any], restart: int = 1, **load: Any) -> RunSpec:
+    spec = spec_for(folder, steps, **{"mean_interval_ms": 4, "videos": NUM_REQUESTS, **load})
+    limits = dataclasses.replace(spec.limits, restart=restart)
+    return dataclasses.replace(spec, limits=limits, num_nodes=3)
+
+
+def nothing(*places: str) -> dict[str, Any]:
+    return {**NOTHING, "gpus": [f"{place}:-1" for place in places]}
+
+
+def bridge(folder: Path, number: int) -> int:
+    """One of those of this test, in the order of their pids."""
+    marked = sorted(pids_with(f"{MARK}={folder}"))
+    return [pid for pid in marked if read(f"/proc/{pid}/comm").startswith("rnb bridge")][number]
+
+
+def processes(run: Run, *names: str) -> list[tuple[str, str]]:
+    return [
+        (row["event"], row["replica"]) for row in rows_of(run.tables["events"]) if row["event"] in names
+    ]
+
+
+def all_finished(run: Run) -> None:
+    assert (run.meta.is_success, run.meta.message) == (True, "")
+    assert run.requests["status"].tolist() == ["finished"] * NUM_REQUESTS
+
+
+def assert_each_try_is_told(run: Run) -> None:
+    rows = [row for row in rows_of(run.tables["events"]) if row["event"] == "tried again"]
+    told = np.bincount([row["request_id"] for row in rows], minlength=NUM_REQUESTS)
+    assert run.requests["attempts"].tolist() == (1 + told).tolist()
+    for row in rows:
+        assert row["reason"] in run.requests["reason"][row["request_id"]]
+
+
+PLACES: dict[str, Sequence[dict[str, Any]]] = {
+    "one step each": [nothing("0"), nothing("1"), nothing("2")],
+    "everywhere": [nothing("0", "1", "2"), nothing("2", "1", "0"), nothing("1", "2", "0")],
+}
+
+
+@pytest.mark.parametrize("places", PLACES)
+def test_an_agent_that_dies_is_replaced(tmp_path: Path, places: str) -> None:
+    nodes = Nodes()
+    killer = Killer((100, lambda: nodes.pid(1)))
+    run = played(spec_of(tmp_path, *PLACES[places]), cluster=nodes, observers=[killer])
+    all_finished(run)
+    assert run.results == dict.fromkeys(range(NUM_REQUESTS), 0)
+    assert_each_try_is_told(run)
+    told = processes(run, "died", "replaced by", "started")
+    assert told.count(("died", "node 1")) == told.count(("replaced by", "node 1")) == 1
+    assert told[-1][0] == "started"
+    assert ("started", "node 1") in told
+    assert [len(launched) for launched in nodes.launched.values()] == [2, 1]
+    assert {one["node"] for one in run.meta.replicas} == {0, 1, 2}
+    assert run.meta.jobs is not None
+    assert run.meta.jobs.num_deaths == 1
+
+
+def test_rows_of_slots_that_had_been_granted_are_right(tmp_path: Path) -> None:
+    """Few slots for much that crosses, both agents killed: what came back was used again."""
+    nodes = Nodes()
+    steps = [
+        tiny("Load", gpus=["0:0", "1:0"], num_shared_tensors=2),
+        tiny("Pass", gpus=["1:0", "2:0"], num_shared_tensors=2),
+        tiny("Classify", gpus=["0:0", "2:0"]),
+    ]
+    killer = Killer((60, lambda: nodes.pid(2)), (300, lambda: nodes.pid(1)))
+    spec = spec_of(tmp_path, *steps, mean_interval_ms=6, videos=NUM_REQUESTS)
+    run = played(spec, cluster=nodes, observers=[killer])
+    all_finished(run)
+    assert run.requests["label"].tolist() == [expected_label(one) for one in range(NUM_REQUESTS)]
+    assert_each_try_is_told(run)
+
+
+def test_both_agents_at_once(tmp_path: Path) -> None:
+    nodes = Nodes()
+    killer = Killer((100, lambda: nodes.pid(1)), (100, lambda: nodes.pid(2)))
+    run = played(spec_of(tmp_path, *PLACES["everywhere"]), cluster=nodes, observers=[killer])
+    all_finished(run)
+    assert_each_try_is_told(run)
+    died = processes(run, "died")
+    assert sorted(died) == [("died", "node 1"), ("died", "node 2")]
+
+
+@pytest.mark.parametrize("number", [0, -1], ids=["of the driver", "of another node"])
+def test_a_bridge_that_dies_is_replaced(tmp_path: Path, number: int) -> None:
+    killer = Killer((100, lambda: bridge(tmp_path, number)))
+    run = played(spec_of(tmp_path, *PLACES["everywhere"]), cluster=Nodes(), observers=[killer])
+    all_finished(run)
+    assert_each_try_is_told(run)
+    (died,) = processes(run, "died")
+    assert died[1].startswith("bridge to node ")
+    assert processes(run, "replaced by") == [("replaced by", died[1])]
+
+
+def test_more_deaths_than_are_allowed_end_the_run(tmp_path: Path) -> None:
+    nodes = Nodes()
+    killer = Killer((10, lambda: nodes.pid(2)), (60, lambda: nodes.pid(2)))
+    spec = spec_of(tmp_path, *PLACES["one step each"], mean_interval_ms=50)
+    run = played(spec, cluster=nodes, observers=[killer])
+    assert run.meta.termination == "PROCESS_FAILED"
+    assert run.meta.message == "node 2 on this machine as node 2 is gone: the connection to it was cut"
+    assert processes(run, "died").count(("died", "node 2")) == 2
+
+
+def test_it_goes_on_without_a_node_that_others_can_do_without(tmp_path: Path) -> None:
+    nodes = Nodes(most=2)
+    steps = [nothing("0", "2"), nothing("1", "2"), nothing("0", "1", "2")]
+    killer = Killer((100, lambda: nodes.pid(2)))
+    run = played(spec_of(tmp_path, *steps), cluster=nodes, observers=[killer])
+    all_finished(run)
+    assert_each_try_is_told(run)
+    left_out = [row for row in rows_of(run.tables["events"]) if row["event"] == "left out"]
+    assert [(row["replica"], row["reason"]) for row in left_out] == [("node 2", "there is no such machine")]
+    assert (run.requests["replica1"][-100:] == 0).all(), "the one on node 1 does it all"
+    assert {one["node"] for one in run.meta.replicas} == {0, 1, 2}
+
+
+def test_it_ends_where_nobody_else_does_the_work(tmp_path: Path) -> None:
+    nodes = Nodes(most=2)
+    killer = Killer((50, lambda: nodes.pid(2)))
+    spec = spec_of(tmp_path, *PLACES["one step each"], mean_interval_ms=20)
+    run = played(spec, cluster=nodes, observers=[killer])
+    assert run.meta.termination == "PROCESS_FAILED"
+    assert run.meta.message == (
+        "node 2 on this machine as node 2 is gone, and nobody else takes from frame queue 0 between"
+        " steps 1 and 2: there is no such machine"
+    )
