@@ -263,7 +263,8 @@ class OtherNodes:
         if self._rejoining is not None:
             self._rejoining.look()
         is_done = self._bridges.is_alone and all("done" in child.told for child in self.agents.values())
-        if is_done and not self._is_concluded:
+        may_conclude = self.recovery is None or self.recovery.is_over  # else one may be away
+        if is_done and may_conclude and not self._is_concluded:
             self._is_concluded = True
             self._bridges.conclude()
 

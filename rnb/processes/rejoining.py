@@ -122,6 +122,8 @@ class Rejoining:
 
     def begin(self) -> None:
         """The timed part begins."""
+        for node, child in self._nodes.agents.items():
+            self._note("started", node, child)
         self._supervisor.take_overs.append(self._take_over)
 
     def take_in(self, node: int, news: News) -> None:

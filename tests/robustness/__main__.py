@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 
+from tests.robustness.agent_deaths import AgentDeathAttack
 from tests.robustness.attack import Attack, Fault, Outcome
 from tests.robustness.configs import ConfigAttack
 from tests.robustness.deaths import DeathAttack
@@ -26,6 +27,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "kills": KillAttack,
     "deaths": DeathAttack,
     "node-deaths": NodeDeathAttack,
+    "agent-deaths": AgentDeathAttack,
     "configs": ConfigAttack,
     "flags": FlagAttack,
     "folders": FolderAttack,
