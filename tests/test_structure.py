@@ -21,6 +21,8 @@ COVERED_BY = {
     "rnb/cluster/launching.py": "tests/rnb/processes/test_other_nodes.py",
     "rnb/processes/due_times.py": "tests/rnb/processes/test_other_nodes.py",
     "rnb/processes/bridges.py": "tests/end_to_end/test_several_nodes.py",
+    "rnb/processes/launch.py": "tests/rnb/processes/test_other_nodes.py",
+    "rnb/processes/parting.py": "tests/rnb/processes/test_rejoining.py",
     "rnb/transport/tcp/connection.py": "tests/rnb/transport/tcp/test_link.py",
     "rnb/transport/tcp/lane.py": "tests/rnb/processes/test_lane_receiver.py",
     "rnb/command_line/exit_status.py": "tests/end_to_end/test_command_line.py",

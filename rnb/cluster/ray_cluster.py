@@ -48,7 +48,7 @@ class LaunchedByRay:
     """An actor that holds the agent, in a placement group on its node alone."""
 
     def __init__(self, ray: Any, node_id: str, num_gpus: int, told: str) -> None:
-        self._ray = ray
+        self._ray, self._node_id = ray, node_id
         from ray.util.placement_group import placement_group
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -71,7 +71,7 @@ class LaunchedByRay:
         self._asked = self._asked or self._actor.problem.remote()
         done, _ = self._ray.wait([self._asked], timeout=0)
         if not done:
-            return None
+            return None if self._is_node_there() else "Ray says that it is dead"
         asked, self._asked = self._asked, None
         try:
             problem: str | None = self._ray.get(asked)
@@ -79,10 +79,15 @@ class LaunchedByRay:
             return f"Ray could not start its agent: {str(error).strip().splitlines()[0]}"
         return problem
 
+    def _is_node_there(self) -> bool:
+        """As far as Ray knows, which may be late."""
+        return any(node["Alive"] and node["NodeID"] == self._node_id for node in self._ray.nodes())
+
     def end(self) -> None:
         """Let go of the agent, and of what was reserved for it."""
         with contextlib.suppress(Exception):  # the node may be gone, or Ray
-            self._ray.get(self._actor.end.remote(), timeout=CALL_TIMEOUT_S)
+            if self._is_node_there():
+                self._ray.get(self._actor.end.remote(), timeout=CALL_TIMEOUT_S)
         from ray.util.placement_group import remove_placement_group
 
         with contextlib.suppress(Exception):

@@ -76,18 +76,16 @@ class Bridges:
         self._children[plan.peer] = child
         return child
 
-    def end(self, peer: int) -> bool:
-        """Kill a process, if it is still there, and forget it, but for what it has learned of the clock;
-        whether it had died by itself."""
+    def end(self, peer: int) -> None:
+        """Kill a process, if it is still there, and forget it, but for what it has learned of the clock."""
         child = self._children.pop(peer, None)
         if child is None:
-            return False
-        was_dead, child.is_dead = child.is_dead, True
+            return
+        child.is_dead = True
         child.process.kill()
         child.process.join()
         self._earlier[peer] += _exchanges(child)
         self._supervisor.forget(child)
-        return was_dead
 
     def child(self, peer: int) -> Child:
         """The process that leads to a node."""

@@ -54,7 +54,8 @@ class Reporter:
         if self._first_bridge is None:
             return np.zeros(self._table.num_requests, bool)
         moves = self._table.moves.copy()
-        have_left = (self._table.holders >= self._first_bridge) & (moves != self._moves_told)
+        have_left: NDArray[np.bool_] = self._table.holders >= self._first_bridge
+        have_left &= moves != self._moves_told
         self._moves_told[have_left] = moves[have_left]
         return have_left
 

@@ -173,19 +173,18 @@ class Parting:
 
     def _part_from(self, order: PartFrom) -> None:
         peer = order.peer
-        was_dead = self._end(peer)
+        self._end(peer)
         self._jobs.tell_incidents()
         self._set_right(self._plans[peer], self._numbers[peer])
         child = self._bridges.start(self._plans[peer])
-        if was_dead:
-            self._jobs.replacement.log.note("replaced by", child.name, child.process.pid)
+        self._jobs.replacement.log.note("replaced by", child.name, child.process.pid)
         self._new[peer] = child, order.number
 
-    def _end(self, peer: int) -> bool:
-        """End the bridge that there is; whether it was dead."""
+    def _end(self, peer: int) -> None:
+        """End the bridge that there is."""
         self._new.pop(peer, None)
         self._joining.pop(peer, None)
-        return self._bridges.end(peer)
+        self._bridges.end(peer)
 
     def _join_to(self, order: JoinTo) -> None:
         child = self._joining[order.peer] = self._bridges.child(order.peer)

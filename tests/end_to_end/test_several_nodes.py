@@ -245,13 +245,59 @@ def test_a_process_on_another_node_is_replaced(bench: Bench) -> None:
 
 
 def test_an_agent_is_killed(bench: Bench) -> None:
-    run = started(bench, "--restart", "9")  # of replicas, which it is not
+    run = started(bench)
     run.signal(signal.SIGKILL, agents(run)[1])
     assert_failed(run.finish(), "node 2 on this machine as node 2 is gone: the connection to it was cut")
 
 
+def test_an_agent_is_killed_before_the_start(bench: Bench) -> None:
+    """Which is not covered by --restart."""
+    run = bench.start(PIPELINE, *FLAGS, "--restart", "9")
+    deadline = time.monotonic() + MOST_SECONDS
+    while len(found := agents(run)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    run.signal(signal.SIGKILL, found[1])
+    finished = run.finish()
+    assert finished.status in (1, 2)
+    assert "node " in finished.err.strip().splitlines()[-1]
+    assert finished.seconds_to_end < MOST_SECONDS
+
+
+def test_an_agent_is_replaced(bench: Bench) -> None:
+    """With all processes of its node; nothing of the old one or of the new one is left."""
+    run = bench.start(PIPELINE, "-v", "900", "-mi", "10", "--cluster", "local:3", "--restart", "1")
+    run.wait_for_line("START!")
+    time.sleep(2)
+    run.signal(signal.SIGKILL, agents(run)[1])
+    kept = run_of(run.finish())
+    assert kept.requests["status"].tolist() == ["finished"] * 900
+    assert kept.results == dict.fromkeys(range(900), 0)
+    events = kept.tables["events"]
+    (died,) = np.flatnonzero(events["event"] == "died")
+    assert events["replica"][died] == "node 2"
+    (serves,) = np.flatnonzero((events["event"] == "started") & (events["at_ns"] > events["at_ns"][died]))[:1]
+    assert events["replica"][serves] == "node 2"
+    assert events["at_ns"][serves] - events["at_ns"][died] < MOST_SECONDS * 1e9
+
+
+def test_the_driver_is_killed_while_a_node_is_replaced(bench: Bench) -> None:
+    run = started(bench, "--restart", "1")
+    before = agents(run)
+    run.signal(signal.SIGKILL, before[1])
+    deadline = time.monotonic() + MOST_SECONDS
+    while not set(agents(run)) - set(before):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    run.signal(signal.SIGKILL)
+    run.process.wait()
+    while run.processes() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    run.finish()  # nothing is left
+
+
 def test_a_bridge_is_killed(bench: Bench) -> None:
-    run = started(bench, "--restart", "9")
+    run = started(bench)
     run.signal(signal.SIGKILL, run.children("rnb bridge to")[0])
     assert_failed(run.finish(), "bridge to node")
 
