@@ -195,6 +195,33 @@ def test_a_replica_that_dies_is_replaced_on_its_node(bench: Bench, nodes: Nodes)
     assert events["at_ns"][heir] - events["at_ns"][died] < MOST_SECONDS["process"] * 1e9
 
 
+@pytest.mark.parametrize(
+    ("kill", "what"), [(kill_agent, "replaced by"), (kill_node, "left out")], ids=["an agent", "a node"]
+)
+def test_a_run_goes_on_when_a_node_dies(
+    bench: Bench, nodes: Nodes, kill: Callable[[Running, Nodes], None], what: str
+) -> None:
+    """Another agent comes in the place of one; of a node that Ray knows to be gone, the others do the work."""
+    flags = ("-v", "3000", "-mi", "5", "--restart", "1", "--cluster", nodes.address)
+    run = bench.start(EVERYWHERE, *flags)
+    run.wait_for_line("START!")
+    time.sleep(3)
+    shared = SharedFiles(nodes.of_runs() + run.processes())
+    kill(run, nodes)
+    finished = run.finish()
+    assert finished.status in ENDED_WELL, finished.err
+    assert finished.folder is not None
+    kept = read(finished.folder)
+    assert kept.requests["status"].tolist() == ["finished"] * 3000
+    events = kept.tables["events"]
+    is_of_node = np.array([name.startswith("node ") for name in events["replica"]])
+    (died,) = np.flatnonzero(is_of_node & (events["event"] == "died"))
+    (then,) = np.flatnonzero(is_of_node & (events["event"] == what))
+    assert events["replica"][then] == events["replica"][died]
+    assert events["at_ns"][then] - events["at_ns"][died] < MOST_SECONDS["node"] * 1e9
+    wait_until(lambda: not shared.left(), "files are left in /dev/shm")
+
+
 def assert_all_nodes_have_finished_some(folder: Path) -> None:
     """That which died, too: what it had told was kept."""
     run = read(folder)
