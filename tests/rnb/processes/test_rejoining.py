@@ -7,7 +7,7 @@ import dataclasses
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -118,17 +118,14 @@ def assert_each_try_is_told(run: Run) -> None:
         assert row["reason"] in run.requests["reason"][row["request_id"]]
 
 
-PLACES: dict[str, Sequence[dict[str, Any]]] = {
-    "one step each": [nothing("0"), nothing("1"), nothing("2")],
-    "everywhere": [nothing("0", "1", "2"), nothing("2", "1", "0"), nothing("1", "2", "0")],
-}
+ONE_STEP_EACH = [nothing("0"), nothing("1"), nothing("2")]
+EVERYWHERE = [nothing("0", "1", "2"), nothing("2", "1", "0"), nothing("1", "2", "0")]
 
 
-@pytest.mark.parametrize("places", PLACES)
-def test_an_agent_that_dies_is_replaced(tmp_path: Path, places: str) -> None:
+def test_an_agent_that_dies_is_replaced(tmp_path: Path) -> None:
     nodes = Nodes()
     killer = Killer((100, lambda: nodes.pid(1)))
-    run = played(spec_of(tmp_path, *PLACES[places]), cluster=nodes, observers=[killer])
+    run = played(spec_of(tmp_path, *EVERYWHERE), cluster=nodes, observers=[killer])
     all_finished(run)
     assert run.results == dict.fromkeys(range(NUM_REQUESTS), 0)
     assert_each_try_is_told(run)
@@ -161,30 +158,48 @@ def test_rows_of_slots_that_had_been_granted_are_right(tmp_path: Path) -> None:
 def test_both_agents_at_once(tmp_path: Path) -> None:
     nodes = Nodes()
     killer = Killer((100, lambda: nodes.pid(1)), (100, lambda: nodes.pid(2)))
-    run = played(spec_of(tmp_path, *PLACES["everywhere"]), cluster=nodes, observers=[killer])
+    run = played(spec_of(tmp_path, *EVERYWHERE), cluster=nodes, observers=[killer])
     all_finished(run)
     assert_each_try_is_told(run)
     died = processes(run, "died")
     assert sorted(died) == [("died", "node 1"), ("died", "node 2")]
 
 
-@pytest.mark.parametrize("number", [0, -1], ids=["of the driver", "of another node"])
-def test_a_bridge_that_dies_is_replaced(tmp_path: Path, number: int) -> None:
-    killer = Killer((100, lambda: bridge(tmp_path, number)))
-    run = played(spec_of(tmp_path, *PLACES["everywhere"]), cluster=Nodes(), observers=[killer])
+def test_bridges_that_die_are_replaced(tmp_path: Path) -> None:
+    """One of the driver's, then one of another node, which leads to the third."""
+    killer = Killer((100, lambda: bridge(tmp_path, 0)), (250, lambda: bridge(tmp_path, -1)))
+    run = played(spec_of(tmp_path, *EVERYWHERE, restart=2), cluster=Nodes(), observers=[killer])
     all_finished(run)
     assert_each_try_is_told(run)
-    (died,) = processes(run, "died")
-    assert died[1].startswith("bridge to node ")
-    replaced = processes(run, "replaced by")
-    assert ("replaced by", died[1]) in replaced
-    assert len(replaced) == 2, "that at the other end as well"
+    died = [name for _, name in processes(run, "died")]
+    assert len(died) == 2
+    assert all(name.startswith("bridge to node ") for name in died)
+    replaced = [name for _, name in processes(run, "replaced by")]
+    assert set(died) <= set(replaced)
+    assert len(replaced) == 4, "those at the other ends as well"
+
+
+def test_sequences_go_on_with_a_node_that_has_lost_their_states(tmp_path: Path) -> None:
+    """What was there fails, and the rest of those sequences; all others are whole."""
+    nodes, positions = Nodes(), "tests.support.sequence_steps.Positions"
+    steps = [nothing("0"), {"model": positions, "gpus": ["1:-1", "2:-1"]}]
+    spec = spec_of(tmp_path, *steps, sequences=6, sequence_length=10, mean_interval_ms=6)
+    spec = dataclasses.replace(spec, limits=dataclasses.replace(spec.limits, max_failures=NUM_REQUESTS))
+    run = played(spec, cluster=nodes, observers=[Killer((100, lambda: nodes.pid(1)))])
+    assert (run.meta.is_success, run.meta.message) == (True, "")
+    status = run.requests["status"]
+    assert set(status.tolist()) == {"finished", "failed"}
+    assert all(run.requests["reason"][one] for one in np.flatnonzero(status == "failed"))
+    for request_id in np.flatnonzero(status == "finished").tolist():
+        assert len(run.results[request_id]["seen"]) == request_id // 6 % 10 + 1
+    assert (status[-60:] == "finished").all()
+    assert set(run.requests["replica1"][-60:].tolist()) == {0, 1}
 
 
 def test_more_deaths_than_are_allowed_end_the_run(tmp_path: Path) -> None:
     nodes = Nodes()
     killer = Killer((10, lambda: nodes.pid(2)), (60, lambda: nodes.pid(2)))
-    spec = spec_of(tmp_path, *PLACES["one step each"], mean_interval_ms=50)
+    spec = spec_of(tmp_path, *ONE_STEP_EACH, mean_interval_ms=50)
     run = played(spec, cluster=nodes, observers=[killer])
     assert run.meta.termination == "PROCESS_FAILED"
     assert run.meta.message == "node 2 on this machine as node 2 is gone: the connection to it was cut"
@@ -207,7 +222,7 @@ def test_it_goes_on_without_a_node_that_others_can_do_without(tmp_path: Path) ->
 def test_it_ends_where_nobody_else_does_the_work(tmp_path: Path) -> None:
     nodes = Nodes(most=2)
     killer = Killer((50, lambda: nodes.pid(2)))
-    spec = spec_of(tmp_path, *PLACES["one step each"], mean_interval_ms=20)
+    spec = spec_of(tmp_path, *ONE_STEP_EACH, mean_interval_ms=20)
     run = played(spec, cluster=nodes, observers=[killer])
     assert run.meta.termination == "PROCESS_FAILED"
     assert run.meta.message == (
