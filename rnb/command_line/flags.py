@@ -357,8 +357,8 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     run.add_argument(
         "--restart", type=whole_number(0), default=0, metavar="N",
-        help="how often each replica that dies is replaced, and what it had done again; by default the first"
-        " death ends the run (docs/jobs.md)",
+        help="how often each replica that dies is replaced, over several nodes each node, too, and what it had"
+        " done again; by default the first death ends the run (docs/jobs.md)",
     )  # fmt: skip
     run.add_argument(
         "--no-telemetry", dest="telemetry", action="store_false",

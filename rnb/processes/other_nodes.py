@@ -1,13 +1,13 @@
 """The other nodes of a run, as the driver has them: an agent on each, to the supervisor like a child.
 
-agent  -> driver   hello (its environment), prepared (ports of its bridges), machine (facts of it),
+agent  -> driver   pid, hello (its environment), prepared (ports of its bridges), machine (facts of it),
                    start_up (what its replicas did), ready (facts of them, again when one is replaced), rows
                    (of its table), troubles (requests that did not get through), events (what became of its
-                   replicas), done (only its bridges are left), over (a replica died when nothing was left to
-                   do), tables (what was seen), finished; or failed, queue_full
+                   replicas), news (of its bridges), done (only its bridges are left), over (a replica died
+                   when nothing was left to do), tables (what was seen), finished; or failed, queue_full
 driver -> agent    part (what it is to do), handles, addresses (of the other nodes' bridges), start (by its
-                   clock; where it drops what is late, again as the clocks drift), complete (all requests have
-                   their outcome), stop, exit
+                   clock; where it drops what is late, again as the clocks drift), order (about its bridges,
+                   see rnb/processes/parting.py), complete (all requests have their outcome), stop, exit
 """
 
 from __future__ import annotations

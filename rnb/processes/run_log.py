@@ -15,8 +15,10 @@ class Entry(NamedTuple):
 
     at_ns: int
     event: str
-    """Of a process: started, died, recycled, replaced by; of a request: tried again, gave up."""
+    """Of a process: started, died, recycled, replaced by; of a node: left out; of a request: tried again,
+    gave up."""
     replica: str
+    """Or bridge, or node: whose process."""
     pid: int
     """0 of what is about a request."""
     request_id: int

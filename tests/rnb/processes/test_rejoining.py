@@ -48,6 +48,17 @@ class Nodes(LocalLauncher):
         return self.launched[node][-1]._process.pid
 
 
+class SilentLater(Nodes):
+    """What is launched in the place of another one runs, and says nothing."""
+
+    def launch(self, node: int, told: str) -> LaunchedHere:
+        if not self.launched[node]:
+            return super().launch(node, told)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("rnb.cluster.launching.COMMAND", ("-c", "import sys; sys.stdin.read()"))
+            return super().launch(node, told)
+
+
 class Killer(Observer):
     """Kills once so many requests are done, as far as the driver knows."""
 
@@ -206,15 +217,19 @@ def test_more_deaths_than_are_allowed_end_the_run(tmp_path: Path) -> None:
     assert processes(run, "died").count(("died", "node 2")) == 2
 
 
-def test_it_goes_on_without_a_node_that_others_can_do_without(tmp_path: Path) -> None:
-    nodes = Nodes(most=2)
+@pytest.mark.parametrize("why", ["there is no such machine", "no word from its agent in 2 s"])
+def test_it_goes_on_without_a_node_that_others_can_do_without(
+    tmp_path: Path, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnb.processes.launch.REJOIN_TIMEOUT_S", 2)
+    nodes = Nodes(most=2) if why.startswith("there") else SilentLater()
     steps = [nothing("0", "2"), nothing("1", "2"), nothing("0", "1", "2")]
     killer = Killer((100, lambda: nodes.pid(2)))
-    run = played(spec_of(tmp_path, *steps), cluster=nodes, observers=[killer])
+    run = played(spec_of(tmp_path, *steps, mean_interval_ms=8), cluster=nodes, observers=[killer])
     all_finished(run)
     assert_each_try_is_told(run)
     left_out = [row for row in rows_of(run.tables["events"]) if row["event"] == "left out"]
-    assert [(row["replica"], row["reason"]) for row in left_out] == [("node 2", "there is no such machine")]
+    assert [(row["replica"], row["reason"]) for row in left_out] == [("node 2", why)]
     assert (run.requests["replica1"][-100:] == 0).all(), "the one on node 1 does it all"
     assert {one["node"] for one in run.meta.replicas} == {0, 1, 2}
 
