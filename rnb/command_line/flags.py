@@ -357,7 +357,7 @@ def _add_run_group(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     run.add_argument(
         "--restart", type=whole_number(0), default=0, metavar="N",
-        help="how often each replica that dies is replaced, over several nodes each node, too, and what it had"
+        help="how often each replica that dies is replaced, and over several nodes each node, and what it had"
         " done again; by default the first death ends the run (docs/jobs.md)",
     )  # fmt: skip
     run.add_argument(

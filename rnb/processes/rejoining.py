@@ -244,15 +244,15 @@ class Rejoining:
 
     def _hear_of_death(self, node: int, news: BridgeDied) -> None:
         link, where = frozenset((node, news.peer)), f"node {node} failed: " if node else ""
-        newcomer = self._newcomers.get(news.peer)
-        if newcomer is not None and newcomer.is_joining:
+        if news.peer in self._gone:
+            return
+        self._num_cuts[link] += link not in self._broken
+        if self._num_cuts[link] > self._recovery.restarts:
+            self._supervisor.fail(f"{where}{news.name} {news.how}")
+        elif news.peer in self._newcomers and self._newcomers[news.peer].is_joining:
             self._renew(news.peer, "had to start anew")
-        elif news.peer not in self._gone:
-            self._num_cuts[link] += link not in self._broken
-            if self._num_cuts[link] > self._recovery.restarts:
-                self._supervisor.fail(f"{where}{news.name} {news.how}")
-            else:
-                self._break(node, news.peer, news.name, news.how)
+        else:
+            self._break(node, news.peer, news.name, news.how)
 
     # ---------------------------------------------------------------- what begins again
 
@@ -306,7 +306,7 @@ class Rejoining:
             if (connected := newcomer.relaunch.take()) is not None:
                 newcomer.child = self._nodes.adopt(node, newcomer.relaunch.launched, connected)
                 newcomer.child.is_replaceable = True  # it may fail again
-        elif "hello" in child.told and not newcomer.has_part:
+        elif "hello" in child.told and not newcomer.has_part and newcomer.problem is None:
             self._note("replaced by", node, child)
             try:
                 self._nodes.tell_part(node, frozenset(self._gone))
