@@ -273,8 +273,8 @@ class Agent:
         parting.look()
 
     def _tell_problem(self) -> None:
-        """Why the run cannot go on, once."""
-        if self._has_told_problem:
+        """Why the run cannot go on, once; where it is over and all is done, it need not."""
+        if self._has_told_problem or (self._line.has_told("complete") and self._line.is_over):
             return
         supervisor = self._supervisor
         full = next((told[0] for told in supervisor.told("queue_full").values()), None)
