@@ -144,7 +144,7 @@ class Rejoining:
             self._hear(*self._news.pop(0))
         for node, newcomer in self._newcomers.items():
             self._bring_on(node, newcomer)
-        self._lose_the_silent()
+        self._lose_those_who_cannot()
         if self._broken and not self._asked:
             self._settle()
         for node, newcomer in list(self._newcomers.items()):
@@ -208,12 +208,19 @@ class Rejoining:
             for node in filter(self._serves, range(self._plan.num_nodes)):
                 self._tell(node, HoldMore())
 
-    def _lose_the_silent(self) -> None:
+    def _lose_those_who_cannot(self) -> None:
+        """Nodes that do not answer, and newcomers whose processes do not start; they may wait for ever."""
         now = time.monotonic()
         for node in {node for (node, _), (_, until) in self._asked.items() if node and now > until}:
             how = f"on {self._hosts[node].name} did not answer for {ANSWER_TIMEOUT_S:g} s"
-            if not self._take_over(self._nodes.agents[node], how):
-                self._supervisor.fail(f"node {node} {how}")
+            self._give_up_on(node, self._nodes.agents[node], how)
+        for node, newcomer in self._newcomers.items():
+            if newcomer.child is not None and "failed" in newcomer.child.told:
+                self._give_up_on(node, newcomer.child, newcomer.child.end())
+
+    def _give_up_on(self, node: int, child: Child, how: str) -> None:
+        if not self._take_over(child, how):
+            self._supervisor.fail(f"node {node} {how}")
 
     def _tell(self, node: int, order: Order) -> None:
         if node == 0:
