@@ -51,9 +51,7 @@ class Launcher(Protocol):
         """Start an agent (rnb/cluster/agent.py) there, with one line on its standard input."""
 
 
-def launch(
-    launcher: Launcher, node: int, listening: socket.socket, told: Mapping[str, Any]
-) -> Launched:
+def launch(launcher: Launcher, node: int, listening: socket.socket, told: Mapping[str, Any]) -> Launched:
     """One that connects to the driver, which listens. `told`: what each is told besides."""
     address = [launcher.hosts[0].address, listening.getsockname()[1]]
     return launcher.launch(node, json.dumps({"driver": address, "node": node, **told}))

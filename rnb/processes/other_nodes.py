@@ -330,7 +330,7 @@ class OtherNodes:
 
     def relaunch(self, node: int) -> Relaunch:
         """Start another agent in the place of one that is gone."""
-        return Relaunch(self._launcher, node, self._launched[node], token=self.meeting.token, stop=self._stop)
+        return Relaunch(self._launcher, node, self._launched[node], told=self._told, stop=self._stop)
 
     def tell_part(self, node: int, gone: frozenset[int]) -> None:
         """To one that has said hello; `gone`: nodes that are not there any more. Raises UsageError."""
