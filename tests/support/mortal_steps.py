@@ -50,6 +50,22 @@ def times_served(folder: Path) -> Counter[tuple[int, int]]:
     return Counter((int(step), int(request)) for step, request in pairs)
 
 
+class StartsAgain(Step):
+    """Its second process fails in the constructor."""
+
+    class Options(AnyOptions):
+        folder: str
+
+    def __init__(self, options: Any, context: Any) -> None:
+        self.options, self.context = options, context
+        Path(options.folder, str(os.getpid())).touch()
+        if len(list(Path(options.folder).iterdir())) == 2:
+            raise RuntimeError("not this time")
+
+    def __call__(self, batch: Batch) -> Batch:
+        return batch.give(payloads=[0] * len(batch))
+
+
 class Say(Mortal, Step):
     """The result of a request is its number."""
 

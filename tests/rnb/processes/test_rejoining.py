@@ -206,6 +206,20 @@ def test_sequences_go_on_with_a_node_that_has_lost_their_states(tmp_path: Path) 
     assert set(run.requests["replica1"][-60:].tolist()) == {0, 1}
 
 
+def test_an_agent_whose_replica_does_not_start_is_replaced_again(tmp_path: Path) -> None:
+    """Not in the first place and in the second, but in the third."""
+    nodes, first = Nodes(), tmp_path / "starts"
+    step = {"model": "tests.support.mortal_steps.StartsAgain", "gpus": ["1:-1"], "folder": str(first)}
+    first.mkdir()
+    spec = spec_of(tmp_path, nothing("0"), step, restart=2, mean_interval_ms=8)
+    run = played(spec, cluster=nodes, observers=[Killer((100, lambda: nodes.pid(1)))])
+    all_finished(run)
+    died = [row for row in rows_of(run.tables["events"]) if row["event"] == "died"]
+    assert [row["replica"] for row in died] == ["node 1", "node 1"]
+    assert died[1]["reason"].startswith("failed: step 1.0 failed: ")
+    assert len(nodes.launched[1]) == 3
+
+
 def test_more_deaths_than_are_allowed_end_the_run(tmp_path: Path) -> None:
     nodes = Nodes()
     killer = Killer((10, lambda: nodes.pid(2)), (60, lambda: nodes.pid(2)))
