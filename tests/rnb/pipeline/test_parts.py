@@ -129,6 +129,17 @@ def test_writers_that_may_be_replaced_send_by_the_bridge() -> None:
     assert bridge.landing_pools == []
 
 
+def test_nobody_sends_himself_where_nodes_may_be_replaced() -> None:
+    steps = (tiny("TakesAnything", gpus=["0:0", "1:0"]), tiny("TakesAnything", gpus=["0:0", "1:0"]))
+    plan = replace(plan_of(*steps), replaces=True, replaces_nodes=True)
+    here, there = (part_of(plan, node) for node in (0, 1))
+    assert [way.lane_to for queue in here.plan.queues for way in queue.ways] == [None] * 4
+    (bridge,), (other,) = here.bridges, there.bridges
+    assert set(bridge.outgoing) == {0, 1}
+    assert bridge.lanes == other.lanes == {}
+    assert not other.listens
+
+
 def test_nodes_without_data_between_them_are_joined_to_the_driver_alone() -> None:
     plan = plan_of(tiny("Load"), tiny("Classify", gpus=["1:0", "2:0"]))
     assert [bridge.peer for bridge in part_of(plan, 0).bridges] == [1, 2]

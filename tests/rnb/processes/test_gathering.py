@@ -10,6 +10,7 @@ from rnb.contract.events import DUE, SENT, Event, EventKind
 from rnb.contract.request import Request
 from rnb.contract.result import ClassAndScore
 from rnb.processes.gathering import Reporter, merge, note_outcomes
+from rnb.processes.whereabouts import leave
 from rnb.transport.clock_sync import ClockFit
 from rnb.transport.fabric import FAILED, FINISHED, STATUS_NAMES, UNFINISHED
 from rnb.transport.local.request_table import RequestTable
@@ -112,3 +113,26 @@ def test_outcomes_are_known_while_the_run_plays() -> None:
     note_outcomes(here, rows)
     assert (here.count(FINISHED), here.count(UNFINISHED)) == (1, 5)
     assert here.outcomes["label"][5] == -1, "the rest comes at the end"
+
+
+def test_what_a_node_has_of_requests_that_have_left_is_told_at_once_where_it_may_die() -> None:
+    here, there = table(), table()
+    reporter = Reporter(there, first_bridge=4)
+    for request_id in (1, 2, 3):
+        serve(there, request_id)
+    leave(there, [Request(2), Request(3)], bridge=5)
+    told = reporter.news()
+    assert told is not None
+    merge(here, told, CLOCK, node=2)
+    assert here.column(TAKEN).tolist() == [0, 0, 4002, 4003, 0, 0]
+    assert statuses(here) == ["unfinished"] * 6
+    assert reporter.news() is None, "nothing twice"
+    leave(there, [Request(2)], bridge=5)  # it had come back
+    again = reporter.news()
+    assert again is not None
+    assert again.times[TAKEN][0].tolist() == [2]
+    there.finish(2, None)
+    ended = reporter.news()
+    assert ended is not None
+    merge(here, ended, CLOCK, node=2)
+    assert statuses(here)[2] == "finished"

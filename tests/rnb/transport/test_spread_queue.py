@@ -11,7 +11,7 @@ import pytest
 from rnb.contract.request import Request
 from rnb.transport.local.shared_memory import SharedArray
 from rnb.transport.message import Message
-from rnb.transport.spread_queue import MOST_LOOKED, SpreadQueue, Way
+from rnb.transport.spread_queue import GONE, MOST_LOOKED, SpreadQueue, Way
 
 
 class Listed:
@@ -117,6 +117,36 @@ def test_all_of_a_key_go_one_way_from_every_writer(name: str) -> None:
                 used.setdefault(key_of(one), Counter())[number] += 1
     assert all(len(ways_of_key) == 1 and ways_of_key.total() == 20 for ways_of_key in used.values())
     assert {way for ways_of_key in used.values() for way in ways_of_key} == {0, 1}
+
+
+def test_nothing_goes_to_a_node_that_is_gone(loads: SharedArray) -> None:
+    """Also where those that are looked at first are all there."""
+    here, away = Listed("q"), Listed("q, to node 1")
+    ways = [Way(queue=here, num_readers=1), Way(queue=away, num_readers=40, loads=loads, place=1)]
+    queue = SpreadQueue(ways, key_of=None)
+    loads.values[1] = GONE
+    fill(queue, 60)
+    assert (here.depth(), away.depth(), queue.depth()) == (60, 0, 60)
+
+
+def test_keys_of_other_nodes_stay_where_they_are(loads: SharedArray) -> None:
+    def way_of_each(queues: list[Listed]) -> dict[int, int]:
+        return {one.requests[0].id: at for at, queue in enumerate(queues) for one in queue.messages}
+
+    found = []
+    for load in (0, GONE):
+        loads.values[2] = load
+        queues = [Listed(f"q, to node {node}") for node in range(3)]
+        ways = [
+            Way(queue=queue, num_readers=1, loads=loads, place=place) for place, queue in enumerate(queues)
+        ]
+        fill(SpreadQueue(ways, key_of=lambda message: message.requests[0].id), 30)
+        found.append(way_of_each(queues))
+    before, after = found
+    assert {key for key, way in before.items() if way != 2} == {
+        key for key in before if before[key] == after[key]
+    }
+    assert set(after.values()) == {0, 1}
 
 
 def test_closing_closes_all() -> None:

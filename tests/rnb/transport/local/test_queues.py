@@ -38,6 +38,14 @@ def test_a_put_into_a_full_queue_is_refused_and_harms_nothing() -> None:
     assert [take(queue, 0), take(queue, 0)] == ["a", "b"]
 
 
+def test_one_that_was_widened_takes_more_than_its_capacity() -> None:
+    queue = make_queue(capacity=1)
+    queue.widen()
+    for number in range(100):
+        queue.put(number)
+    assert [take(queue, 0) for _ in range(100)] == list(range(100))
+
+
 def test_messages_wrap_around_the_ring() -> None:
     queue = make_queue(capacity=5)
     for number in range(40):  # 40 messages of 100 kB in a ring of 1 MiB

@@ -89,6 +89,19 @@ def produce_and_die(pool: SlotPool) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def test_slots_whose_messages_wait_stay_when_the_others_are_taken_back() -> None:
+    pool = make_pool(*SPECS, num_slots=3)
+    pool.allocate()
+    assert {pool.take() for _ in range(3)} == {0, 1, 2}
+    pool.hold(2, 5)
+    pool.reclaim(waiting=[1])
+    assert pool.take() == 0
+    with pytest.raises(Stopped):
+        take_at_once(pool)
+    pool.release(1)
+    assert pool.take() == 1
+
+
 def test_slots_in_cpu_memory_outlive_their_producer() -> None:
     pool = make_pool(*SPECS, num_slots=2)
     producer = CONTEXT.Process(target=produce_and_die, args=(pool,))
