@@ -15,13 +15,13 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rnb.contract.termination import Termination, UsageError
 from rnb.pipeline.parts import num_readers, part_of
 from rnb.pipeline.plan import Plan
-from rnb.processes.launch import Host, Launched, Relaunch
+from rnb.processes.launch import REJOIN_TIMEOUT_S, Host, Launched, Relaunch
 from rnb.processes.node_jobs import Trouble
 from rnb.processes.parting import (
     BridgeDied,
@@ -78,6 +78,8 @@ class Newcomer:
     is_joining: bool = False
     problem: str | None = None
     """Why there is none."""
+    until: float = field(default_factory=lambda: time.monotonic() + REJOIN_TIMEOUT_S)
+    """Another one may be tried, by the clock of time.monotonic."""
 
     @property
     def is_prepared(self) -> bool:
@@ -162,6 +164,8 @@ class Rejoining:
         node = next((node for node, one in self._nodes.agents.items() if one is child), None)
         if node is None or self._stop.reason not in (Termination.UNSET, DONE):
             return False
+        if node in self._newcomers and not self._newcomers[node].has_part:
+            self._note("replaced by", node, child)
         self._note("died", node, child, reason=how)
         if self._recovery.is_over:
             self._stop.raise_flag(DONE)
@@ -270,7 +274,7 @@ class Rejoining:
             self._begin_again()
         for node, newcomer in list(self._newcomers.items()):
             if newcomer.problem is not None:
-                self._go_on_without(node, newcomer.problem)
+                self._try_again_or_go_on_without(node, newcomer, newcomer.problem)
                 return
         if all(newcomer.is_prepared for newcomer in self._newcomers.values()):
             self._join()
@@ -327,6 +331,14 @@ class Rejoining:
             child.is_replaceable = False
             self._note("started", node, child)
             del self._newcomers[node]
+
+    def _try_again_or_go_on_without(self, node: int, newcomer: Newcomer, why: str) -> None:
+        is_allowed = self._num_deaths[node] < self._recovery.restarts
+        if newcomer.child is None and is_allowed and time.monotonic() < newcomer.until:
+            self._num_deaths[node] += 1
+            newcomer.relaunch, newcomer.problem = self._nodes.relaunch(node), None
+        else:
+            self._go_on_without(node, why)
 
     def _go_on_without(self, node: int, why: str) -> None:
         where = f"node {node} on {self._hosts[node].name}"
