@@ -18,6 +18,7 @@ from rnb.load.sequences import Sequences
 from rnb.record.over_nodes import by_node
 from rnb.record.run import Run
 from rnb.record.run_folder import read
+from tests.support.leftovers import read as text_of
 from tests.support.running import ENDED_WELL, Bench, Finished, Running, grouped, on, tiny
 from tests.support.tiny_steps import clips_of, expected_label
 
@@ -202,12 +203,7 @@ def started(bench: Bench, *flags: str) -> Running:
 
 def agents(run: Running) -> list[int]:
     """In the order of the nodes."""
-    found = []
-    for pid in run.processes():
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            if b"rnb.cluster.agent" in file.read():
-                found.append(pid)
-    return sorted(found)
+    return sorted(pid for pid in run.processes() if "rnb.cluster.agent" in text_of(f"/proc/{pid}/cmdline"))
 
 
 def assert_failed(finished: Finished, *messages: str) -> None:
