@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from rnb.processes.launch import Host
 
 HOST = "127.0.0.1"
-COMMAND = ("-m", "rnb.cluster.agent")
+COMMAND = ("-W", "ignore:resource_tracker:UserWarning", "-m", "rnb.cluster.agent")
+"""Of an agent that is killed, Python's resource tracker tells what it has cleaned up: nothing for a user."""
 END_TIMEOUT_S = 5.0
 
 

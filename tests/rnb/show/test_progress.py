@@ -95,6 +95,18 @@ def test_requests_that_finish_out_of_order_are_each_counted_once() -> None:
     assert (standing.num_sent, standing.num_finished) == (50_000, 50_000)
 
 
+def test_requests_that_ended_on_other_nodes_count_though_their_times_are_not_known_yet() -> None:
+    table = make_table(2000)
+    tracker = Tracker(table)
+    send(table, range(2000))
+    finish(table, range(1000), latency_ms=7)
+    finish(table, range(1000, 2000))
+    table.times[1000:2000, -1] = 0
+    standing = tracker.look()
+    assert standing.num_finished == 2000
+    assert standing.p99_ms == pytest.approx(7)
+
+
 def test_the_p99_is_of_the_last_that_count_and_has_its_floor() -> None:
     table = make_table(3000)
     tracker = Tracker(table, num_warmup=10)
