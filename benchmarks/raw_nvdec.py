@@ -14,18 +14,17 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
 from benchmarks.measuring import samples_in
 from models.r2p1d.sampler import R2P1DSampler
-from nvvl.clips import places_of
 from nvvl.engine_feed import annexb
 from nvvl.index import Run, VideoIndex
 from nvvl.indexing import index_of
 from nvvl.native.library import CODECS
-from nvvl.pace import clips_from
+from nvvl.pace import Pace
+from nvvl.picked_clips import num_decoded
 from nvvl.reader import payloads_of
 from nvvl.video_file import VideoFile
 
@@ -109,13 +108,9 @@ def frames_needed(paths: Sequence[Path]) -> float:
     counts = []
     sampler = R2P1DSampler(CLIP_LENGTH)
     for number, path in enumerate(paths):
-        with VideoFile(str(path)) as file:
-            index = index_of(file)
         for draw in range(DRAWS):
             sampler.seed(0, request_id=number * DRAWS + draw)
-            starts = [int(start) for start in sampler.sample(index.num_frames) or ()]
-            plan = index.plan(places_of(clips_from(starts, CLIP_LENGTH, Fraction(1))).of_frame)
-            counts.append(sum(len(index.needed(run)) for run in plan))
+            counts.append(num_decoded(path, sampler, Pace(), CLIP_LENGTH))
     return statistics.mean(counts)
 
 
