@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import torch
@@ -18,9 +18,9 @@ class Graphs:
         self._output: torch.Tensor | None = None
 
     @property
-    def sizes(self) -> frozenset[int]:
+    def sizes(self) -> Set[int]:
         """The numbers of rows that there are graphs for."""
-        return frozenset(self._graphs)
+        return self._graphs.keys()
 
     def capture(self, sizes: Sequence[int], call: Callable[[int], torch.Tensor]) -> None:
         """`call` runs the network on so many first rows of an input that stays where it is.

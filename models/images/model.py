@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -126,15 +127,8 @@ class ImageClassifier(Step):
         torch.backends.cudnn.allow_tf32 = False  # PyTorch's default would make fp32 another precision
         # A graph serves any thread, but those that only have cuDNN's plans have them per thread.
         has_graphs = options.cuda_graphs and context.where.is_gpu
-        self._classify = context.share(self._build_for_all) if has_graphs else self._build()
-
-    def _build(self) -> Classification:
-        return Classification(self.options, self.context.inputs[0], self.context.device)
-
-    def _build_for_all(self) -> Classification:
-        classification = self._build()
-        torch.cuda.current_stream(self.context.device).synchronize()  # each of them has a stream of its own
-        return classification
+        make = partial(Classification, options, context.inputs[0], context.device)
+        self._classify = context.share(make) if has_graphs else make()
 
     @classmethod
     def output(cls, options: Any, inputs: Layout) -> Layout:

@@ -222,12 +222,8 @@ class R2P1DRunner(Step):
         self._output_row = self.output(options, context.inputs)[0].row
         # A graph serves any thread, but those that only have cuDNN's plans have them per thread.
         has_graphs = options.cuda_graphs and context.where.is_gpu
-        self._execution = context.share(self._execute_for_all) if has_graphs else self._execute(options)
-
-    def _execute_for_all(self) -> Execution:
-        execution = self._execute(self.options)
-        torch.cuda.current_stream(self.context.device).synchronize()  # each of them has a stream of its own
-        return execution
+        make = partial(self._execute, options)
+        self._execution = context.share(make) if has_graphs else make()
 
     def _execute(self, options: ExecutionOptions) -> Execution:
         with self.context.phase("weights"):

@@ -13,8 +13,10 @@ class Shared:
     def __init__(self) -> None:
         self._lock, self._made = threading.Lock(), list[Any]()
 
-    def __call__(self, make: Callable[[], Any]) -> Any:
+    def __call__(self, make: Callable[[], Any], *, settle: Callable[[], None] = lambda: None) -> Any:
+        """`settle`: waits until all is done that this worker's stream has to do: others have their own."""
         with self._lock:
             if not self._made:
                 self._made.append(make())
+                settle()
             return self._made[0]

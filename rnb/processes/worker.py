@@ -140,7 +140,9 @@ class Worker:
             note_codec=table.note_codec,
             phase=self._phase,
         )
-        return context if shared is None else replace(context, share=shared)
+        if shared is None:
+            return context
+        return replace(context, share=partial(shared, settle=self._computing.synchronize))
 
     def _sequence_states(self) -> SequenceStates | None:
         if not isinstance(self._step, StatefulStep):

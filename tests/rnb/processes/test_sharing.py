@@ -34,3 +34,10 @@ def test_what_could_not_be_made_is_tried_again() -> None:
     with pytest.raises(ValueError, match="no memory"):
         shared(lambda: int("no memory"))
     assert shared(lambda: 3) == 3
+
+
+def test_it_is_given_out_when_what_making_it_has_begun_is_done() -> None:
+    shared, events = Shared(), list[str]()
+    for _ in range(2):
+        shared(lambda: events.append("made"), settle=lambda: events.append("settled"))
+    assert events == ["made", "settled"]
