@@ -81,7 +81,7 @@ class Session {
         wanted_ = &wanted;
         failure_ = nullptr;
         for (packets.fed = 0; packets.fed < packets.count; ++packets.fed) {
-            if (packets.goes_on && wanted.count && wanted.arrived[0]) return;
+            if (packets.goes_on && wanted.arrived[0]) return;
             gather(packets, packets.fed);
             feed(CUVID_PKT_TIMESTAMP, packets.stamps[packets.fed]);
         }
