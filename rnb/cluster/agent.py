@@ -180,7 +180,7 @@ class Agent:
                 replaced=partial(self._tell_of_heir, replicas),
             )
         if self._parting is not None:
-            self._parting.begin(replicas.handles)
+            self._parting.begin()
             for peer in self._work.gone:
                 self._parting.do_without(peer)
         self._faults.meet(self._supervisor.pids())
@@ -204,9 +204,7 @@ class Agent:
             supervisor=self._supervisor,
             fabric=self._fabric,
             table=self._table,
-            queues=replicas.queues,
-            pools=replicas.pools,
-            loads=replicas.loads,
+            replicas=replicas,
             jobs=jobs,
             tell=partial(self._line.tell, "news"),
         )

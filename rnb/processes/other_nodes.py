@@ -236,11 +236,11 @@ class OtherNodes:
         self._next_start_s = time.monotonic() + START_INTERVAL_S
         return start_ns
 
-    def _tell_start_again(self, start_ns: int) -> None:
+    def _tell_start_again(self) -> None:
         self._next_start_s = time.monotonic() + START_INTERVAL_S
         for node, child in self.agents.items():
-            if "ready" in child.told and self._bridges.exchanges().get(node):
-                send([child], "start", self._latest_clock(node).there(start_ns))
+            if "ready" in child.told:
+                self.tell_start(node)
 
     def start_up(self) -> list[tuple[str, Timed]]:
         """What the replicas there did until they were ready, by this machine's clock."""
@@ -257,7 +257,7 @@ class OtherNodes:
             self._is_stop_told = True
             send(list(self.agents.values()), "stop")
         if self._drops_late and self._start_ns and time.monotonic() > self._next_start_s:
-            self._tell_start_again(self._start_ns)
+            self._tell_start_again()
         for node, child in self.agents.items():
             self._take_in(node, child)
         if self._rejoining is not None:
@@ -305,13 +305,11 @@ class OtherNodes:
             supervisor=self._supervisor,
             fabric=self._fabric,
             table=self._table,
-            queues=replicas.queues,
-            pools=replicas.pools,
-            loads=replicas.loads,
+            replicas=replicas,
             jobs=self.recovery.node,
             tell=partial(self._hear, 0),
         )
-        parting.begin(replicas.handles)
+        parting.begin()
         self._rejoining = Rejoining(
             nodes=self,
             hosts=self._launcher.hosts,

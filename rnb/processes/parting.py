@@ -9,19 +9,19 @@ bridge is started, and the driver is told where it listens, and what is known he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 from rnb.contract.termination import Termination
-from rnb.load.source import Numbers
 from rnb.pipeline.parts import BridgePlan, Part
 from rnb.processes.bridges import Bridges
 from rnb.processes.node_jobs import NodeJobs
 from rnb.processes.replacement import DONE
+from rnb.processes.replicas import Replicas
 from rnb.processes.supervisor import Child, Supervisor, send
 from rnb.processes.whereabouts import Whereabouts, leave, miss, whereabouts
-from rnb.transport.fabric import Fabric, Handles, Pool, Queue, Table
+from rnb.transport.fabric import Fabric, Table
 from rnb.transport.message import Message
 from rnb.transport.spread_queue import GONE
 from rnb.transport.tcp.address_book import Address
@@ -85,15 +85,14 @@ class Parting:
         supervisor: Supervisor,
         fabric: Fabric,
         table: Table,
-        queues: Sequence[Queue],
-        pools: Sequence[Pool],
-        loads: Numbers,
+        replicas: Replicas,
         jobs: NodeJobs,
         tell: Callable[[News], None],
     ) -> None:
-        """`loads`: see BridgeTask; `tell`: is told the news for the driver."""
+        """`tell`: is told the news for the driver."""
         self._bridges, self._supervisor, self._stop, self._tell = bridges, supervisor, fabric.stop, tell
-        self._table, self._queues, self._pools, self._loads = table, queues, pools, loads
+        self._table, self._replicas = table, replicas
+        self._queues, self._pools, self._loads = replicas.queues, replicas.pools, replicas.loads
         self._jobs, self._replaces = jobs, part.plan.replaces_nodes
         self._plans = {plan.peer: plan for plan in part.bridges}
         self._numbers = {plan.peer: jobs.num_replicas + one for one, plan in enumerate(part.bridges)}
@@ -103,9 +102,8 @@ class Parting:
         self._joining: dict[int, Child] = {}
         self._gone: set[int] = set()
 
-    def begin(self, handles: Callable[[], Handles]) -> None:
-        """The timed part begins: from now on the run goes on without a bridge. `handles`: see Replacement."""
-        self._handles = handles
+    def begin(self) -> None:
+        """The timed part begins: from now on the run goes on without a bridge."""
         if self._replaces:
             for peer, plan in self._plans.items():
                 self._jobs.replacement.log.note("started", plan.name, self._bridges.pid(peer))
@@ -188,7 +186,7 @@ class Parting:
 
     def _join_to(self, order: JoinTo) -> None:
         child = self._joining[order.peer] = self._bridges.child(order.peer)
-        send([child], "handles", self._handles())
+        send([child], "handles", self._replicas.handles())
         send([child], "addresses", {order.peer: order.address})
 
     # ---------------------------------------------------------------- what they had under way
