@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -113,3 +114,24 @@ def test_a_new_try_counts_for_more_than_all_before() -> None:
     nodes.send(1, 0, 1)
     nodes.leave(1, 2, 1)
     assert nodes.lost([0, 1], (0, 2), (1, 2)) == {1: {1, 2}}, "the other one waits on node 0"
+
+
+def test_bridges_go_on_while_a_node_looks() -> None:
+    table = RequestTable(num_requests=100_000, events=(DUE,))
+    is_over = threading.Event()
+
+    def move_on() -> None:
+        while not is_over.is_set():
+            table.moves[:] = 1
+            table.moves[:] = 0
+
+    others = threading.Thread(target=move_on)
+    others.start()
+    sizes: list[int] = []
+    try:
+        while len(sizes) < 300 or len(set(sizes)) == 1:  # until some have moved meanwhile
+            sizes.append(len(whereabouts(table, BRIDGES[0], NUM_REPLICAS).ids))
+    finally:
+        is_over.set()
+        others.join()
+    assert max(sizes) <= table.num_requests
