@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,9 @@ from rnb.planner.observations import Numbers
 
 LEAST_GAIN = 0.1
 """A cause must explain so much of what is left unexplained without it."""
+LEAST_ERRORS = 3.5
+"""And must be seen so many standard errors clear of nothing: a few calls that had to wait for a core, beside
+many others or not, explain nothing."""
 STEPS: list[float] = np.linspace(0, 1, 51).tolist()
 """The values that are tried."""
 
@@ -37,8 +40,9 @@ class Slowing(NamedTuple):
 def slowing_of(calls: Mapping[Key, Numbers]) -> Slowing:
     """What explains best how long calls of the same rows and pictures took with more or fewer beside them.
 
-    By weighted least squares of the relative errors. Lock and cores count only where they explain more than
-    the device alone, which needs runs with few workers and with many, with few cores in use and with many.
+    By weighted least squares of the relative errors. A cause counts only where chance does not explain as
+    much, and lock and cores only where they explain more than the device alone, which needs runs with few
+    workers and with many, with few cores in use and with many.
     """
     if not calls:
         return Slowing()
@@ -49,17 +53,26 @@ def slowing_of(calls: Mapping[Key, Numbers]) -> Slowing:
     )
     took = np.array([np.mean(values) for values in calls.values()])
     counts = np.array([len(values) for values in calls.values()])
+    spread = np.array([np.var(values) for values in calls.values()]) / took**2
+    usual = np.sum(counts * spread) / max(1, counts.sum() - len(calls))
+    error = np.sqrt((spread + usual / counts) / counts)
 
     def unexplained(slowing: Slowing) -> float:
         slowdown = slowing.of(busy, workers, crowd)
         alone = np.bincount(group, counts * took / slowdown) / np.bincount(group, counts)
         return float(np.sum(counts * (took / (alone[group] * slowdown) - 1) ** 2))
 
-    found = min((Slowing(device=share) for share in STEPS), key=unexplained)
-    found = found if unexplained(found) < (1 - LEAST_GAIN) * unexplained(Slowing()) else Slowing()
+    def better(found: Slowing, others: Iterable[Slowing]) -> Slowing:
+        best = min(others, key=unexplained)
+        before = found.of(busy, workers, crowd)
+        more = np.log(best.of(busy, workers, crowd) / before)
+        weight = counts * (more - (np.bincount(group, counts * more) / np.bincount(group, counts))[group])
+        is_clear = np.sum(weight * np.log(took / before)) > LEAST_ERRORS * np.linalg.norm(weight * error)
+        is_more = unexplained(best) < (1 - LEAST_GAIN) * unexplained(found)
+        return best if is_clear and is_more else found
+
+    found = better(Slowing(), (Slowing(device=share) for share in STEPS))
     for cause in ("lock", "crowd"):
-        tried = (found._replace(**{"device": share, cause: value}) for share in STEPS for value in STEPS[::2])
-        best = min(tried, key=unexplained)
-        if unexplained(best) < (1 - LEAST_GAIN) * unexplained(found):
-            found = best
+        tried = [found._replace(**{"device": share, cause: value}) for share in STEPS for value in STEPS[::2]]
+        found = better(found, tried)
     return found
