@@ -421,7 +421,7 @@ class _Playing:
             self.clients.task(**common)
             if self.clients
             else SenderTask(
-                queue=self._replicas.writing_end(0, self._table), cores=self._cores_of_clients, **common
+                queue=self._replicas.client_end(self._table), cores=self._cores_of_clients, **common
             )
         )
 

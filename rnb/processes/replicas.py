@@ -23,6 +23,7 @@ from rnb.processes.runner import RunnerTask, run_replica
 from rnb.processes.slowness import Slowdown
 from rnb.processes.supervisor import Child, Supervisor
 from rnb.processes.worker import Surroundings
+from rnb.transport.backlog import BacklogQueue
 from rnb.transport.fabric import ControlLine, Fabric, Handles, Log, Queue, ReadingEnd, Table, WritingEnd
 from rnb.transport.message import sequence_of
 from rnb.transport.patient_queue import PatientQueue
@@ -206,11 +207,20 @@ class Replicas:
         end = self._spread(queue, table)
         return PatientQueue(end, self._fabric.stop) if self._setting.is_patient else end
 
+    def client_end(self, table: Table) -> WritingEnd:
+        """Of the first queue, for a client."""
+        plan, ways = self._plan.queues[0], self._ways(0, table)
+        if len(ways) > 1 and not plan.keeps_sequences:
+            return BacklogQueue(ways, capacity=plan.capacity, stop=self._fabric.stop)
+        return self.writing_end(0, table)
+
     def _spread(self, number: int, table: Table) -> WritingEnd:
-        plan = self._plan.queues[number]
-        if not plan.ways:
+        if not (ways := self._ways(number, table)):
             return self.queues[number]
-        ways = [
+        return SpreadQueue(ways, key_of=sequence_of if self._plan.queues[number].keeps_sequences else None)
+
+    def _ways(self, number: int, table: Table) -> list[Way]:
+        return [
             Way(
                 queue=self.queues[way.queue]
                 if way.lane_to is None
@@ -219,9 +229,8 @@ class Replicas:
                 loads=None if way.queue == number else self.loads,
                 place=way.queue,
             )
-            for way in plan.ways
+            for way in self._plan.queues[number].ways
         ]
-        return SpreadQueue(ways, key_of=sequence_of if plan.keeps_sequences else None)
 
     def _lane(self, queue: int, node: int, table: Table) -> Lane:
         return Lane(

@@ -6,13 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 
 import pytest
 
 from rnb.observe import children as module
 from rnb.observe.children import Children
+from tests.support.waiting import wait_until
 
 SPIN = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
 LEADER = f"""
@@ -30,13 +29,6 @@ def always_search(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SEARCH_INTERVAL_S", 0.0)
 
 
-def wait_for(happens: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 60
-    while not happens():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
-
-
 def test_they_count_while_they_run_and_when_they_have_ended() -> None:
     command = [sys.executable, "-c", LEADER]
     pipe = subprocess.PIPE
@@ -47,7 +39,7 @@ def test_they_count_while_they_run_and_when_they_have_ended() -> None:
         assert (children.cpu_s(), children.alive()) == (0.0, frozenset())
         leader.stdin.write("\n")
         leader.stdin.flush()
-        wait_for(lambda: children.cpu_s() > 0.1)
+        wait_until(lambda: children.cpu_s() > 0.1)
         assert len(children.alive()) == 1
         assert leader.stdout.readline() == "waited\n"
         assert children.cpu_s() >= 0.27  # ticks of 10 ms
@@ -74,5 +66,5 @@ def test_those_of_a_process_that_came_later_count_too() -> None:
         children = Children([])
         assert not children.alive()
         children.adopt(leader.pid)
-        wait_for(lambda: len(children.alive()) == 1)
+        wait_until(lambda: len(children.alive()) == 1)
         os.killpg(leader.pid, signal.SIGKILL)

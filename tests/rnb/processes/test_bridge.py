@@ -25,6 +25,7 @@ from rnb.transport.tcp.handshake import accept, connect, listen
 from rnb.transport.tcp.link import Link
 from tests.support.producers_memory import ProducersPool
 from tests.support.underway import CONTEXT
+from tests.support.waiting import wait_until
 
 TOKEN = b"t" * 32
 BRIDGE = 7
@@ -242,13 +243,6 @@ def test_how_many_wait_there_is_known_here() -> None:
         there.take()
     wait_until(lambda: here.loads.values[0] == 0)
     end(here, there)
-
-
-def wait_until(is_true: Any) -> None:
-    deadline = time.monotonic() + 30
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_who_joins_segments_hears_what_has_failed() -> None:

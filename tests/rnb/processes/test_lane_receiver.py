@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from rnb.transport.tcp import connection
 from rnb.transport.tcp.address_book import AddressBook
 from rnb.transport.tcp.handshake import listen
 from rnb.transport.tcp.lane import Lane
+from tests.support.waiting import wait_until
 
 TOKEN = b"t" * 32
 QUEUE = 2
@@ -156,13 +156,6 @@ def test_a_writer_knows_how_many_wait_there(pair: Receiving) -> None:
     for _ in range(11):
         pair.queue.take(30)
     wait_until(lambda: lane.depth() == 0)
-
-
-def wait_until(is_true: Any) -> None:
-    deadline = time.monotonic() + 30
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_another_process_may_take_the_place_of_a_writer_that_died(pair: Receiving) -> None:
