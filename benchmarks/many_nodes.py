@@ -35,10 +35,11 @@ from rnb.processes.supervisor import Supervisor
 from rnb.record.over_nodes import by_node
 from rnb.simulation.simulate import Surroundings, simulate
 from rnb.spec import Placement, RunSpec, plan_of, schedule_of
+from rnb.transport.backlog import BacklogQueue
 from rnb.transport.clock_sync import Exchange, fit
 from rnb.transport.local.fabric import LocalFabric
 from rnb.transport.message import Message
-from rnb.transport.spread_queue import SpreadQueue, Way
+from rnb.transport.spread_queue import Way
 from rnb.transport.tcp.handshake import TOKEN_BYTES, accept, connect, listen
 
 NOTHING = "models.nothing.model.Nothing"
@@ -121,11 +122,15 @@ def each_us(do: Callable[[int], Any], count: int) -> float:
 
 def choose_us() -> float:
     """Among 200 nodes; what is put there comes back at once."""
-    loads = LocalFabric(()).numbers(np.zeros(200, np.int64))
+    fabric = LocalFabric(())
+    loads = fabric.numbers(np.zeros(200, np.int64))
     ends: Any = [SimpleNamespace(put=lambda message: None, depth=lambda: 0) for _ in range(200)]
     ways = [Way(queue=one, num_readers=REPLICAS, loads=loads, place=at) for at, one in enumerate(ends)]
-    spread_over, message = SpreadQueue(ways, key_of=None), Message(None, (Request(0, "a/path.mp4"),), ((),))
-    return each_us(lambda _: spread_over.put(message), 2000)
+    first, message = (
+        BacklogQueue(ways, capacity=1, stop=fabric.stop),
+        Message(None, (Request(0, "a.mp4"),), ((),)),
+    )
+    return each_us(lambda _: first.put(message), 2000)
 
 
 def crossing_us(args: argparse.Namespace) -> tuple[float, float]:
