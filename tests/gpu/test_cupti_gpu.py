@@ -244,9 +244,11 @@ def mps(tmp_path: Path) -> Iterator[dict[str, str]]:
     }
     for name in ("pipe", "log"):
         (tmp_path / name).mkdir()
-    subprocess.run(["nvidia-cuda-mps-control", "-d"], env=environment, check=True, timeout=30)
+    # The daemon must see all GPUs: what it sees is what its clients choose among.
+    of_daemon = {name: value for name, value in environment.items() if name != "CUDA_VISIBLE_DEVICES"}
+    subprocess.run(["nvidia-cuda-mps-control", "-d"], env=of_daemon, check=True, timeout=30)
     yield environment
-    subprocess.run(["nvidia-cuda-mps-control"], input="quit\n", text=True, env=environment, timeout=60)
+    subprocess.run(["nvidia-cuda-mps-control"], input="quit\n", text=True, env=of_daemon, timeout=60)
 
 
 def test_sampler_sees_the_kernels_of_mps_clients(cupti: ModuleType, mps: dict[str, str]) -> None:
