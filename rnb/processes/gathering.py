@@ -77,14 +77,19 @@ class Reporter:
                 for event, column in zip(self._table.events, times.T, strict=True)
                 if column.any() and event != DUE
             },
-            served_by={
-                name: (ids[column[ids] >= 0], column[ids][column[ids] >= 0])
-                for name, column in self._table.served_by_columns().items()
-                if (column[ids] >= 0).any()
-            },
+            served_by=self._served_by(ids),
             outcomes=(ids[known], outcomes[known]),
             results=self._results_told(),
         )
+
+    def _served_by(self, ids: Ids) -> dict[str, tuple[Ids, NDArray[np.int32]]]:
+        """Those of who has taken them, read once: a request that has left may come back meanwhile."""
+        columns = {name: column[ids] for name, column in self._table.served_by_columns().items()}
+        return {
+            name: (ids[column >= 0], column[column >= 0])
+            for name, column in columns.items()
+            if (column >= 0).any()
+        }
 
     def _results_told(self) -> dict[int, Any]:
         """Of the rows that have been told by now; a result is there before its outcome."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 
 import numpy as np
 
@@ -136,3 +137,25 @@ def test_what_a_node_has_of_requests_that_have_left_is_told_at_once_where_it_may
     assert ended is not None
     merge(here, ended, CLOCK, node=2)
     assert statuses(here)[2] == "finished"
+
+
+def test_replicas_go_on_while_a_node_tells() -> None:
+    there = RequestTable(num_requests=100_000, events=EVENTS)
+    is_over = threading.Event()
+
+    def come_back() -> None:
+        while not is_over.is_set():
+            there.served_by[:] = 1
+            there.served_by[:] = -1
+
+    others = threading.Thread(target=come_back)
+    others.start()
+    sizes = set[int]()
+    try:
+        while len(sizes) < 10:  # most of them while the other one writes
+            for ids, values in Reporter(there).rest().served_by.values():
+                assert len(ids) == len(values)
+                sizes.add(len(ids))
+    finally:
+        is_over.set()
+        others.join()
