@@ -77,11 +77,25 @@ def whereabouts(table: Table, peers: Sequence[int], first: int) -> Whereabouts:
     """What is known here. `peers`: to which node each bridge leads; `first`: the number of the first."""
     # Compared first: numpy finds what is not 0 in two passes, and bridges write meanwhile.
     ids = np.flatnonzero(table.moves != 0)
-    bridges = table.holders[ids] - first
+    moves, holders = _at_one_moment(table, ids)
+    bridges = holders - first
     is_away = (bridges >= 0) & (bridges < len(peers))
     away_to = np.full(len(ids), HERE, np.int32)
     away_to[is_away] = np.array(peers, np.int32)[bridges[is_away]]
-    return Whereabouts(ids, table.moves[ids], away_to)
+    return Whereabouts(ids, moves, away_to)
+
+
+def _at_one_moment(table: Table, ids: Ids) -> tuple[Ids, NDArray[np.int32]]:
+    """The moves of requests, and the holder that each had while its moves were that many.
+
+    One that comes back meanwhile would else seem to have left after its last move.
+    """
+    moves, holders = table.moves[ids], table.holders[ids]
+    moved = np.flatnonzero(table.moves[ids] != moves)
+    while len(moved):
+        moves[moved], holders[moved] = table.moves[ids[moved]], table.holders[ids[moved]]
+        moved = moved[table.moves[ids[moved]] != moves[moved]]
+    return moves, holders
 
 
 def lost(

@@ -135,3 +135,28 @@ def test_bridges_go_on_while_a_node_looks() -> None:
         is_over.set()
         others.join()
     assert max(sizes) <= table.num_requests
+
+
+def test_what_comes_back_while_a_node_looks_is_not_away() -> None:
+    """A request goes round three nodes; to look at its holder and its moves takes two moments."""
+    table, requests = RequestTable(num_requests=200, events=(DUE,)), [Request(one) for one in range(200)]
+    is_over = threading.Event()
+
+    def go_round() -> None:
+        while not is_over.is_set():
+            leave(table, requests, NUM_REPLICAS)
+            moves = [number + 2 for number in moves_of(table, requests)]
+            arrive(table, requests, moves, NUM_REPLICAS + 1)
+
+    others = threading.Thread(target=go_round)
+    others.start()
+    num_looks = num_away = 0
+    try:
+        while num_looks < 300 or not num_away:
+            known = whereabouts(table, BRIDGES[0], NUM_REPLICAS)
+            is_away = known.away_to != HERE
+            num_looks, num_away = num_looks + 1, num_away + bool(is_away.any())
+            assert set((known.moves[is_away] % 3).tolist()) <= {1}, "away after its first move in three"
+    finally:
+        is_over.set()
+        others.join()
