@@ -223,6 +223,7 @@ class Rejoining:
                 self._give_up_on(node, newcomer.child, newcomer.child.end())
 
     def _give_up_on(self, node: int, child: Child, how: str) -> None:
+        child.is_dead = True  # that it ends by itself is no other death
         if not self._take_over(child, how):
             self._supervisor.fail(f"node {node} {how}")
 

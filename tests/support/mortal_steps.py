@@ -11,6 +11,7 @@ from typing import Any
 
 from rnb.contract import Batch, Step
 from rnb.contract import Options as AnyOptions
+from rnb.contract.termination import UsageError
 
 
 class MortalOptions(AnyOptions):
@@ -61,6 +62,22 @@ class StartsAgain(Step):
         Path(options.folder, str(os.getpid())).touch()
         if len(list(Path(options.folder).iterdir())) == 2:
             raise RuntimeError("not this time")
+
+    def __call__(self, batch: Batch) -> Batch:
+        return batch.give(payloads=[0] * len(batch))
+
+
+class RefusesAgain(Step):
+    """The second agent that has it cannot use its machine."""
+
+    class Options(AnyOptions):
+        folder: str
+
+    @classmethod
+    def check_machine(cls, options: Any, device: Any) -> None:
+        Path(options.folder, str(os.getpid())).touch()
+        if len(list(Path(options.folder).iterdir())) == 2:
+            raise UsageError("not this time")
 
     def __call__(self, batch: Batch) -> Batch:
         return batch.give(payloads=[0] * len(batch))

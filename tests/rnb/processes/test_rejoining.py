@@ -7,6 +7,7 @@ import dataclasses
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,19 @@ class Killer(Observer):
         if self._thread.is_alive():
             self._thread.join()
         self._table = None  # type: ignore[assignment]
+
+
+class Busy(Observer):
+    """Keeps the driver from looking, now and then."""
+
+    name = "busy"
+
+    def __init__(self, is_now: Callable[[], bool]) -> None:
+        self._is_now = is_now
+
+    def look(self) -> None:
+        if self._is_now():
+            time.sleep(0.2)
 
 
 @pytest.fixture(autouse=True)
@@ -196,17 +210,25 @@ def test_sequences_go_on_with_a_node_that_has_lost_their_states(tmp_path: Path) 
     assert set(run.requests["replica1"][-60:].tolist()) == {0, 1}
 
 
-def test_an_agent_whose_replica_does_not_start_is_replaced_again(tmp_path: Path) -> None:
-    """Not in the first place and in the second, but in the third."""
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("StartsAgain", "failed: step 1.0 failed: "), ("RefusesAgain", "failed: pipeline[1].queue_groups[0]: not this time")],
+)
+def test_an_agent_whose_replica_does_not_start_is_replaced_again(
+    name: str, reason: str, tmp_path: Path
+) -> None:
+    """Not in the first place and in the second, but in the third. It tells why, or ends as well, which a driver
+    that is busy hears later."""
     nodes, first = Nodes(), tmp_path / "starts"
-    step = {"model": "tests.support.mortal_steps.StartsAgain", "gpus": ["1:-1"], "folder": str(first)}
+    step = {"model": f"tests.support.mortal_steps.{name}", "gpus": ["1:-1"], "folder": str(first)}
     first.mkdir()
     spec = spec_of(tmp_path, nothing("0"), step, restart=2, mean_interval_ms=8)
-    run = played(spec, cluster=nodes, observers=[Killer((100, lambda: nodes.pid(1)))])
+    observers = [Killer((100, lambda: nodes.pid(1))), Busy(lambda: len(nodes.launched[1]) == 2)]
+    run = played(spec, cluster=nodes, observers=observers)
     all_finished(run)
     died = [row for row in rows_of(run.tables["events"]) if row["event"] == "died"]
     assert [row["replica"] for row in died] == ["node 1", "node 1"]
-    assert died[1]["reason"].startswith("failed: step 1.0 failed: ")
+    assert died[1]["reason"].startswith(reason)
     assert len(nodes.launched[1]) == 3
 
 
