@@ -17,6 +17,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
+from rnb.cluster.launching import UNREACHABLE
 from rnb.contract.termination import Termination, UsageError
 from rnb.faults.player import FaultPlayer
 from rnb.observe import provenance
@@ -309,7 +310,10 @@ def main() -> int:
     told = json.loads(sys.stdin.readline())
     with contextlib.suppress(PermissionError):  # then the driver refuses this node
         os.setpriority(os.PRIO_PROCESS, 0, told["niceness"])  # Ray lets what it starts go behind all else
-    connected = connect(tuple(told["driver"]), bytes.fromhex(told["token"]), told["node"])
+    try:
+        connected = connect(tuple(told["driver"]), bytes.fromhex(told["token"]), told["node"])
+    except OSError:
+        return UNREACHABLE
     connected.settimeout(None)
     keep_alive(connected)
     line = DriverLine(Connection(connected.detach()))

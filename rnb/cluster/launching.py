@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ HOST = "127.0.0.1"
 COMMAND = ("-W", "ignore:resource_tracker:UserWarning", "-m", "rnb.cluster.agent")
 """Of an agent that is killed, Python's resource tracker tells what it has cleaned up: nothing for a user."""
 END_TIMEOUT_S = 5.0
+UNREACHABLE = 3
+"""The exit status of an agent that cannot reach its driver, as where that has ended meanwhile."""
 
 
 class LaunchedHere:
@@ -29,6 +32,7 @@ class LaunchedHere:
     ) -> None:
         """`told`: the line that it takes; `folder`: where it works; `path`: where it finds modules;
         `variables`: of its environment, None: it is not to have that."""
+        self._told = told
         changed = {**os.environ, **(variables or {}), "PYTHONPATH": os.pathsep.join(path)}
         self._process = subprocess.Popen(
             [sys.executable, *COMMAND],
@@ -47,6 +51,8 @@ class LaunchedHere:
     def problem(self) -> str | None:
         """How it ended; None: it runs."""
         status = self._process.poll()
+        if status == UNREACHABLE:
+            return "its agent cannot reach the driver at {}:{}".format(*json.loads(self._told)["driver"])
         return None if status is None else f"its agent ended with exit status {status}"
 
     def end(self) -> None:

@@ -122,6 +122,7 @@ def _connected(task: BridgeTask, listening: socket.socket | None, address: tuple
         try:
             return connect(address, task.token, task.plan.node)
         except OSError as error:
+            wait_for_the_reason(task.stop)
             there = f"node {task.plan.peer} at {address[0]}:{address[1]}"
             raise ConnectionError(f"cannot reach {there}: {error}") from None
     assert listening is not None

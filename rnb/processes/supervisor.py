@@ -228,8 +228,8 @@ class Supervisor:
         self.fail(f"{child.name} failed: {summary}", trace)
 
     def fail(self, failure: str, trace: str = "") -> None:
-        """End the run for this reason, if it is the first."""
-        if self.failure is None:
+        """End the run for this reason, if it is the first. What fails after an interruption is due to it."""
+        if self.failure is None and self._stop.reason is not Termination.INTERRUPTED:
             self.failure, self.traceback = failure, trace
         self._stop.raise_flag(Termination.PROCESS_FAILED)
 

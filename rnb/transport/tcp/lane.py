@@ -85,6 +85,7 @@ class Lane:
         try:
             self._socket = connect(address, self._token, FIRST_NAME + self._queue)
         except OSError as error:
+            wait_for_the_reason(self._stop)
             there = f"node {self._node} at {address[0]}:{address[1]}"
             raise ConnectionError(f"cannot reach {there}: {error}") from None
         set_up(self._socket)

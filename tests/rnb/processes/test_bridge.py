@@ -14,10 +14,10 @@ from rnb.contract.events import DUE, SENT
 from rnb.contract.request import Request, TensorSpec
 from rnb.contract.termination import Termination
 from rnb.pipeline.parts import BridgePlan, Landing
-from rnb.processes.bridge import Bridge, BridgeTask, used_rows
+from rnb.processes.bridge import Bridge, BridgeTask, _connected, used_rows
 from rnb.processes.jobs import JobRules, follow_incidents
 from rnb.transport.clock_sync import fit
-from rnb.transport.fabric import FAILED, NOBODY, UNFINISHED, EndOfStream, QueueFull
+from rnb.transport.fabric import FAILED, NOBODY, UNFINISHED, EndOfStream, QueueFull, Stopped
 from rnb.transport.local.fabric import LocalFabric
 from rnb.transport.message import Message, SlotRef
 from rnb.transport.nixl import CARRIERS, NIXL
@@ -74,8 +74,8 @@ class End:
         self.line, self.node, self.plan = Line(), node, plan
         self.error: BaseException | None = None
 
-    def start(self, link: Link, carrier: str) -> None:
-        task = BridgeTask(
+    def task(self, carrier: str) -> BridgeTask:
+        return BridgeTask(
             line=self.line,  # type: ignore[arg-type]
             stop=self.fabric.stop,
             table=self.table,
@@ -90,7 +90,9 @@ class End:
             poll_s=0,
             jobs=self.jobs,
         )
-        self.link, self.bridge = link, Bridge(task, link)
+
+    def start(self, link: Link, carrier: str) -> None:
+        self.link, self.bridge = link, Bridge(self.task(carrier), link)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -119,15 +121,13 @@ class End:
         return message
 
 
+HERE = BridgePlan(node=0, peer=1, outgoing={0: 0}, incoming={1: Landing(queue=1, pool=1)}, read_pools=(0,))
+THERE = BridgePlan(node=1, peer=0, outgoing={1: 0}, incoming={0: Landing(queue=1, pool=1)}, read_pools=(0,))
+
+
 def joined(*, capacity: int = 600, num_slots: int = 4, carrier: str = "tcp") -> tuple[End, End]:
-    plan = BridgePlan(
-        node=0, peer=1, outgoing={0: 0}, incoming={1: Landing(queue=1, pool=1)}, read_pools=(0,)
-    )
-    other = BridgePlan(
-        node=1, peer=0, outgoing={1: 0}, incoming={0: Landing(queue=1, pool=1)}, read_pools=(0,)
-    )
     sizes = {"capacity": capacity, "num_slots": num_slots}
-    here, there = End(0, plan, **sizes), End(1, other, **sizes)
+    here, there = End(0, HERE, **sizes), End(1, THERE, **sizes)
     with listen("127.0.0.1") as listening:
         links: dict[int, Link] = {}
         accepting = threading.Thread(
@@ -300,6 +300,19 @@ def test_a_cut_connection_ends_both_sides(monkeypatch: pytest.MonkeyPatch) -> No
         one.thread.join(30)
         assert isinstance(one.error, ConnectionError)
         assert f"the connection to node {peer} was cut" in str(one.error)
+
+
+def test_nobody_to_connect_to_is_no_failure_where_the_run_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other node may hear of the end first."""
+    task = End(1, THERE, capacity=1, num_slots=1).task("tcp")
+    with listen("127.0.0.1") as listening:
+        address = listening.getsockname()
+    threading.Timer(0.2, task.stop.raise_flag, [Termination.INTERRUPTED]).start()
+    with pytest.raises(Stopped):
+        _connected(task, None, address)
+    monkeypatch.setattr("rnb.transport.tcp.connection.GRACE_S", 0.1)
+    with pytest.raises(ConnectionError, match="cannot reach node 0 at"):
+        _connected(End(1, THERE, capacity=1, num_slots=1).task("tcp"), None, address)
 
 
 def test_the_runs_end_lets_go_of_all() -> None:

@@ -211,6 +211,16 @@ def test_a_lane_to_a_queue_that_is_none_is_closed(monkeypatch: pytest.MonkeyPatc
     receiving.end()
 
 
+def test_no_other_end_is_no_failure_where_the_run_has_ended() -> None:
+    receiving = Receiving(num_writers=1)
+    lane = receiving.lane()
+    wait_until(lambda: receiving.receiver._ends)
+    receiving.end()
+    threading.Timer(0.2, lane._stop.raise_flag, [Termination.INTERRUPTED]).start()
+    with pytest.raises(Stopped):
+        lane.connect()
+
+
 def test_what_comes_back_is_put_into_a_full_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     receiving = Receiving(num_writers=1, capacity=2)
     lane = receiving.lane()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,10 @@ from rnb.analysis.crossings import crossed_stages
 from rnb.cluster.launching import LaunchedHere, LocalLauncher
 from rnb.contract.events import DUE
 from rnb.contract.termination import UsageError
+from rnb.play import Interruption
+from rnb.processes.supervisor import Child, Supervisor
 from rnb.spec import Limits, RunSpec
+from rnb.transport.tcp.handshake import listen
 from tests.support.played import NOTHING, played, spec_for
 
 AHEAD_S = 1000
@@ -26,8 +31,8 @@ TIME_NAMESPACE = ["unshare", "--time", "--monotonic", str(AHEAD_S), "--fork", "-
 class Wrapped(LocalLauncher):
     """Agents run by another command than Python's."""
 
-    def __init__(self, folder: Path, *lines: str) -> None:
-        super().__init__(2)
+    def __init__(self, folder: Path, *lines: str, num_nodes: int = 2) -> None:
+        super().__init__(num_nodes)
         self._command = folder / "python"
         self._command.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
         self._command.chmod(0o755)
@@ -102,6 +107,41 @@ def test_a_node_where_no_agent_starts_is_named(tmp_path: Path) -> None:
     launcher = Wrapped(tmp_path, "exit 7")
     with pytest.raises(UsageError, match="--cluster: node 1: its agent ended with exit status 7"):
         played(spec_over_two(tmp_path), cluster=launcher)
+
+
+def test_an_agent_that_cannot_reach_its_driver_is_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with listen("127.0.0.1") as listening:
+        host, port = listening.getsockname()
+    told = {"driver": [host, port], "token": "", "node": 1, "niceness": os.getpriority(os.PRIO_PROCESS, 0)}
+    launched = LaunchedHere(json.dumps(told), folder=os.getcwd(), path=sys.path)
+    launched._process.wait(60)
+    assert launched.problem() == f"its agent cannot reach the driver at {host}:{port}"
+    launched.end()
+    assert capfd.readouterr().err == ""
+
+
+def test_an_interruption_while_agents_start_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One is there and waits, and one comes when the driver is gone."""
+    adopt, interruption = Supervisor.adopt, Interruption()
+
+    def interrupt(*args: Any, **of_child: Any) -> Child:
+        interruption.set()
+        return adopt(*args, **of_child)
+
+    monkeypatch.setattr(Supervisor, "adopt", interrupt)
+    first = tmp_path / "first"
+    launcher = Wrapped(
+        tmp_path, f'mkdir "{first}" 2> /dev/null || sleep 2', f'exec {sys.executable} "$@"', num_nodes=3
+    )
+    steps = [{**NOTHING, "gpus": ["0:-1"]}, {**NOTHING, "gpus": ["1:-1", "2:-1"]}]
+    spec = replace(spec_for(tmp_path, steps), num_nodes=3)
+    run = played(spec, cluster=launcher, interruption=interruption)
+    assert (run.meta.message, run.traceback) == ("interrupted", "")
+    assert capfd.readouterr().err == ""
 
 
 def test_an_agent_has_the_variables_that_it_is_to_have(

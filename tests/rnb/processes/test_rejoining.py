@@ -212,13 +212,16 @@ def test_sequences_go_on_with_a_node_that_has_lost_their_states(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("StartsAgain", "failed: step 1.0 failed: "), ("RefusesAgain", "failed: pipeline[1].queue_groups[0]: not this time")],
+    [
+        ("StartsAgain", "failed: step 1.0 failed: "),
+        ("RefusesAgain", "failed: pipeline[1].queue_groups[0]: not this time"),
+    ],
 )
 def test_an_agent_whose_replica_does_not_start_is_replaced_again(
     name: str, reason: str, tmp_path: Path
 ) -> None:
-    """Not in the first place and in the second, but in the third. It tells why, or ends as well, which a driver
-    that is busy hears later."""
+    """Not in the first place and in the second, but in the third. It tells why, or ends as well, which a busy
+    driver hears later."""
     nodes, first = Nodes(), tmp_path / "starts"
     step = {"model": f"tests.support.mortal_steps.{name}", "gpus": ["1:-1"], "folder": str(first)}
     first.mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from rnb.contract.termination import Termination
 from rnb.processes import supervisor as supervisor_module
 from rnb.processes.child import run_child
 from rnb.processes.supervisor import Supervisor, describe_exit, remove_shared_files
-from rnb.transport.fabric import ControlLine
+from rnb.transport.fabric import ControlLine, Stopped
 from rnb.transport.local.fabric import LocalFabric
 
 
@@ -65,6 +66,12 @@ def hang(line: ControlLine) -> None:
 
 
 def leave(line: ControlLine) -> None:
+    sys.exit(7)
+
+
+def leave_at_the_end(line: ControlLine) -> None:
+    with contextlib.suppress(Stopped):
+        line.wait_for("never")
     sys.exit(7)
 
 
@@ -166,6 +173,20 @@ def test_an_interruption_ends_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         supervisor.end()
     assert supervisor.children[0].process.exitcode == 0
+    assert supervisor.failure is None
+
+
+def test_what_fails_after_an_interruption_is_no_failure() -> None:
+    fabric, interruption = LocalFabric(), threading.Event()
+    supervisor = Supervisor(fabric, interruption.is_set)
+    spawn(supervisor, "step 0.0", leave_at_the_end)
+    threading.Timer(0.1, interruption.set).start()
+    try:
+        assert not supervisor.wait_for("ready")
+        supervisor.wait_until_over(lambda: None)
+    finally:
+        supervisor.end()
+    assert supervisor.children[0].process.exitcode == 7
     assert supervisor.failure is None
 
 
