@@ -361,7 +361,7 @@ class OtherNodes:
     def gather(self) -> None:
         """After the timed part: wait for what is left, and put all into the table here, in this time."""
         deadline = time.monotonic() + GATHER_TIMEOUT_S
-        while time.monotonic() < deadline and not all(child.is_over for child in self.agents.values()):
+        while time.monotonic() < deadline and not all(map(_has_told_all, self.agents.values())):
             self._supervisor.tick()
             self.look()
         self.look()
@@ -433,6 +433,11 @@ class OtherNodes:
             launched.end()
         for agent in self._processes.values():
             agent.close()
+
+
+def _has_told_all(child: Child) -> bool:
+    """One that has died may have an heir, which does not come any more."""
+    return child.is_over or child.is_dead
 
 
 @dataclass(frozen=True)

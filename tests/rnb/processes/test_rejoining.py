@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from rnb.cluster.launching import LaunchedHere, LocalLauncher
 from rnb.observe.observer import End, Observer, Seen, Watched
+from rnb.processes.other_nodes import GATHER_TIMEOUT_S
 from rnb.record.run import Run
 from rnb.spec import RunSpec
 from rnb.transport.fabric import FINISHED
@@ -243,6 +245,19 @@ def test_more_deaths_than_are_allowed_end_the_run(tmp_path: Path) -> None:
     assert run.meta.termination == "PROCESS_FAILED"
     assert run.meta.message == "node 2 on this machine as node 2 is gone: the connection to it was cut"
     assert processes(run, "died").count(("died", "node 2")) == 2
+
+
+def test_nobody_waits_for_a_node_that_died_when_the_run_ended(tmp_path: Path) -> None:
+    """The death of node 1 is one too many; that of node 2, heard at the same time, would have been no end."""
+    nodes = Nodes()
+    shots = [(20, 1), (200, 2), (200, 1)]
+    killer = Killer(*((number, partial(nodes.pid, node)) for number, node in shots))
+    busy = Busy(lambda: killer._table.count(FINISHED) >= 200)
+    spec = spec_of(tmp_path, *ONE_STEP_EACH, mean_interval_ms=20)
+    run = played(spec, cluster=nodes, observers=[killer, busy])
+    assert run.meta.message == "node 1 on this machine as node 1 is gone: the connection to it was cut"
+    assert processes(run, "died")[-2:] == [("died", "node 2"), ("died", "node 1")]
+    assert run.meta.end_epoch_ns - run.tables["events"]["at_ns"][-1] < GATHER_TIMEOUT_S * 1e9
 
 
 def test_it_goes_on_without_a_node_that_others_can_do_without(
