@@ -58,9 +58,16 @@ class BacklogQueue(SpreadQueue):
             self._learned_s = self._learned_s or time.monotonic()
             self._kept.append(message)
             if len(self._kept) == 1 or len(self._kept) > self._capacity:
-                self._move()
+                self._move_or_refuse()
             if len(self._kept) == 1:
                 self._wake_mover()
+
+    def _move_or_refuse(self) -> None:
+        try:
+            self._move()
+        except QueueFull:
+            self._kept.pop()  # what is refused does not come later
+            raise
 
     def _wake_mover(self) -> None:
         if self._mover is None:

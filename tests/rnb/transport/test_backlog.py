@@ -122,6 +122,9 @@ def test_beyond_what_a_queue_holds_all_goes_on_and_a_full_one_is_told(slow: None
     with pytest.raises(QueueFull, match="filename queue"):
         fill(queue, 1, 17)
     assert sorted([*here.came, *away.came]) == list(range(10))
+    with drained(here, away):
+        queue.close()
+    assert sorted([*here.came, *away.came]) == list(range(17)), "what was refused does not come later"
 
 
 def test_a_queue_that_holds_less_than_it_could_be_given_is_no_failure(slow: None) -> None:
