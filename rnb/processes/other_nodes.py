@@ -3,8 +3,9 @@
 agent  -> driver   pid, hello (its environment), prepared (ports of its bridges), machine (facts of it),
                    start_up (what its replicas did), ready (facts of them, again when one is replaced), rows
                    (of its table), troubles (requests that did not get through), events (what became of its
-                   replicas), news (of its bridges), done (only its bridges are left), over (a replica died
-                   when nothing was left to do), tables (what was seen), finished; or failed, queue_full
+                   replicas), news (of its bridges), beat (every second, once its processes start), done
+                   (only its bridges are left), over (a replica died when nothing was left to do), tables
+                   (what was seen), finished; or failed, queue_full
 driver -> agent    part (what it is to do), handles, addresses (of the other nodes' bridges), start (by its
                    clock; where it drops what is late, again as the clocks drift), order (about its bridges,
                    see rnb/processes/parting.py), complete (all requests have their outcome), stop, exit
@@ -41,7 +42,7 @@ from rnb.processes.start_up import Timed
 from rnb.processes.supervisor import Child, Supervisor, send
 from rnb.transport.clock_sync import NUM_KEPT, ClockFit, Exchange, first_fit, fit
 from rnb.transport.fabric import Fabric, Stopped, Table
-from rnb.transport.tcp.connection import keep_alive
+from rnb.transport.tcp.connection import Cut, Hearing, keep_alive
 from rnb.transport.tcp.handshake import TOKEN_BYTES, accept, listen
 
 START_LEAD_NS = 300_000_000
@@ -153,6 +154,8 @@ class OtherNodes:
         self.agents: dict[int, Child] = {}
         """By node."""
         self._processes: dict[int, Agent] = {}
+        self._hearings: dict[int, Hearing] = {}
+        """Of agents that have begun to beat."""
         self._lives: list[_Life] = []
         """Of agents that are gone."""
         self._rows: dict[int, list[Rows]] = {}
@@ -260,6 +263,7 @@ class OtherNodes:
             self._tell_start_again()
         for node, child in self.agents.items():
             self._take_in(node, child)
+            self._note_silence(node, child)
         if self._rejoining is not None:
             self._rejoining.look()
         is_done = self._bridges.is_alone and all("done" in child.told for child in self.agents.values())
@@ -268,12 +272,26 @@ class OtherNodes:
             self._is_concluded = True
             self._bridges.conclude()
 
+    def _note_silence(self, node: int, child: Child) -> None:
+        """An agent that does not go on is as good as gone, though its machine and its line are there."""
+        if "beat" in child.told:
+            del child.told["beat"]
+            self._hearings.setdefault(node, Hearing()).note()
+        elif node in self._hearings and self._stop.reason is Termination.UNSET and not child.is_dead:
+            try:
+                self._hearings[node].check()
+            except Cut as cut:
+                child.why_gone = str(cut)
+                child.connection.close()
+
     def _take_in(self, node: int, child: Child) -> None:
         for rows in child.told.pop("rows", ()):
             self._rows.setdefault(node, []).append(rows)
             note_outcomes(self._table, rows)
         if "queue_full" in child.told:
-            self._stop.raise_flag(Termination.FRAME_QUEUE_FULL)
+            is_first = child.told["queue_full"][0] == self._plan.queues[0].name
+            full = Termination.FILENAME_QUEUE_FULL if is_first else Termination.FRAME_QUEUE_FULL
+            self._stop.raise_flag(full)
         if self.recovery is not None:
             self._pass_on(node, child, self.recovery)
         for news in child.told.pop("news", ()):
@@ -352,6 +370,7 @@ class OtherNodes:
             _Life(node, self._rows.pop(node, []), self._bridges.forget_clock(node), child.told)
         )
         self._is_told_complete.discard(node)
+        self._hearings.pop(node, None)
         self._supervisor.forget(child)
         self._processes.pop(node).close()
 

@@ -36,7 +36,7 @@ from rnb.processes.parting import (
 )
 from rnb.processes.recovery import Recovery
 from rnb.processes.replacement import DONE
-from rnb.processes.supervisor import Child, Supervisor, send
+from rnb.processes.supervisor import START_TIMEOUT_S, Child, Supervisor, send
 from rnb.processes.whereabouts import Link, Whereabouts, lost
 from rnb.transport.fabric import UNFINISHED, Stop, Table
 
@@ -80,6 +80,8 @@ class Newcomer:
     """Why there is none."""
     until: float = field(default_factory=lambda: time.monotonic() + REJOIN_TIMEOUT_S)
     """Another one may be tried, by the clock of time.monotonic."""
+    ready_until: float = field(default_factory=lambda: time.monotonic() + START_TIMEOUT_S)
+    """Its replicas may take so long, as those of the first one could."""
 
     @property
     def is_prepared(self) -> bool:
@@ -219,8 +221,13 @@ class Rejoining:
             how = f"on {self._hosts[node].name} did not answer for {ANSWER_TIMEOUT_S:g} s"
             self._give_up_on(node, self._nodes.agents[node], how)
         for node, newcomer in self._newcomers.items():
-            if newcomer.child is not None and "failed" in newcomer.child.told:
+            if newcomer.child is None:
+                continue
+            if "failed" in newcomer.child.told:
                 self._give_up_on(node, newcomer.child, newcomer.child.end())
+            elif now > newcomer.ready_until:
+                how = f"on {self._hosts[node].name} was not ready within {START_TIMEOUT_S:g} s"
+                self._give_up_on(node, newcomer.child, how)
 
     def _give_up_on(self, node: int, child: Child, how: str) -> None:
         child.is_dead = True  # that it ends by itself is no other death

@@ -65,6 +65,8 @@ class Child:
     """Whether another process is to take its place, which is not there yet."""
     where: str = ""
     """Of a process on another machine: which one."""
+    why_gone: str = "the connection to it was cut"
+    """Of such a process, if it is."""
 
     @property
     def is_over(self) -> bool:
@@ -78,7 +80,7 @@ class Child:
 
     def exit_in_words(self) -> str:
         if self.where:
-            return f"on {self.where} is gone: the connection to it was cut"
+            return f"on {self.where} is gone: {self.why_gone}"
         return describe_exit(self.process.exitcode)
 
     @property

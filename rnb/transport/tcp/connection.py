@@ -14,6 +14,8 @@ BEAT_S = 2.0
 """Both ends of a connection say something at least so often."""
 SILENCE_S = 15.0
 """Who says nothing for so long is taken to be gone, whatever the kernel and what lies between think."""
+MOST_BETWEEN_S = 1.0
+"""Who listens looks so often, if it runs."""
 GRACE_S = 2.0
 """Who finds a connection cut waits so long for the driver to say why."""
 
@@ -44,17 +46,20 @@ def keep_alive(connected: socket.socket) -> None:
 
 
 class Hearing:
-    """When the other end was heard last."""
+    """For how long the other end has been silent while this one listened."""
 
     def __init__(self) -> None:
         self.note()
 
     def note(self) -> None:
-        self._last = time.monotonic()
+        self._silent_s, self._last = 0.0, time.monotonic()
 
     def check(self) -> None:
-        """Raises Cut."""
-        if time.monotonic() - self._last > SILENCE_S:
+        """To be called often by who has heard nothing. Raises Cut."""
+        now = time.monotonic()
+        self._silent_s += min(now - self._last, MOST_BETWEEN_S)  # more: this process was stopped itself
+        self._last = now
+        if self._silent_s > SILENCE_S:
             raise Cut(f"not a word for {SILENCE_S:g} s")
 
 

@@ -67,9 +67,9 @@ class Killer(Observer):
 
     name = "killer"
 
-    def __init__(self, *shots: tuple[int, Callable[[], int]]) -> None:
+    def __init__(self, *shots: tuple[int, Callable[[], int]], by: int = signal.SIGKILL) -> None:
         """After how many requests, and whom: the pid, which is asked for then."""
-        self._shots, self._stopping = list(shots), threading.Event()
+        self._shots, self._by, self._stopping = list(shots), by, threading.Event()
         self._thread = threading.Thread(target=self._shoot)
 
     def prepare(self, watched: Watched) -> None:
@@ -81,7 +81,7 @@ class Killer(Observer):
     def _shoot(self) -> None:
         while self._shots and not self._stopping.wait(0.01):
             if self._table.count(FINISHED) >= self._shots[0][0]:
-                os.kill(self._shots.pop(0)[1](), signal.SIGKILL)
+                os.kill(self._shots.pop(0)[1](), self._by)
 
     def stop(self, end: End) -> Seen:
         self.kill()
@@ -235,6 +235,25 @@ def test_an_agent_whose_replica_does_not_start_is_replaced_again(
     assert [row["replica"] for row in died] == ["node 1", "node 1"]
     assert died[1]["reason"].startswith(reason)
     assert len(nodes.launched[1]) == 3
+
+
+@pytest.mark.parametrize("restart", [1, 0])
+def test_an_agent_that_stands_still_is_as_good_as_gone(
+    restart: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is stopped (SIGSTOP) has its connections still."""
+    monkeypatch.setattr("rnb.transport.tcp.connection.SILENCE_S", 6)
+    nodes = Nodes()
+    killer = Killer((50, lambda: nodes.pid(2)), by=signal.SIGSTOP)
+    spec = spec_of(tmp_path, *ONE_STEP_EACH, restart=restart, mean_interval_ms=20)
+    run = played(spec, cluster=nodes, observers=[killer])
+    how = "on this machine as node 2 is gone: not a word for 6 s"
+    if restart:
+        all_finished(run)
+        died = [row["reason"] for row in rows_of(run.tables["events"]) if row["event"] == "died"]
+        assert died == [how]
+    else:
+        assert (run.meta.termination, run.meta.message) == ("PROCESS_FAILED", f"node 2 {how}")
 
 
 def test_more_deaths_than_are_allowed_end_the_run(tmp_path: Path) -> None:
