@@ -26,6 +26,10 @@ class Player(Protocol):
 class RunFailed(Exception):
     """A run of a campaign failed, and not for its load: one line for the user."""
 
+    def __init__(self, message: str, outcome: Outcome) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
 
 class Campaign:
     """Plays one run after the other."""
@@ -47,7 +51,7 @@ class Campaign:
         is_ended = ending is not None and ending.has_ended
         is_overload = outcome.has_reason(Reason.QUEUE_FULL) or _is_overloaded_server(outcome)
         if not outcome.is_success and not is_ended and not is_overload:
-            raise RunFailed(f"the run in {outcome.run.folder} failed")
+            raise RunFailed(f"the run in {outcome.run.folder} failed", outcome)
         return outcome
 
     def keep(self, name: str, data: Mapping[str, Any]) -> None:

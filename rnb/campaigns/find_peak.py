@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable
 
 import numpy as np
@@ -13,10 +14,12 @@ from rnb.analysis.estimate import mean_of
 from rnb.analysis.load_curve import offered_per_s
 from rnb.analysis.reasons import Reason
 from rnb.analysis.statistics import nearest_rank, percentile_name
-from rnb.campaigns.campaign import Campaign
+from rnb.campaigns.campaign import Campaign, RunFailed
 from rnb.campaigns.early_end import EarlyEnd
+from rnb.campaigns.outcome import Outcome
 from rnb.campaigns.peak_search import FAILS, PASSES, UNDECIDED, PeakSearch, ProbeResult
-from rnb.contract.termination import UsageError
+from rnb.campaigns.whole_search import WholeSearch
+from rnb.contract.termination import Termination, UsageError
 from rnb.record.run import Flags, Run
 from rnb.spec import RunSpec
 
@@ -29,6 +32,8 @@ SHORT = 0.5
 MOST_OVER = 10
 """A probe ends once so many times as many requests are over the bound as may be in all of it, or, of a low
 percentile, half of the others too."""
+MOST_LETTERS = 100
+"""Of why a run failed."""
 DISQUALIFYING = {Reason.QUEUE_FULL, Reason.REQUESTS_LOST, Reason.REQUESTS_FAILED, Reason.CLIENT_LATE}
 """What makes a probe fail whatever its latencies are."""
 NOT_TOLD = {Reason.TOO_SHORT, Reason.TOO_FEW_REQUESTS, Reason.BOUND_MISSED}
@@ -65,19 +70,46 @@ def bulk_rate_per_s(campaign: Campaign) -> float:
     return campaign.run(at_once.with_limits(slo=None, percentile=None)).summary.videos_per_s
 
 
-def peak_search(campaign: Campaign, on_probe: Callable[[ProbeResult], None]) -> PeakSearch:
+def peak_search(campaign: Campaign, on_probe: Callable[[ProbeResult], None]) -> PeakSearch | WholeSearch:
     """A search that is yet to be run; `on_probe` gets each probe as it is done.
 
-    Running it raises UsageError, RunFailed; what is known by then can be had of it.
+    Running it raises UsageError, RunFailed; what is known by then can be had of it. A run of live streams
+    that fails, where one of fewer did not, has too many: each takes memory where it is decoded, say.
     """
     numbers = iter(range(1_000_000))
+    load, ran_per_s = campaign.spec.load, math.inf
 
     def probe(rate_per_s: float, is_short: bool) -> ProbeResult:
-        result = _probe(campaign, rate_per_s, is_short=is_short, number=next(numbers))
+        nonlocal ran_per_s
+        try:
+            result = _probe(campaign, rate_per_s, is_short=is_short, number=next(numbers))
+            ran_per_s = min(ran_per_s, rate_per_s)
+        except RunFailed as failed:
+            has_ended = failed.outcome.run.meta.termination_flag == Termination.INTERRUPTED
+            if load.live is None or has_ended or rate_per_s <= ran_per_s:
+                raise
+            result = _failed(failed.outcome, rate_per_s)
         on_probe(result)
         return result
 
-    return PeakSearch(probe, share=share_over(campaign.spec))
+    share = share_over(campaign.spec)
+    if load.live is None:
+        return PeakSearch(probe, share=share)
+    return WholeSearch(probe, share=share, step_per_s=load.clients * load.live.fps / load.live.every)
+
+
+def _failed(outcome: Outcome, rate_per_s: float) -> ProbeResult:
+    """Of a run that says nothing but that the rate is too high."""
+    why = textwrap.shorten(outcome.problem, MOST_LETTERS, placeholder="…")
+    return ProbeResult(
+        asked_per_s=rate_per_s,
+        rate_per_s=rate_per_s,
+        verdict=FAILS,
+        outcome=f"{FAILS}: the run failed: {why}",
+        num_requests=1,
+        num_over=1,
+        folder=outcome.run.folder,
+    )
 
 
 def _probe(campaign: Campaign, rate_per_s: float, *, is_short: bool, number: int) -> ProbeResult:

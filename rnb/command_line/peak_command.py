@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from rnb.analysis.statistics import percentile_name
 from rnb.campaigns import find_peak as search
 from rnb.campaigns.campaign import Campaign, Player, RunFailed
 from rnb.campaigns.peak_search import FAILS, PASSES, RESOLUTION, UNDECIDED, Peak, PeakSearch, ProbeResult
+from rnb.campaigns.whole_search import WholeSearch
 from rnb.command_line.campaign_page import draw
 from rnb.command_line.exit_status import EXIT_FAILED, EXIT_INVALID, EXIT_OK
 from rnb.command_line.flags import DEFAULT_MEAN_INTERVAL_MS, spec_of
@@ -26,8 +26,6 @@ from rnb.show.text.table import align
 from rnb.spec import Limits
 
 OUTCOMES: dict[str, ProbeOutcome] = {PASSES: "pass", FAILS: "fail", UNDECIDED: "undecided"}
-ROUNDING = 0.02
-"""A measured rate is a little off the asked one: of a stream."""
 FILE_NAME = "peak.json"
 """What is known of the peak, in the campaign's folder."""
 
@@ -60,7 +58,9 @@ def find_peak(args: argparse.Namespace, player: Player) -> int:
     return EXIT_OK if found.peak().low_per_s else EXIT_INVALID
 
 
-def _tell(found: PeakSearch, campaign: Campaign, limits: Limits, load: Load, problem: str) -> None:
+def _tell(
+    found: PeakSearch | WholeSearch, campaign: Campaign, limits: Limits, load: Load, problem: str
+) -> None:
     """Print and keep what is known; `problem`: what ended the search, if not itself."""
     peak = found.peak()
     console.say("\n".join(["", *_table(found.probes, limits), ""]))
@@ -71,7 +71,7 @@ def _tell(found: PeakSearch, campaign: Campaign, limits: Limits, load: Load, pro
     console.emit({"folder": campaign.folder, **known})
 
 
-def _finding(found: PeakSearch, limits: Limits) -> PeakFinding:
+def _finding(found: PeakSearch | WholeSearch, limits: Limits) -> PeakFinding:
     assert limits.percentile is not None
     assert limits.slo is not None
     peak = found.peak()
@@ -151,7 +151,7 @@ def _conclusion(
     ]
     if problem:
         lines.insert(0, "the search was not finished; what is known:")
-    elif peak.margin is not None and peak.margin > RESOLUTION:
+    elif streams is None and peak.margin is not None and peak.margin > RESOLUTION:
         lines.append(f"  wider than ±{RESOLUTION:.0%}: longer probes (-v, --duration) narrow it")
     if any(probe.is_client_late for probe in probes):
         lines.append(
@@ -165,19 +165,16 @@ def _in_streams(peak: Peak, streams: Streams | None) -> list[str]:
     if streams is None or not peak.low_per_s:
         return []
     each_per_s = streams.fps / streams.every
-    most = math.floor(peak.low_per_s / each_per_s + ROUNDING)
-    upper = f", and {peak.high_per_s / each_per_s:.1f} are too many" if peak.high_per_s else ""
-    return [f"  that is {most} streams of {streams.fps:g} frames/s{upper}"]
+    upper = f", and {round(peak.high_per_s / each_per_s)} are too many" if peak.high_per_s else ""
+    return [f"  that is {round(peak.low_per_s / each_per_s)} streams of {streams.fps:g} frames/s{upper}"]
 
 
 def _range(peak: Peak, limits: Limits) -> str:
     low, high = peak.low_per_s, peak.high_per_s
     if low and high:
-        best = f", most likely {peak.best_per_s:.2f}" if peak.best_per_s else ""
-        return (
-            f"peak: between {low:.2f} and {high:.2f} requests/s (±{peak.margin:.1%}, 95 %){best}:"
-            f" up to there {_bound(limits)} is kept"
-        )
+        best = peak.best_per_s and f" (±{peak.margin:.1%}, 95 %), most likely {peak.best_per_s:.2f}"
+        between = f"peak: between {low:.2f} and {high:.2f} requests/s"
+        return f"{between}{best or ''}: up to there {_bound(limits)} is kept"
     if high:
         return f"no peak: {_bound(limits)} is not kept even at {high:.2f} requests/s"
     if low:

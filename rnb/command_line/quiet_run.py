@@ -26,6 +26,6 @@ def play_quietly(profile: Profile, spec: RunSpec, logs: Path) -> Outcome:
     if not outcome.is_success:
         for line in (*warnings, outcome.run.traceback):
             console.warn(line)
-        raise RunFailed(f"the run in {outcome.run.folder} failed: {outcome.problem}")
+        raise RunFailed(f"the run in {outcome.run.folder} failed: {outcome.problem}", outcome)
     profile.check(origin_of(outcome.run), f"the run in {outcome.run.folder}")
     return outcome

@@ -7,7 +7,7 @@ import time
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from rnb.contract import Batch, RequestError, StatefulStep, Step, point_of
+from rnb.contract import Batch, Context, RequestError, StatefulStep, Step, point_of
 from rnb.contract.sequence import FRAME, FRAME_STEP, ID
 
 
@@ -73,3 +73,15 @@ class PixelSums(Step):
 
     def results(self, output: Batch) -> Sequence[Any]:
         return output.payloads
+
+
+class FewSequences(FrameNumbers):
+    """Cannot start where there are more than `most` sequences at once."""
+
+    class Options(FrameNumbers.Options):
+        most: int = 3
+
+    def __init__(self, options: Any, context: Context) -> None:
+        super().__init__(options, context)
+        if context.num_sequences > options.most:
+            raise MemoryError(f"no room for {context.num_sequences} sequences")

@@ -31,6 +31,8 @@ class SimulatedPlayer:
     """How fast the pipeline is in the n-th run, from 1."""
     late_from_per_s: float = math.inf
     fails_at: int = -1
+    fails_from: int = 1_000_000
+    """Live streams; the pipeline cannot even start with so many."""
     full_at: int = -1
     interrupted_at: int = -1
     specs: list[RunSpec] = field(default_factory=list)
@@ -54,6 +56,10 @@ class SimulatedPlayer:
         run.requests["is_warmup"] = np.arange(num_requests) < load.warmup
         if number == self.fails_at:
             _fail(run, "step 1.0 was killed by SIGKILL")
+            return outcome_of(run)
+        if (load.streams or 0) >= self.fails_from:
+            _fail(run, "step 0.0: OutOfMemoryError: no session for a stream")
+            return outcome_of(run)
         if number == self.full_at or (load.mean_interval_ms and rate_per_s > 2 * MOST_PER_S):
             _fill_a_queue(run)
         elif ending:

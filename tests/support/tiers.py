@@ -22,6 +22,7 @@ WITH_PROCESSES = (
     "tests/rnb/command_line/test_optimize.py::test_real_runs",
     "tests/rnb/command_line/test_optimize.py::test_it_says",
     "tests/rnb/command_line/test_peak_command.py::test_a_real_search",
+    "tests/rnb/command_line/test_peak_command.py::test_real_streams",
     "tests/rnb/command_line/test_repeat_command.py::test_real_runs",
     "tests/rnb/command_line/test_self_check_command.py::test_real_runs",
     "tests/rnb/faults/test_player.py::test",

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from rnb.campaigns.campaign import Campaign, RunFailed
+from rnb.campaigns.early_end import EarlyEnd
 from rnb.campaigns.find_peak import bulk_rate_per_s, check_number_of_requests, peak_search
+from rnb.campaigns.outcome import Outcome
 from rnb.campaigns.peak_search import RESOLUTION, PeakSearch
-from rnb.contract.termination import UsageError
+from rnb.campaigns.whole_search import WholeSearch
+from rnb.contract.termination import Termination, UsageError
 from rnb.spec import RunSpec
 from tests.support.played import NOTHING, spec_for
 from tests.support.simulated_campaigns import MOST_PER_S, SimulatedPlayer
@@ -22,7 +25,7 @@ def searching(folder: Path, *, slo: float = 60, **load: Any) -> RunSpec:
     return spec.with_limits(slo=slo, percentile=99, min_duration=0)
 
 
-def search(spec: RunSpec, player: SimulatedPlayer, logs: Path) -> PeakSearch:
+def search(spec: RunSpec, player: SimulatedPlayer, logs: Path) -> PeakSearch | WholeSearch:
     found = peak_search(Campaign(spec, logs, "peak", player), lambda probe: None)
     found.run(1e3 / (spec.load.mean_interval_ms or 1))
     return found
@@ -138,3 +141,56 @@ def test_a_narrow_range_needs_no_more_probes(tmp_path: Path) -> None:
     margin = search(searching(tmp_path, videos=6000), SimulatedPlayer(), tmp_path).peak().margin
     assert margin
     assert margin <= RESOLUTION
+
+
+def streaming(folder: Path, num: int, **load: Any) -> RunSpec:
+    """Streams of 10 requests a second each."""
+    load = {"streams": num, "fps": 20, "every": 2, "mean_interval_ms": 100 / num, **load}
+    return searching(folder, slo=200, **load)
+
+
+def test_more_streams_than_a_pipeline_can_start_with_are_too_many(tmp_path: Path) -> None:
+    player = SimulatedPlayer(fails_from=11)
+    found = search(streaming(tmp_path, 2), player, tmp_path)
+    assert [spec.load.streams for spec in player.specs] == [2, 4, 8, 16, 11, 9, 10]
+    peak = found.peak()
+    assert (peak.low_per_s, peak.high_per_s) == (100, 110)
+    failed = [probe for probe in found.probes if "failed" in probe.outcome]
+    assert [probe.outcome for probe in failed] == [
+        "fails: the run failed: step 0.0: OutOfMemoryError: no session for a stream"
+    ] * 2
+    assert [probe.folder and probe.folder.name for probe in failed] == ["run4", "run5"]
+
+
+def test_the_first_probe_of_streams_has_to_run(tmp_path: Path) -> None:
+    with pytest.raises(RunFailed, match=r"^the run in .*run1 failed$"):
+        search(streaming(tmp_path, 2), SimulatedPlayer(fails_from=2), tmp_path)
+
+
+def test_a_run_of_fewer_streams_than_ran_has_not_too_many(tmp_path: Path) -> None:
+    player = SimulatedPlayer(fails_at=2)
+    with pytest.raises(RunFailed, match=r"^the run in .*run2 failed$"):
+        search(streaming(tmp_path, 64), player, tmp_path)  # more than it takes, so there are fewer
+    assert [spec.load.streams for spec in player.specs] == [64, 32]
+
+
+def test_ctrl_c_in_a_probe_of_streams_ends_the_search(tmp_path: Path) -> None:
+    simulated = SimulatedPlayer(fails_from=4)
+
+    def player(spec: RunSpec, logs: Path, ending: EarlyEnd | None = None) -> Outcome:
+        outcome = simulated(spec, logs, ending)
+        if len(simulated.specs) == 2:
+            outcome.run.meta.termination_flag = Termination.INTERRUPTED
+        return outcome
+
+    found = peak_search(Campaign(streaming(tmp_path, 2), tmp_path, "peak", player), lambda probe: None)
+    with pytest.raises(RunFailed, match=r"^the run in .*run2 failed$"):
+        found.run(20.0)
+    assert len(found.probes) == 1
+
+
+def test_streams_of_several_clients_are_equally_many(tmp_path: Path) -> None:
+    player = SimulatedPlayer(fails_from=9)
+    found = search(streaming(tmp_path, 3, clients=3), player, tmp_path)
+    assert [spec.load.streams for spec in player.specs] == [3, 6, 12, 9]
+    assert (found.peak().low_per_s, found.peak().high_per_s) == (60, 90)
