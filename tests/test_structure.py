@@ -87,6 +87,7 @@ COVERED_BY = {
     "rnb/contract/step.py": "tests/end_to_end/test_pipelines.py",
     "rnb/contract/termination.py": "tests/rnb/processes/test_supervisor.py",
     "rnb/faults/helper.py": "tests/rnb/faults/test_player.py",
+    "rnb/pipeline/neighbours.py": "tests/models/test_sizer.py",
     "rnb/pipeline/compat/*.py": "tests/end_to_end/test_pipelines.py",
     "rnb/pipeline/compat/upstream/*.py": "tests/rnb/pipeline/compat/test_adapter.py",
     "rnb/command_line/quiet_run.py": "tests/rnb/command_line/test_optimize.py",

@@ -25,8 +25,8 @@ class ManyFramesSelector(ClipCountSelector):
 class R2P1DSizer(Step):
     """Hands each request on, and tells its selector how large it is going to be for R2P1DLoader.
 
-    That follows from the seed, the request's id and the video's index, so its options must be those of the
-    loader. Of a video that is too short for them the loader makes fewer clips.
+    That follows from the seed, the request's id and the video's index, so the options by which it draws must
+    be those of the loader. Of a video that is too short for them the loader makes fewer clips.
     """
 
     class Options(ClipOptions):
@@ -42,6 +42,16 @@ class R2P1DSizer(Step):
         self._sampler = options.sampler(options.consecutive_frames)
         self._pace = Pace(options.frame_step, options.frame_rate)
         self._folder = IndexFolder(options.index_cache) if options.index_cache else None
+
+    @classmethod
+    def check_following(cls, options: Any, its_options: Any) -> None:
+        theirs = vars(its_options)
+        for name, value in _drawn_by(options).items():
+            if name in theirs and theirs[name] != value:
+                raise ValueError(
+                    f"{name}: {value}, and {theirs[name]} in the step behind it: must be the same, or it"
+                    " tells wrong sizes"
+                )
 
     def __call__(self, batch: Batch) -> Batch:
         (request,) = batch.requests
@@ -59,3 +69,13 @@ class R2P1DSizer(Step):
             )
         except VideoError:
             return 0  # the loader says why
+
+
+def _drawn_by(options: Any) -> dict[str, Any]:
+    """The options that what it counts depends on."""
+    names = ["seed", "num_clips_population", "num_clips_weights"]
+    if options.num_clips_population is None or options.num_clips_weights is None:
+        names.append("num_clips")
+    if options.counts == "frames":
+        names += ["clip_positions", "consecutive_frames", "frame_step", "frame_rate"]
+    return {name: getattr(options, name) for name in names}

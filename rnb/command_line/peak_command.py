@@ -165,8 +165,9 @@ def _in_streams(peak: Peak, streams: Streams | None) -> list[str]:
     if streams is None or not peak.low_per_s:
         return []
     each_per_s = streams.fps / streams.every
+    most = round(peak.low_per_s / each_per_s)
     upper = f", and {round(peak.high_per_s / each_per_s)} are too many" if peak.high_per_s else ""
-    return [f"  that is {round(peak.low_per_s / each_per_s)} streams of {streams.fps:g} frames/s{upper}"]
+    return [f"  that is {most} stream{'s'[: most != 1]} of {streams.fps:g} frames/s{upper}"]
 
 
 def _range(peak: Peak, limits: Limits) -> str:

@@ -122,6 +122,13 @@ class Step:
         """
 
     @classmethod
+    def check_following(cls, options: Any, its_options: Any) -> None:
+        """Look whether these options fit those of the step that takes what it puts out.
+
+        It runs before any process starts. A ValueError names what does not fit.
+        """
+
+    @classmethod
     def class_names(cls, options: Any) -> Sequence[str]:
         """What the classes of its results are called, by label; empty: they have no names.
 

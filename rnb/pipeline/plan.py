@@ -15,6 +15,7 @@ from rnb.contract.events import DUE, SENT, Event, EventKind
 from rnb.contract.request import Layout
 from rnb.pipeline.config import ConfigError, PipelineConfig, QueueGroup
 from rnb.pipeline.devices import device_of
+from rnb.pipeline.neighbours import check_neighbours
 from rnb.pipeline.selectors import check_selector
 from rnb.pipeline.sequences import check_sequences
 from rnb.pipeline.step_type import StepType, resolve
@@ -210,6 +211,8 @@ class _Builder:
     pools: list[PoolPlan] = field(default_factory=list)
     replicas: list[ReplicaPlan] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    options: list[list[Any]] = field(default_factory=list)
+    """Of each step, of each of its queue groups."""
     class_names: tuple[str, ...] = ()
     """Of the step that was added last."""
     num_ordered: int = 0
@@ -235,6 +238,7 @@ class _Builder:
             layout = self._add_step(index, step_type, layout, in_queues, out_queues, in_pools)
             in_queues, in_pools = {**out_queues}, tuple(range(first_pool, len(self.pools)))
             self.events += _step_events(self.replicas[-1], arriving, joins=step_type.joins_segments)
+        check_neighbours(self.config, types, self.options)
         if num_segments > 1:
             raise ConfigError(
                 f"pipeline[{len(types) - 1}]", f"no step joins the {num_segments} segments of a request again"
@@ -343,11 +347,13 @@ class _Builder:
         largest: Layout | None = None
         on_gpu: dict[tuple[int, int], int] = {}
         readers = dict.fromkeys(in_queues, 0)
+        self.options.append([])
         first = len(self.replicas)
         _check_max_clips(index, step.max_clips, inputs, batches=step_type.batches_requests)
         batch_size = self.flags.batch_size if step_type.batches_requests else 1
         for number, group in enumerate(step.queue_groups):
             options = step_type.options(index, number, step, group, self.flags.step_options)
+            self.options[-1].append(options)
             layout = step_type.output(index, number, options, inputs)
             self.class_names = step_type.class_names(index, number, options)
             for node, gpu in group.places:

@@ -137,6 +137,10 @@ class StepType:
         """Whether it can run on this device of this machine. Raises ConfigError."""
         self._ask(index, number, self.cls.check_machine, options, device)
 
+    def check_following(self, index: int, number: int, options: Any, its_options: Any) -> None:
+        """Whether its options fit those of a step that takes what it puts out. Raises ConfigError."""
+        self._ask(index, number, self.cls.check_following, options, its_options)
+
     def class_names(self, index: int, number: int, options: Any) -> tuple[str, ...]:
         """What the classes of its results are called, by label. Raises ConfigError."""
         return tuple(self._ask(index, number, self.cls.class_names, options))

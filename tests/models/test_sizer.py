@@ -13,6 +13,8 @@ from models.r2p1d.sampler import R2P1DSampler
 from models.r2p1d.sizer import ManyFramesSelector, R2P1DSizer
 from nvvl.video_file import VideoFile
 from rnb.contract import Batch, Context, Request
+from rnb.pipeline.config import ConfigError, PipelineConfig, parse_config
+from rnb.pipeline.plan import PlanOptions, make_plan
 from rnb.pipeline.selectors import ClipCountSelector
 from tests.support import numbered_videos as nv
 
@@ -103,3 +105,75 @@ def test_many_frames_choose_the_queue() -> None:
     selector = ManyFramesSelector(2)
     batch = Batch((Request(0, "a"),))
     assert [selector.select(batch.give(sizes=[count])) for count in (0, 11, 124, 125, 240)] == [0, 0, 0, 1, 1]
+
+
+def pipeline(sizer: dict[str, Any], *loaders: dict[str, Any], model: str = "R2P1DLoader") -> PipelineConfig:
+    groups = [{"gpus": [-1], "in_queue": 0, **options} for options in loaders]
+    return parse_config(
+        {
+            "pipeline": [
+                {
+                    "model": "models.r2p1d.sizer.R2P1DSizer",
+                    "queue_groups": [{"gpus": [-1], "out_queues": [0]}],
+                    **sizer,
+                },
+                {"model": f"models.r2p1d.model.{model}", "queue_groups": groups},
+            ]
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizer", "loader", "problem"),
+    [
+        ({}, {"seed": 5}, "seed: 3, and 5"),
+        ({"seed": 4}, {}, "seed: 4, and 3"),
+        ({"num_clips_weights": [1, 1]}, {}, "num_clips_weights: (1.0, 1.0), and (10, 1)"),
+        ({"num_clips_population": None}, {}, "num_clips_population: None, and (1, 15)"),
+        (
+            {"num_clips_population": None, "num_clips": 3},
+            {"num_clips_population": None},
+            "num_clips: 3, and 10",
+        ),
+        ({"counts": "frames"}, {"frame_step": 2}, "frame_step: 1, and 2"),
+        ({"counts": "frames", "frame_rate": 15}, {}, "frame_rate: 15.0, and None"),
+        ({"counts": "frames"}, {"preset": "torchvision-kinetics400"}, "consecutive_frames: 8, and 16"),
+        ({"counts": "frames", "clip_positions": "even"}, {}, "clip_positions: even, and drawn"),
+    ],
+)
+def test_a_loader_that_draws_otherwise_is_refused(
+    sizer: dict[str, Any], loader: dict[str, Any], problem: str
+) -> None:
+    flags = PlanOptions(mode="cpu", step_options={"seed": 3})
+    with pytest.raises(ConfigError) as raised:
+        make_plan(pipeline(sizer, loader), flags)
+    assert str(raised.value).startswith(f"pipeline[0].queue_groups[0]: {problem}")
+    assert "in the step behind it: must be the same" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("sizer", "loader", "model"),
+    [
+        ({"seed": 5}, {"seed": 5}, "R2P1DLoader"),
+        ({}, {"frame_step": 2, "consecutive_frames": 4, "clip_positions": "even"}, "R2P1DLoader"),
+        ({"num_clips": 4}, {"num_clips": 5}, "R2P1DLoader"),  # both draw from the population
+        ({"counts": "frames"}, {"width": 8, "dtype": "uint8", "conceal": True}, "R2P1DLoader"),
+        ({"counts": "frames", "consecutive_frames": 4}, {}, "R2P1DSyntheticLoader"),
+    ],
+)
+def test_options_that_change_no_size_may_differ(
+    sizer: dict[str, Any], loader: dict[str, Any], model: str
+) -> None:
+    assert make_plan(pipeline(sizer, loader, model=model), PlanOptions(mode="cpu"))
+
+
+def test_only_a_loader_that_reads_its_queue_is_asked() -> None:
+    groups: list[dict[str, Any]] = [
+        {"gpus": [-1], "out_queues": [0]},
+        {"gpus": [-1], "out_queues": [1], "seed": 5},
+    ]
+    loaders = {"in_queue": 0}, {"in_queue": 1, "seed": 5}
+    assert make_plan(pipeline({"queue_groups": groups}, *loaders), PlanOptions(mode="cpu"))
+    groups[0]["out_queues"] = [0, 1]
+    with pytest.raises(ConfigError, match=r"^pipeline\[0\]\.queue_groups\[0\]: seed: 0, and 5 in the step"):
+        make_plan(pipeline({"queue_groups": groups}, *loaders), PlanOptions(mode="cpu"))
