@@ -13,6 +13,7 @@ from torch import Tensor
 from nvvl.damage import Damage
 from nvvl.errors import VideoError
 from nvvl.index import Run, VideoIndex
+from nvvl.index_cache import IndexKey
 from nvvl.indexing import index_of
 from nvvl.pyav_backend import PictureScaler, frames_of_run
 from nvvl.video_file import VideoFile
@@ -34,6 +35,7 @@ class FrameStream:
 
     def __init__(self, filename: str, window: Window, *, frame_step: int = 1) -> None:
         self._file, self._scaler, self._frame_step = VideoFile(filename), PictureScaler(window), frame_step
+        self._state = IndexKey.of(filename, conceal=False, decode_all=False)
         try:
             self._index: VideoIndex = index_of(self._file)
         except VideoError:
@@ -47,8 +49,13 @@ class FrameStream:
         """Frame `number` of a stream that goes on where the video begins again: RGB, (3, height, width).
 
         Raises:
-            VideoError: the frame cannot be decoded, or damage may have changed it.
+            VideoError: the frame cannot be decoded, or damage may have changed it; from the first picture
+                after the file was changed, replaced or removed on, all of them.
         """
+        with self._state.held(self._file.filename):
+            return self._picture(number)
+
+    def _picture(self, number: int) -> npt.NDArray[np.uint8]:
         wanted = number % self._index.num_frames
         if self._next is None or (wanted - self._next) % self._frame_step or wanted < self._next:
             self._start_at(wanted)

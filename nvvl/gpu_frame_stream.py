@@ -15,6 +15,7 @@ from nvvl.convert import Surfaces
 from nvvl.damage import Damage
 from nvvl.errors import EngineError, UnsupportedVideo, VideoError
 from nvvl.index import Run, VideoIndex
+from nvvl.index_cache import IndexKey
 from nvvl.indexing import index_of
 from nvvl.native import library
 from nvvl.native.session import NativeSession
@@ -53,6 +54,7 @@ class GpuFrameStream:
         if not library.is_available():
             raise UnsupportedVideo("the native session is not there: python -m nvvl.native.build")
         self._file, self._window, self._frame_step = VideoFile(filename), window, frame_step
+        self._state = IndexKey.of(filename, conceal=False, decode_all=False)
         try:
             self._index: VideoIndex = index_of(self._file)
             engine_pictures.check(self._index, device)
@@ -71,8 +73,13 @@ class GpuFrameStream:
         """Frame `number` of a stream that goes on where the video begins again: RGB, (3, height, width).
 
         Raises:
-            VideoError: the frame cannot be decoded, or damage may have changed it.
+            VideoError: the frame cannot be decoded, or damage may have changed it; from the first picture
+                after the file was changed, replaced or removed on, all of them.
         """
+        with self._state.held(self._file.filename):
+            self._picture_into(number, out)
+
+    def _picture_into(self, number: int, out: Tensor) -> None:
         wanted = number % self._index.num_frames
         due = self._course.next
         try:

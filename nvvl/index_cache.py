@@ -4,6 +4,7 @@ may share and that may be deleted at any time.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -14,6 +15,7 @@ import sys
 import threading
 from array import array
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from pathlib import Path
@@ -55,6 +57,15 @@ class IndexKey:
             raise VideoError(filename, f"cannot be opened: {error.strerror}") from error
         path = os.path.abspath(filename)
         return cls(path, status.st_size, status.st_mtime_ns, status.st_ino, conceal, decode_all)
+
+    @contextlib.contextmanager
+    def held(self, filename: str) -> Iterator[None]:
+        """What is read of the file inside is of this state, or VideoError is raised."""
+        try:
+            yield
+        finally:
+            if IndexKey.of(filename, conceal=self.conceal, decode_all=self.decode_all) != self:
+                raise VideoError(filename, "was changed while it was played")
 
 
 class IndexCache:

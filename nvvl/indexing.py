@@ -8,13 +8,14 @@ file is decoded once from end to end, and the index is read off the frames.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
-import mmap
+import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import IO, Any
 
 from nvvl.bitstream import (
     NalFormat,
@@ -178,7 +179,7 @@ def _scan(file: VideoFile) -> _Scan:
     nal_format = NalFormat.of(codec, bytes(file.decoder.extradata or b"")) if codec in NAL_CODECS else None
     scan = _Scan(nal_format)
     frames: list[Any] = []
-    with _mapped(file.filename) as content:
+    with _stored(file.filename) as stored:
         for number, packet in enumerate(file.demux()):
             data = bytes(packet)
             position = packet.pos or 0
@@ -186,7 +187,7 @@ def _scan(file: VideoFile) -> _Scan:
             scan.dts.append(packet.dts)
             scan.positions.append(position)
             scan.sizes.append(len(data))
-            is_whole = content[position : position + len(data)] == data
+            is_whole = os.pread(stored.fileno(), len(data), position) == data
             scan.as_stored = scan.as_stored and is_whole and not packet.has_sidedata("new_extradata")
             if packet.is_discard:
                 scan.cut_off.add(number)
@@ -203,9 +204,17 @@ def _scan(file: VideoFile) -> _Scan:
     return scan
 
 
-def _mapped(filename: str) -> mmap.mmap:
-    with open(filename, "rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+@contextlib.contextmanager
+def _stored(filename: str) -> Iterator[IO[bytes]]:
+    """Not mapped into memory: a file that is cut short meanwhile would end the process.
+
+    Raises VideoError where it cannot be read.
+    """
+    try:
+        with open(filename, "rb", buffering=0) as file:
+            yield file
+    except OSError as error:
+        raise VideoError(filename, f"cannot be read: {error.strerror}") from error
 
 
 def _is_odd(codec: str, units: Sequence[bytes], data: bytes) -> bool:

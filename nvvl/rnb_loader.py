@@ -16,7 +16,7 @@ from nvvl import backends
 from nvvl.clips import Clips, MissingFrames
 from nvvl.errors import VideoError
 from nvvl.index import VideoIndex
-from nvvl.index_cache import IndexFolder
+from nvvl.index_cache import IndexFolder, IndexKey
 from nvvl.indexing import index_of, whole_index_of
 from nvvl.pace import Pace
 from nvvl.picked_clips import picked_clips
@@ -138,7 +138,7 @@ class RnBLoader:
             one. ValueError: `out` does not fit the loader, or is too small for what the sampler picked.
         """
         self._check_out(out)
-        with self._open(filename) as file:
+        with self._open(filename) as file, self._state_of(file).held(file.filename):
             index = index_of(file, self._index_folder)
             self._check_size(index)
             clips = picked_clips(index, self.sampler, self._pace, self.consecutive_frames)
@@ -166,6 +166,9 @@ class RnBLoader:
 
     def _open(self, filename: str | os.PathLike[str]) -> VideoFile:
         return VideoFile(os.fspath(filename), conceal=self._conceal)
+
+    def _state_of(self, file: VideoFile) -> IndexKey:
+        return IndexKey.of(file.filename, conceal=self._conceal, decode_all=False)
 
     def _check_size(self, index: VideoIndex) -> None:
         width, height = index.info.width, index.info.height

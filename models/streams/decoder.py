@@ -61,13 +61,14 @@ class StreamDecoder(StatefulStep):
         Window.centred(options.width, options.height, options.resize)
         return (TensorSpec((1, 3, options.height, options.width), "uint8"),)
 
-    def start(self, sequence: Hashable) -> dict[str, Stream]:
-        """Of a stream: its decoder, once its first request has said which video it is."""
+    def start(self, sequence: Hashable) -> dict[str, Stream | VideoError]:
+        """Of a stream: its decoder, or why it has none, once its first request has said which video it is."""
         return {}
 
-    def end(self, sequence: Hashable, state: dict[str, Stream]) -> None:
+    def end(self, sequence: Hashable, state: dict[str, Stream | VideoError]) -> None:
         for stream in state.values():
-            stream.close()
+            if not isinstance(stream, VideoError):
+                stream.close()
 
     def __call__(self, batch: Batch, out: Out = None) -> Batch:
         (request,) = batch.requests
@@ -81,10 +82,21 @@ class StreamDecoder(StatefulStep):
     def _decode(self, request: Request, picture: torch.Tensor) -> None:
         point, told = point_of(request), request.parameters or {}
         assert point is not None  # the others do not come here
-        streams: dict[str, Stream] = self.states[point.id]
-        if request.payload not in streams:
-            streams[request.payload] = self._opened(request.payload, told.get(FRAME_STEP, 1))
-        streams[request.payload].picture_into(told.get(FRAME, point.position or 0), picture)
+        streams: dict[str, Stream | VideoError] = self.states[point.id]
+        video = request.payload
+        if video not in streams:
+            streams[video] = self._opened_or_not(video, told.get(FRAME_STEP, 1))
+        stream = streams[video]
+        if isinstance(stream, VideoError):
+            raise VideoError(video, stream.reason)
+        stream.picture_into(told.get(FRAME, point.position or 0), picture)
+
+    def _opened_or_not(self, video: str, frame_step: int) -> Stream | VideoError:
+        """Why a file cannot be used may take as long to find out as reading all of it: once is enough."""
+        try:
+            return self._opened(video, frame_step)
+        except VideoError as error:
+            return error
 
     def _opened(self, video: str, frame_step: int = 1) -> Stream:
         if self.context.where.is_gpu:

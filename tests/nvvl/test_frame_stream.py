@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,27 @@ def test_damage_is_refused_and_the_stream_goes_on(tmp_path: Path) -> None:
         num_given += 1
     assert any(isinstance(outcome, str) for outcome in expected)
     assert num_given > NUM_FRAMES / 2
+
+
+@pytest.mark.parametrize("name", ["b3.mp4", "open.mkv"])
+@pytest.mark.parametrize("how", ["replaced", "overwritten", "cut short", "removed"])
+def test_a_file_that_is_changed_gives_no_frames_from_then_on(tmp_path: Path, name: str, how: str) -> None:
+    """Its index says where the packets of another file were."""
+    path = nv.encode(tmp_path / name, CODED[name], range(150))
+    other = nv.encode(tmp_path / f"other-{name}", CODED[name], range(150, 300))
+    stream, expected = stream_of(path), SingleFrames().of(path, range(150))
+    for number in range(10):
+        assert (stream.picture(number) == expected[number]).all()
+    if how == "replaced":
+        other.replace(path)
+    elif how == "overwritten":
+        path.write_bytes(other.read_bytes())
+    elif how == "cut short":
+        os.truncate(path, path.stat().st_size // 2)
+    else:
+        path.unlink()
+    why = "cannot be opened: No such file" if how == "removed" else "was changed while it was played"
+    for number in range(10, 310):
+        with pytest.raises(VideoError, match=why):
+            stream.picture(number)
+    stream.close()

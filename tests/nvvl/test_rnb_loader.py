@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 
 import nvvl
 from nvvl import AllSampler, RnBLoader, Sampler, VideoError
-from nvvl.pyav_backend import PictureScaler
+from nvvl.pyav_backend import PictureScaler, PyavBackend
 from nvvl.window import Window
 from tests.support import odd_videos
 
@@ -306,3 +307,24 @@ def test_pictures_larger_than_allowed_are_refused(odd_files: dict[str, Path]) ->
             loader.decode_into(path, out)
         with pytest.raises(VideoError, match=told):
             loader.loadfile(path)
+
+
+def test_a_file_that_changes_while_its_frames_are_decoded(
+    odd_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.mkv"
+    shutil.copy(odd_files["late_start_mkv"], path)
+    loader, out = make_loader(3), torch.empty(1, 3, CLIP_LENGTH, SIZE, SIZE)
+    decode = PyavBackend.decode
+
+    def changing(backend: PyavBackend, *args: Any) -> int:
+        num_concealed = decode(backend, *args)
+        path.write_bytes(path.read_bytes())
+        return num_concealed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PyavBackend, "decode", changing)
+        with pytest.raises(VideoError, match="was changed while it was played"):
+            loader.decode_into(path, out)
+    assert loader.decode_into(path, out) == 1
+    torch.testing.assert_close(out.transpose(1, 2), expected_clips(path, [3]))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +119,33 @@ def test_every_error_of_ffmpeg_is_the_files(
     }
     with pytest.raises(VideoError, match="Generic error in an external library"):
         use[call]()
+
+
+def test_a_file_that_is_cut_short_while_it_is_read_ends_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.mkv", num_frames=200)
+    demux = VideoFile.demux
+
+    def cutting(file: VideoFile) -> Iterator[Any]:
+        for packet in demux(file):
+            os.truncate(path, 1)
+            yield packet
+
+    monkeypatch.setattr(VideoFile, "demux", cutting)
+    with contextlib.suppress(VideoError):  # FFmpeg has read some of it ahead
+        num_frames(path)
+
+
+def test_a_file_that_vanishes_while_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "a.mkv", num_frames=12)
+    codec_of = vars(VideoFile)["codec"].fget
+
+    def removing(file: VideoFile) -> str:
+        codec = codec_of(file)
+        path.unlink(missing_ok=True)
+        return str(codec)
+
+    monkeypatch.setattr(VideoFile, "codec", property(removing))
+    with pytest.raises(VideoError, match=r"a\.mkv: cannot be read: No such file"):
+        num_frames(path)

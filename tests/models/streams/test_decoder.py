@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from models.streams.decoder import StreamDecoder
-from nvvl import VideoError
+from nvvl import VideoError, video_file
+from nvvl.video_file import open_container
 from rnb.contract import Batch, Context, Device, Request, RequestError
 from rnb.load.sequences import Sequences
 from tests.support import numbered_videos as nv
@@ -90,3 +91,24 @@ def test_without_a_request_nothing_is_opened() -> None:
 def test_a_window_that_does_not_fit() -> None:
     with pytest.raises(ValueError, match="resize: 10 x 10, must be at least the output's"):
         StreamDecoder.output(StreamDecoder.Options(resize=(10, 10)), ())
+
+
+def test_a_video_that_cannot_be_used_is_looked_into_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That may take as long as reading all of it, and the other streams wait for it."""
+    (tmp_path / "a.mp4").write_bytes(b"x" * 100)
+    step, opened = make(), list[str]()
+
+    def counted(filename: str) -> Any:
+        opened.append(filename)
+        return open_container(filename)
+
+    monkeypatch.setattr(video_file, "open_container", counted)
+    step.states[0] = step.start(0)
+    told = Sequences(num_at_once=1, length=9, num_requests=9)
+    for request in range(9):
+        with pytest.raises(RequestError, match=r"a\.mp4: is no video"):
+            step(Batch((Request(request, str(tmp_path / "a.mp4"), parameters=told.parameters_of(request)),)))
+    assert len(opened) == 1
+    step.end(0, step.states.pop(0))
