@@ -118,14 +118,15 @@ class IndexFolder:
             return None
 
     def put(self, key: IndexKey, index: VideoIndex) -> None:
-        """Write it at once or not at all: with a full disk, it is read off the video again."""
+        """Write it at once or not at all: with a full or read-only disk, it is read off the video again."""
         path = self._path(key)
         draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}-{next(self._numbers)}")
         try:
             draft.write_bytes(_packed(index, key))
             draft.replace(path)
         except OSError:
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                draft.unlink()
 
     def _path(self, key: IndexKey) -> Path:
         return self._folder / (hashlib.sha256(_name(key).encode()).hexdigest() + SUFFIX)

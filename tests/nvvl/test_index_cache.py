@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import multiprocessing
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -170,6 +172,28 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"index_cache: .*/file/indexes cannot be made: Not a directory"):
         IndexFolder(str(tmp_path / "file" / "indexes"))
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.ENOSPC, errno.EACCES])
+def test_where_nothing_can_be_written_the_video_is_read_again(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """On a read-only disk not even what is not there can be removed."""
+    folder = IndexFolder(str(tmp_path / "indexes"))
+
+    def refuse(path: Path, *args: object, **more: object) -> None:
+        raise OSError(error, os.strerror(error), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert index_for(video, folder).num_frames == 30
+
+
+def test_a_folder_whose_place_a_file_has_taken(video: Path, tmp_path: Path) -> None:
+    folder = IndexFolder(str(tmp_path / "indexes"))
+    (tmp_path / "indexes").rmdir()
+    (tmp_path / "indexes").touch()
+    assert index_for(video, folder).num_frames == 30
 
 
 def test_a_missing_video(tmp_path: Path) -> None:
