@@ -28,10 +28,11 @@ from typing import Any
 import torch
 
 from benchmarks.different_videos import different_videos
-from benchmarks.measuring import samples_in
+from benchmarks.measuring import check_gpu, samples_in
 from models.r2p1d.sampler import R2P1DSampler
 from nvvl import RnBLoader
 from nvvl.indexing import forget_indexes
+from rnb.command_line.number_types import more_than_0, whole_number
 
 CLIP_LENGTH = 8
 MAX_CLIPS = 15
@@ -45,15 +46,25 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--backend", choices=("nvdec", "pyav"), default="pyav")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1], help="try each number (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="per number of workers (%(default)s)")
-    parser.add_argument("--repeats", type=int, default=1, help="measurements of each (%(default)s)")
+    parser.add_argument(
+        "--workers", type=whole_number(1), nargs="+", default=[1], help="try each number (%(default)s)"
+    )
+    parser.add_argument(
+        "--seconds", type=more_than_0, default=5.0, help="per number of workers (%(default)s)"
+    )
+    parser.add_argument(
+        "--repeats", type=whole_number(1), default=1, help="measurements of each (%(default)s)"
+    )
     parser.add_argument("--data", type=Path, default=Path("data/videos"))
-    parser.add_argument("--files", type=int, default=1000, help="different files (%(default)s)")
-    parser.add_argument("--max-gb", type=float, default=1.0, help="of different files (%(default)s)")
+    parser.add_argument("--files", type=whole_number(1), default=1000, help="different files (%(default)s)")
+    parser.add_argument("--max-gb", type=more_than_0, default=1.0, help="of different files (%(default)s)")
     args = parser.parse_args()
     samples = samples_in(parser, args.data)
+    if args.backend == "nvdec":
+        check_gpu(parser, "--backend nvdec")
     with different_videos(samples, args.files, int(args.max_gb * 1e9)) as files:
+        if len(files) < max(args.workers):
+            parser.error(f"--workers {max(args.workers)}: {len(files)} different files; each needs its own")
         for workers in args.workers:
             compare(args.backend, samples, files, workers, args.seconds, args.repeats)
 

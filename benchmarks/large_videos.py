@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -26,12 +27,13 @@ import torch
 
 from benchmarks import decoding, raw_nvdec
 from benchmarks.different_videos import different_videos
-from benchmarks.measuring import ROOT, run_pipeline, show, spread, throughput
+from benchmarks.measuring import ROOT, run_pipeline, samples_in, show, spread, throughput
 from benchmarks.whole_pipelines import busiest, decode_only, gpu_memory_gb
 from nvvl import engine_pictures
 from nvvl.errors import UnsupportedVideo
 from nvvl.indexing import index_of
 from nvvl.video_file import VideoFile
+from rnb.command_line.number_types import more_than_0, whole_number
 
 FRAMES, FRAMES_PER_S = 300, 30
 GRAIN = 3.0
@@ -67,27 +69,45 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    parser.add_argument("-c", "--config", default="config/r2p1d-fast.json")
-    parser.add_argument("-n", "--repeats", type=int, default=1, help="of each run (%(default)s)")
-    parser.add_argument("-v", "--videos", type=int, default=400, help="requests a run (%(default)s)")
-    parser.add_argument("--max-gb", type=float, default=3.0, help="of different files (%(default)s)")
+    on_gpu = torch.cuda.is_available()
     parser.add_argument(
-        "--threads", type=int, nargs="+", default=[8], help="on NVDEC, of one process (%(default)s)"
+        "-c",
+        "--config",
+        default=f"config/r2p1d-{'fast' if on_gpu else 'cpu'}.json",
+        help="(config/r2p1d-fast.json, on the CPU r2p1d-cpu.json)",
     )
-    parser.add_argument("--seconds", type=float, default=3.0, help="of decoders alone (%(default)s)")
-    parser.add_argument("--samples", type=int, default=8, help="different contents (%(default)s)")
+    parser.add_argument("-n", "--repeats", type=whole_number(1), default=1, help="of each run (%(default)s)")
+    parser.add_argument(
+        "-v", "--videos", type=whole_number(1), default=400, help="requests a run (%(default)s)"
+    )
+    parser.add_argument("--max-gb", type=more_than_0, default=3.0, help="of different files (%(default)s)")
+    parser.add_argument(
+        "--threads",
+        type=whole_number(1),
+        nargs="+",
+        default=[8],
+        help="on NVDEC, of one process (%(default)s)",
+    )
+    parser.add_argument("--seconds", type=more_than_0, default=3.0, help="of decoders alone (%(default)s)")
+    parser.add_argument("--samples", type=whole_number(1), default=8, help="different contents (%(default)s)")
     parser.add_argument("--data", type=Path, default=Path("data/videos"))
     parser.add_argument("--keep", type=Path, help="put the videos into this folder, and play nothing")
     args = parser.parse_args()
-    samples = sorted(args.data.rglob("*.mp4"))[: args.samples]
+    samples = samples_in(parser, args.data)[: args.samples]
     if args.keep:
-        encode_all(samples, args.kinds, args.keep)
+        try:
+            encode_all(samples, args.kinds, args.keep)
+        except OSError as error:
+            parser.error(f"--keep {args.keep}: {error.strerror}")
         return
     with tempfile.TemporaryDirectory(prefix="rnb-large-") as folder:
         videos = encode_all(samples, args.kinds, Path(folder))
         for name in args.kinds:
             with different_videos(videos[name], args.videos, int(args.max_gb * 1e9)) as files:
-                measure(name, videos[name], files, args)
+                try:
+                    measure(name, videos[name], files, args)
+                except RuntimeError as error:
+                    sys.exit(f"large_videos: {error}")
 
 
 def measure(name: str, videos: Sequence[Path], files: Sequence[Path], args: argparse.Namespace) -> None:

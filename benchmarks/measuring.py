@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from rnb.analysis.statistics import describe, stage_durations_ms
 from rnb.command_line.exit_status import EXIT_INVALID, EXIT_OK
@@ -27,6 +28,12 @@ def samples_in(parser: argparse.ArgumentParser, data: Path) -> list[Path]:
     if not samples:
         parser.error(f"--data {data}: no *.mp4 in it; python -m utils.sample_videos makes some")
     return samples
+
+
+def check_gpu(parser: argparse.ArgumentParser, flag: str) -> None:
+    """Without a GPU that PyTorch can use the parser ends the process."""
+    if not torch.cuda.is_available():
+        parser.error(f"{flag}: no GPU here, or a PyTorch that cannot use it")
 
 
 def run_pipeline(config: str, *flags: str) -> Run:

@@ -11,6 +11,7 @@ import argparse
 import json
 import statistics
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from nvvl.pace import Pace
 from nvvl.picked_clips import num_decoded
 from nvvl.reader import payloads_of
 from nvvl.video_file import VideoFile
+from rnb.command_line.number_types import more_than_0, whole_number
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 CLIP_LENGTH = 8
@@ -37,15 +39,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--threads", type=int, nargs="+", default=[14], help="try each number (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=4.0, help="per number of threads (%(default)s)")
-    parser.add_argument("--repeats", type=int, default=1, help="measurements of each (%(default)s)")
+    parser.add_argument(
+        "--threads", type=whole_number(1), nargs="+", default=[14], help="try each number (%(default)s)"
+    )
+    parser.add_argument(
+        "--seconds", type=more_than_0, default=4.0, help="per number of threads (%(default)s)"
+    )
+    parser.add_argument(
+        "--repeats", type=whole_number(1), default=1, help="measurements of each (%(default)s)"
+    )
     parser.add_argument("--data", type=Path, default=Path("data/videos"))
     args = parser.parse_args()
     samples = samples_in(parser, args.data)
     frames = frames_needed(samples)
     for threads in args.threads:
-        rates = [measure(samples, threads, args.seconds) for _ in range(args.repeats)]
+        try:
+            rates = [measure(samples, threads, args.seconds) for _ in range(args.repeats)]
+        except (subprocess.CalledProcessError, FileNotFoundError) as error:
+            sys.exit(_why(error))
         for rate in rates:
             print(
                 f"raw nvdec, {threads} threads: {rate.frames_per_s:,.0f} frames/s, {rate.cores:.2f} cores;"
@@ -65,7 +76,7 @@ class Rate:
 
 
 def measure(paths: Sequence[Path], threads: int, seconds: float) -> Rate:
-    """Of videos of one codec, played in turn."""
+    """Of videos of one codec, played in turn. Raises as `compiled`, and CalledProcessError without a GPU."""
     with tempfile.TemporaryDirectory(prefix="rnb-raw-") as folder:
         program, streams = Path(folder, "raw_nvdec"), []
         program.write_bytes(compiled())
@@ -80,6 +91,14 @@ def measure(paths: Sequence[Path], threads: int, seconds: float) -> Rate:
         )
         frames, cores = result.stdout.split()
         return Rate(float(frames), float(cores))
+
+
+def _why(error: subprocess.CalledProcessError | FileNotFoundError) -> str:
+    """In a line: what the program said last, or that there is no compiler."""
+    if isinstance(error, FileNotFoundError):
+        return f"raw_nvdec: {error.filename} is not here, which compiles its program"
+    said = (error.stderr or "").strip().splitlines()
+    return said[-1] if said else f"raw_nvdec: {error}"
 
 
 @cache

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.different_videos import different_videos
-from benchmarks.measuring import samples_in
+from benchmarks.measuring import check_gpu, samples_in
 from benchmarks.peers.figures import PlayFigures, compared
 from benchmarks.peers.plays import plays_of
 from benchmarks.peers.processes import exit_on_sigterm
@@ -25,6 +25,7 @@ from benchmarks.peers.report import write
 from benchmarks.peers.running import Outcome, play_peer
 from benchmarks.peers.table import table
 from benchmarks.peers.work import Work
+from rnb.command_line.number_types import more_than_0, whole_number
 from rnb.contract.termination import UsageError
 
 
@@ -54,21 +55,28 @@ def parse_arguments() -> tuple[argparse.Namespace, argparse.ArgumentParser]:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="(all)")
-    parser.add_argument("--videos", type=int, help="different files (on a GPU 1000, else 24)")
-    parser.add_argument("--rate", type=float, nargs="+", default=[], help="requests/s (none)")
-    parser.add_argument("-n", "--repeats", type=int, default=1, help="plays of each kind (%(default)s)")
+    parser.add_argument("--videos", type=whole_number(1), help="different files (on a GPU 1000, else 24)")
+    parser.add_argument("--rate", type=more_than_0, nargs="+", default=[], help="requests/s (none)")
+    parser.add_argument(
+        "-n", "--repeats", type=whole_number(1), default=1, help="plays of each kind (%(default)s)"
+    )
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda" if has_gpu else "cpu")
     parser.add_argument("-c", "--config", help="RnB's (config/r2p1d-fast.json, on the CPU r2p1d-cpu.json)")
     parser.add_argument(
-        "--workers", type=int, default=num_cores, help="that decode, of the others (one a core: %(default)s)"
+        "--workers",
+        type=whole_number(1),
+        default=num_cores,
+        help="that decode, of the others (one a core: %(default)s)",
     )
-    parser.add_argument("--limit", type=float, default=600, help="seconds for a peer (%(default)g)")
+    parser.add_argument("--limit", type=more_than_0, default=600, help="seconds for a peer (%(default)g)")
     parser.add_argument("--data", type=Path, default=Path("data/videos"), help="samples (%(default)s)")
-    parser.add_argument("--max-gb", type=float, default=1.0, help="of different files (%(default)g)")
+    parser.add_argument("--max-gb", type=more_than_0, default=1.0, help="of different files (%(default)g)")
     parser.add_argument("--seed", type=int, default=0, help="of clips, arrivals and weights (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("logs/peers"), help="a folder (%(default)s)")
     args = parser.parse_args()
     on_gpu = args.device == "cuda"
+    if on_gpu:
+        check_gpu(parser, "--device cuda")
     args.videos = args.videos or (1000 if on_gpu else 24)
     args.config = args.config or f"config/r2p1d-{'fast' if on_gpu else 'cpu'}.json"
     return args, parser
