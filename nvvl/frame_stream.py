@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,7 +42,8 @@ class FrameStream:
         except VideoError:
             self._file.close()
             raise
-        self._damage = Damage(self._index)
+        self._damage, self._start = Damage(self._index), 0
+        """Of what is being decoded: what is known of its damage, and the packet that it began with."""
         self._frames: Iterator[tuple[int, Any]] = iter(())
         self._next: int | None = None
 
@@ -58,25 +60,40 @@ class FrameStream:
     def _picture(self, number: int) -> npt.NDArray[np.uint8]:
         wanted = number % self._index.num_frames
         if self._next is None or (wanted - self._next) % self._frame_step or wanted < self._next:
-            self._start_at(wanted)
+            self._start_at(0 if self._index.counted else self._index.start_of(wanted), wanted)
+        self._next = None
+        frame = self._take(wanted)
+        if frame is None and self._start > 0:
+            # A decoder that begins within a file misses what leading pictures refer to: no damage.
+            self._start_at(0, wanted)
+            frame = self._take(wanted)
+        self._next = wanted + self._frame_step
+        if frame is None:
+            raise VideoError(self._file.filename, f"is damaged: frame {wanted} cannot be decoded")
+        return (self._scaler.convert(frame, self._file.filename) + 0.5).astype(np.uint8)
+
+    def _take(self, wanted: int) -> Any | None:
+        """The frame; None where it does not come, or damage may have changed it."""
         for found, frame in self._frames:
             if found == wanted:
-                self._next = wanted + self._frame_step
-                if self._damage.is_suspect(wanted):
-                    break
-                return (self._scaler.convert(frame, self._file.filename) + 0.5).astype(np.uint8)
-        self._next = None
-        raise VideoError(self._file.filename, f"is damaged: frame {wanted} cannot be decoded")
+                return None if self._damage.is_suspect(wanted) else frame
+            if found > wanted:
+                self._frames = itertools.chain([(found, frame)], self._frames)
+                break
+        return None
 
     def picture_into(self, number: int, out: Tensor) -> None:
         """The same into bytes of (3, height, width) on any device."""
         out.copy_(torch.from_numpy(self.picture(number)))
 
-    def _start_at(self, first: int) -> None:
+    def _start_at(self, packet: int, first: int) -> None:
+        """Decode from a packet on; `first` is the first frame that is wanted."""
         index = self._index
         wanted = frozenset(range(first, index.num_frames, self._frame_step))
-        run = Run(0 if index.counted else index.start_of(first), len(index.packets) - 1, wanted)
-        self._frames, self._next = frames_of_run(self._file, index, run, self._damage), first
+        self._start = packet
+        run = Run(packet, len(index.packets) - 1, wanted)
+        self._damage = Damage(index)
+        self._frames = frames_of_run(self._file, index, run, self._damage)
 
     def close(self) -> None:
         """Give back the decoder. May be called twice."""

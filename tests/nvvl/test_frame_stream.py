@@ -47,6 +47,42 @@ def test_frames_that_nobody_asks_for_are_passed_over(tmp_path: Path) -> None:
         assert (stream.picture(number) == expected[number % NUM_FRAMES]).all(), f"frame {number}"
 
 
+def test_a_jump_over_the_end_lands_anywhere(tmp_path: Path) -> None:
+    """As where frames are dropped. Behind a keyframe pictures are stored that refer to what is before it."""
+    path = nv.encode(tmp_path / "a.mp4", nv.H264["open"])
+    expected = SingleFrames().of(path, range(NUM_FRAMES))
+    for first in range(NUM_FRAMES):
+        stream = stream_of(path, 5)
+        for number in (0, NUM_FRAMES + first, NUM_FRAMES + first + 5, NUM_FRAMES + first + 15):
+            assert (stream.picture(number) == expected[number % NUM_FRAMES]).all(), f"{number}"
+        stream.close()
+
+
+def test_a_damaged_file_is_not_decoded_from_its_beginning_for_each_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = nv.encode(tmp_path / "a.mkv", nv.H264["b3"], range(100))
+    content = bytearray(path.read_bytes())
+    for place in range(len(content) // 2, len(content) - 100, 300):
+        content[place : place + 40] = bytes(40)
+    path.write_bytes(content)
+    stream, fed, decode = stream_of(path), list[object](), VideoFile.decode
+
+    def counted(file: VideoFile, packet: object) -> object:
+        fed.append(packet)
+        return decode(file, packet)
+
+    monkeypatch.setattr(VideoFile, "decode", counted)
+    num_refused = 0
+    for number in range(7, 100):
+        try:
+            stream.picture(number)
+        except VideoError:
+            num_refused += 1
+    assert num_refused > 5
+    assert len(fed) < 250
+
+
 def test_no_packet_is_decoded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = nv.encode(tmp_path / "a.mp4", nv.H264["b3"])
     stream = stream_of(path)
