@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from nvvl.errors import VideoError
 from nvvl.index import Run, VideoIndex
 from nvvl.index_cache import IndexKey
 from nvvl.indexing import index_of
-from nvvl.pyav_backend import PictureScaler, frames_of_run
+from nvvl.pyav_backend import PictureScaler, decoded_frames
 from nvvl.video_file import VideoFile
 from nvvl.window import Window
 
@@ -45,6 +46,10 @@ class FrameStream:
         self._damage, self._start = Damage(self._index), 0
         """Of what is being decoded: what is known of its damage, and the packet that it began with."""
         self._frames: Iterator[tuple[int, Any]] = iter(())
+        self._ahead: deque[tuple[int, Any]] = deque()
+        """Those that have come and are not asked for yet."""
+        self._latest = list(itertools.accumulate(self._index.frame_of_packet, max))
+        """By packet: the latest frame that it or one before it holds."""
         self._next: int | None = None
 
     def picture(self, number: int) -> npt.NDArray[np.uint8]:
@@ -73,14 +78,20 @@ class FrameStream:
         return (self._scaler.convert(frame, self._file.filename) + 0.5).astype(np.uint8)
 
     def _take(self, wanted: int) -> Any | None:
-        """The frame; None where it does not come, or damage may have changed it."""
-        for found, frame in self._frames:
-            if found == wanted:
-                return None if self._damage.is_suspect(wanted) else frame
-            if found > wanted:
-                self._frames = itertools.chain([(found, frame)], self._frames)
-                break
-        return None
+        """The frame; None where it does not come, or damage may have changed it.
+
+        A decoder says that a picture is damaged when it gives it out, so those come first that this one may
+        refer to, though they are shown later.
+        """
+        index, ahead = self._index, self._ahead
+        last = wanted if index.counted else self._latest[index.packet_of_frame[wanted]]
+        while not ahead or ahead[-1][0] < last:
+            found, frame = next(self._frames, (index.num_frames, None))
+            ahead.append((found, frame if found >= wanted else None))
+        while ahead[0][0] < wanted:
+            ahead.popleft()
+        is_there = ahead[0][0] == wanted and not self._damage.is_suspect(wanted)
+        return ahead[0][1] if is_there else None
 
     def picture_into(self, number: int, out: Tensor) -> None:
         """The same into bytes of (3, height, width) on any device."""
@@ -93,9 +104,9 @@ class FrameStream:
         self._start = packet
         run = Run(packet, len(index.packets) - 1, wanted)
         self._damage = Damage(index)
-        self._frames = frames_of_run(self._file, index, run, self._damage)
+        self._frames, self._ahead = decoded_frames(self._file, index, run, self._damage), deque()
 
     def close(self) -> None:
         """Give back the decoder. May be called twice."""
-        self._frames, self._next = iter(()), None
+        self._frames, self._ahead, self._next = iter(()), deque(), None
         self._file.close()

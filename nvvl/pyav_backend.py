@@ -79,11 +79,16 @@ def frames_of(
 
 def frames_of_run(file: VideoFile, index: VideoIndex, run: Run, damage: Damage) -> Iterator[tuple[int, Any]]:
     """As `frames_of`, those of one run, in the order of display; each is decoded when it is asked for."""
-    for number, frame in _numbered(index, _decoded(file, index, run, damage)):
+    for number, frame in decoded_frames(file, index, run, damage):
         if number in run.frames:
             yield number, frame
         if index.counted and number == max(run.frames):
             break
+
+
+def decoded_frames(file: VideoFile, index: VideoIndex, run: Run, damage: Damage) -> Iterator[tuple[int, Any]]:
+    """The same with those that nobody wants and that are decoded all the same."""
+    return _numbered(index, _decoded(file, index, run, damage))
 
 
 def _decoded(file: VideoFile, index: VideoIndex, run: Run, damage: Damage) -> Iterator[Any]:

@@ -9,6 +9,7 @@ import pytest
 
 from nvvl.errors import VideoError
 from nvvl.frame_stream import FrameStream
+from nvvl.indexing import index_of
 from nvvl.video_file import VideoFile
 from nvvl.window import Window
 from tests.support import numbered_videos as nv
@@ -165,3 +166,30 @@ def test_a_file_that_is_changed_gives_no_frames_from_then_on(tmp_path: Path, nam
         with pytest.raises(VideoError, match=why):
             stream.picture(number)
     stream.close()
+
+
+def test_damage_in_a_picture_that_is_shown_later(tmp_path: Path) -> None:
+    """A decoder says so when it gives it out; what refers to it comes before."""
+    intact = nv.encode(tmp_path / "intact.mp4", nv.H264["b3"])
+    original, content = SingleFrames().of(intact, range(NUM_FRAMES)), intact.read_bytes()
+    with VideoFile(str(intact)) as file:
+        index = index_of(file)
+    later = [packet for packet in range(30) if index.order[packet] > packet]
+    num_refused = 0
+    for packet in later:
+        damaged, place = bytearray(content), index.packets.positions[packet]
+        middle = place + index.packets.sizes[packet] // 2
+        damaged[middle : middle + 8] = bytes(255 - value for value in damaged[middle : middle + 8])
+        path = tmp_path / f"{packet}.mp4"
+        path.write_bytes(damaged)
+        stream, frame = stream_of(path), index.frame_of_packet[packet]
+        for number in range(frame + 1):
+            try:
+                picture = stream.picture(number)
+            except VideoError:
+                num_refused += 1
+                continue
+            is_known = isinstance(SingleFrames().outcome(path, [number]), str)
+            assert (picture == original[number]).all() or not is_known, f"{packet}: {number}"
+        stream.close()
+    assert num_refused > len(later)
