@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 import torch
 
-from models.r2p1d.network import R2P1DPart, input_shape
+from models.r2p1d.network import R2P1DPart
+from models.r2p1d.parts import input_shape
 from utils.cupti.bridge import open_cupti
 from utils.cupti.errors import CuptiUnavailable
 from utils.cupti.gpu_sampler import GpuSampler

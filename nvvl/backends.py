@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 
 from nvvl import engines
+from nvvl.backend_names import check
 from nvvl.clips import Clips
 from nvvl.index import VideoIndex
 from nvvl.nvdec_backend import NvdecBackend
-from nvvl.original import OriginalBackend, find_original
+from nvvl.original import OriginalBackend
 from nvvl.pyav_backend import PyavBackend
 from nvvl.video_file import VideoFile
 from nvvl.window import Window
-
-NAMES = ("auto", "nvdec", "pyav", "nvvl")
 
 
 class Backend(Protocol):
@@ -52,26 +51,6 @@ class UploadingBackend:
 
     def close(self) -> None:
         self._decoder.close()
-
-
-def check(name: str, device_type: str) -> None:
-    """Whether this machine has the backend for 'cpu' or 'cuda'; nothing of it is started.
-
-    Raises:
-        ValueError: the backend does not exist, or not for this device.
-        ImportError: it needs a package that is not installed.
-    """
-    if name not in NAMES:
-        raise ValueError(f"backend {name!r}: choose one of {', '.join(NAMES)}")
-    if name in ("nvdec", "nvvl") and device_type == "cpu":
-        raise ValueError(f"backend {name!r} needs a GPU, but the device is the CPU; choose 'auto' or 'pyav'")
-    if name == "nvdec" and not engines.is_available():
-        raise ImportError(
-            "backend 'nvdec' needs NVIDIA's driver, and the package PyNvVideoCodec or the session that"
-            " python -m nvvl.native.build makes; choose 'auto'"
-        )
-    if name == "nvvl":
-        find_original()
 
 
 def choose(name: str, device: torch.device, window: Window, *, conceal: bool = False) -> Backend:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from nvvl.clips import Clips
 from nvvl.errors import VideoError
-from nvvl.index import VideoIndex
+
+if TYPE_CHECKING:
+    from nvvl.index import VideoIndex
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from models.faces.image_file import read_image
 from models.faces.pictures import DEFAULT_MAX_PIXELS, MaxPixels, Pictures, fitted, layout, views
 from models.faces.video_file import FrameReader
-from nvvl import VideoError, backends
+from nvvl import VideoError, backend_names
 from nvvl.size import shown_size
 from rnb import contract
 from rnb.contract import Batch, Context, Count, Device, Layout, Request, RequestError, Step, point_of
@@ -83,7 +83,7 @@ class VideoLoader(Step):
     @classmethod
     def check_machine(cls, options: Any, device: Device) -> None:
         try:
-            backends.check(options.backend, device.type)
+            backend_names.check(options.backend, device.type)
         except ImportError as error:
             raise ValueError(str(error)) from None
 

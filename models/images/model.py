@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from models.images import backends
-from models.images.classification import Classification
 from models.images.cut import Cut, cut_of
 from models.images.encoded import Encoded, read_encoded
 from models.images.errors import ImageError
 from models.images.header import read_header
 from models.images.options import ClassifierOptions, LoaderOptions
-from models.images.resnet import build_resnet50
 from rnb.contract import (
     Batch,
     ClassAndScore,
@@ -28,6 +24,9 @@ from rnb.contract import (
     TensorSpec,
 )
 from rnb.contract.top1 import top1_of_each
+
+if TYPE_CHECKING:
+    import torch
 
 NUM_WARM_UP_IMAGES = 8
 
@@ -44,8 +43,11 @@ class ImageLoader(Step):
 
     batches_requests = True
     decodes = True
+    needs_torch = True
 
     def __init__(self, options: Any, context: Context) -> None:
+        import torch
+
         super().__init__(options, context)
         torch.set_num_threads(1)  # an image is too small for several; more workers use more cores
         self._loading = backends.choose(options, context.device, context.batch_size)
@@ -120,9 +122,14 @@ class ImageClassifier(Step):
 
     batches_requests = True
     takes_turns = True
+    needs_torch = True
     result_kind = ClassResult
 
     def __init__(self, options: Any, context: Context) -> None:
+        import torch
+
+        from models.images.classification import Classification
+
         super().__init__(options, context)
         torch.backends.cudnn.allow_tf32 = False  # PyTorch's default would make fp32 another precision
         # A graph serves any thread, but those that only have cuDNN's plans have them per thread.
@@ -137,6 +144,8 @@ class ImageClassifier(Step):
                 "ImageClassifier takes pictures (rows, 3, height, width), so a loader must come before"
             )
         if options.checkpoint:
+            from models.images.resnet import build_resnet50
+
             build_resnet50(options.num_classes, options.checkpoint, options.seed)
         return (TensorSpec((inputs[0].most_rows, options.num_classes)),)
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Any, Protocol
 
 import torch
-from pydantic import Field, StrictBool, StrictInt, model_validator
 from torch import nn
 
 from models.graphs import Graphs
+from models.r2p1d.execution_options import ExecutionOptions
 from models.r2p1d.lowered import LoweredPart
 from models.r2p1d.network import R2P1DPart, Stem
-from rnb.contract import Count, Options
 
 PRECISIONS = {
     "fp32": torch.float32,
@@ -29,36 +28,6 @@ PRECISIONS = {
 # Threads of a process warm up one after the other: timing cuDNN's plans side by side is wrong,
 # compiling side by side is no faster, and a capture must not meet another thread's device-wide synchronise.
 _WARM_UP = threading.Lock()
-
-
-class ExecutionOptions(Options):
-    """What a config may say about it. The defaults are exact: float32 throughout, PyTorch's own calls."""
-
-    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
-    """fp32: exact; tf32: float32 whose products have 10 bits of mantissa (on the CPU: fp32); bf16; fp16."""
-    channels_last: StrictBool = False
-    """Lay out activations with the channels last. Pays with `compile` alone; `fuse` always does so."""
-    fuse: StrictBool = False
-    """Run the network as `LoweredPart`."""
-    compile: StrictBool = False
-    """Run it through torch.compile, compiled once for all numbers of rows (on the CPU: not)."""
-    cuda_graphs: StrictBool = False
-    """Capture a CUDA graph for each number of rows in the warm-up (on the CPU: not)."""
-    autotune: Annotated[StrictInt, Field(ge=0)] | None = None
-    """In the warm-up time this many of cuDNN's plans for each convolution, 0 = all of them, and keep the
-    fastest. None takes cuDNN's own first choice, which is the same in every run."""
-    row_buckets: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
-    """Pad the rows of a call up to the next of these, so that few sizes need a graph or tuning."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.fuse and self.compile:
-            raise ValueError("compile: true, but fuse leaves nothing to compile; set one of them")
-        return self
-
-    def bucket(self, num_rows: int) -> int:
-        """How many rows the network is run on for `num_rows`; more than the last bucket are not padded."""
-        return min((size for size in self.row_buckets or () if size >= num_rows), default=num_rows)
 
 
 Phase = Callable[[str], contextlib.AbstractContextManager[None]]

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS, R2P1DPart, ResidualBlock
+from models.r2p1d.network import R2P1DPart, ResidualBlock
+from models.r2p1d.parts import DEFAULT_LAYER_SIZES, NUM_PARTS
 
 SpatioTemporalResBlock = ResidualBlock
 

@@ -1,21 +1,20 @@
-"""R(2+1)D as steps: loading a video's clips, running the network or a part of it, joining segments."""
+"""R(2+1)D as steps: loading a video's clips, running the network or a part of it, joining segments.
+
+What needs PyTorch is imported where a step is constructed: a pipeline can be checked without it, in a second.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import StrictInt
 
 from models.class_names import read_class_names
 from models.kept_figures import kept
-from models.r2p1d.agreement import conditions, sample_clips, top1_agreement
-from models.r2p1d.checkpoint import read_checkpoint, select_weights
-from models.r2p1d.execution import Execution, ExecutionOptions
-from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS, output_shape
+from models.r2p1d.execution_options import ExecutionOptions
 from models.r2p1d.options import (
     ClassNameOptions,
     ClipCountOptions,
@@ -24,9 +23,8 @@ from models.r2p1d.options import (
     NetworkOptions,
     RunnerOptions,
 )
-from models.r2p1d.weights import bare_part, build_part
-from nvvl import RnBLoader, VideoError, backends
-from nvvl.index_cache import IndexFolder
+from models.r2p1d.parts import DEFAULT_LAYER_SIZES, NUM_PARTS, check_layer_sizes, output_shape
+from nvvl import VideoError, backend_names
 from rnb.contract import (
     NO_CLASS,
     Batch,
@@ -45,14 +43,19 @@ from rnb.contract.top1 import top1, top1_of_each
 from rnb.load.videos import VideoPathIterator
 from rnb.pipeline.selectors import ClipCountSelector
 
+if TYPE_CHECKING:
+    import torch
+
+    from models.r2p1d.execution import Execution
+
+    Out = tuple[torch.Tensor, ...] | None
+
 _SYNTHETIC_FRAMES = 300
 """Length of the video that R2P1DSyntheticLoader makes up: a Kinetics clip."""
 
 NUM_WARM_UP_VIDEOS = 3
 DEFAULT_DECODERS = 4
 """Threads of a loader on a GPU, each with a decoder: one alone leaves the GPU's video engines idle."""
-
-Out = tuple[torch.Tensor, ...] | None
 
 
 class R2P1DVideoPathIterator(VideoPathIterator):
@@ -74,8 +77,13 @@ class R2P1DLoader(Step):
 
     writes_in_place = True
     decodes = True
+    needs_torch = True
 
     def __init__(self, options: Any, context: Context) -> None:
+        import torch
+
+        from nvvl import RnBLoader
+
         super().__init__(options, context)
         self._sampler = options.sampler(options.consecutive_frames)
         device = context.device
@@ -103,10 +111,12 @@ class R2P1DLoader(Step):
     @classmethod
     def check_machine(cls, options: Any, device: Device) -> None:
         try:
-            backends.check(options.backend, device.type)
+            backend_names.check(options.backend, device.type)
         except ImportError as error:
             raise ValueError(str(error)) from None
         if options.index_cache is not None:
+            from nvvl.index_cache import IndexFolder
+
             IndexFolder(options.index_cache)
 
     @classmethod
@@ -167,8 +177,11 @@ class R2P1DSyntheticLoader(Step):
         seed: StrictInt = 0
 
     writes_in_place = True
+    needs_torch = True
 
     def __init__(self, options: Any, context: Context) -> None:
+        import torch
+
         super().__init__(options, context)
         (clips,) = self.output(options, ())
         self._sampler = options.sampler(clips.shape[2])
@@ -203,9 +216,13 @@ class R2P1DRunner(Step):
 
     batches_requests = True
     takes_turns = True
+    needs_torch = True
     result_kind = ClassResult
 
     def __init__(self, options: Any, context: Context) -> None:
+        from models.r2p1d.checkpoint import read_checkpoint
+        from models.r2p1d.weights import build_part
+
         super().__init__(options, context)
         self._row = context.inputs[0].row
         self._build_part = partial(
@@ -226,6 +243,8 @@ class R2P1DRunner(Step):
         self._execution = context.share(make) if has_graphs else make()
 
     def _execute(self, options: ExecutionOptions) -> Execution:
+        from models.r2p1d.execution import Execution
+
         with self.context.phase("weights"):
             part = self._build_part()
         return Execution(
@@ -244,17 +263,10 @@ class R2P1DRunner(Step):
             raise ValueError(
                 "R2P1DRunner takes clips of frames or features, so a loader or a part must come before"
             )
-        checkpoint = read_checkpoint(options.checkpoint) if options.checkpoint else None
-        part = bare_part(
-            options.start_index,
-            options.end_index,
-            num_classes=options.num_classes,
-            layer_sizes=options.layer_sizes or DEFAULT_LAYER_SIZES,
-            checkpoint=checkpoint,
-        )
-        if checkpoint:
-            select_weights(checkpoint, part)
-        # Running the part on the device 'meta' would have torch import its compiler, which takes a second.
+        layer_sizes = options.layer_sizes or DEFAULT_LAYER_SIZES
+        check_layer_sizes(layer_sizes)
+        if options.checkpoint:
+            _check_checkpoint(options, layer_sizes)
         row = output_shape(
             inputs[0].row, options.start_index, options.end_index, num_classes=options.num_classes
         )
@@ -292,7 +304,7 @@ class R2P1DRunner(Step):
     def infer(self, rows: torch.Tensor) -> torch.Tensor:
         """The network's output for these rows, float32; the tensor is the caller's."""
         if not len(rows):  # an empty segment, of a request with fewer clips than segments
-            return torch.zeros(0, *self._output_row, device=self.context.device)
+            return rows.new_zeros((0, *self._output_row)).float()
         return self._execution(rows)
 
     def results(self, output: Batch) -> Sequence[ClassAndScore]:
@@ -308,11 +320,17 @@ class R2P1DRunner(Step):
         """Of a network that is not exact: how often it finds the class of the exact one."""
         if self.options.precision == "fp32" or not self._is_whole:
             return {}
+        from models.r2p1d.agreement import conditions
+
         samples, device = self.context.samples, self.context.device
         figures: dict[str, Any] = kept(conditions(self.options, samples, self._row, device), self._agreement)
         return figures
 
     def _agreement(self) -> dict[str, Any]:
+        import torch
+
+        from models.r2p1d.agreement import sample_clips, top1_agreement
+
         device = self.context.device
         clips = sample_clips(self.context.samples, self._row, device)
         if not len(clips):
@@ -330,9 +348,12 @@ class R2P1DSingleStep(Step):
         pass
 
     batches_requests = True
+    needs_torch = True
     result_kind = ClassResult
 
     def __init__(self, options: Any, context: Context) -> None:
+        import torch
+
         super().__init__(options, context)
         self._loader = R2P1DLoader(_part_of(options, R2P1DLoader), context)
         (clips,) = R2P1DLoader.output(self._loader.options, ())
@@ -390,6 +411,22 @@ class R2P1DSingleStep(Step):
         self._loader.close()
 
 
+def _check_checkpoint(options: Any, layer_sizes: Sequence[int]) -> None:
+    """Raises CheckpointError for one that does not fit, ValueError for parts that do not exist."""
+    from models.r2p1d.checkpoint import read_checkpoint, select_weights
+    from models.r2p1d.weights import bare_part
+
+    checkpoint = read_checkpoint(options.checkpoint)
+    part = bare_part(
+        options.start_index,
+        options.end_index,
+        num_classes=options.num_classes,
+        layer_sizes=layer_sizes,
+        checkpoint=checkpoint,
+    )
+    select_weights(checkpoint, part)
+
+
 def _parts_of(options: Mapping[str, Any]) -> tuple[int, int]:
     """The first and the last part of the network that a config asks a runner for."""
     return options.get("start_index", 1), options.get("end_index", NUM_PARTS)
@@ -413,6 +450,7 @@ class R2P1DAggregator(Step):
 
     joins_segments = True
     regroups = True
+    needs_torch = True
     result_kind = ClassResult
 
     def __init__(self, options: Any, context: Context) -> None:
@@ -428,6 +466,8 @@ class R2P1DAggregator(Step):
         return int(options.aggregate)
 
     def __call__(self, batch: Batch) -> Batch | None:
+        import torch
+
         (request,) = batch.requests
         segments = self._waiting.setdefault(request.id, [])
         segments.append((request.segment, batch.tensors[0].double().cpu()))

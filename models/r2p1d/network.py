@@ -16,12 +16,10 @@ import torch
 from torch import nn
 
 from models.r2p1d.module import SpatioTemporalConv, Triple, num_mid_channels
+from models.r2p1d.parts import CHANNELS, DEFAULT_LAYER_SIZES, NUM_PARTS, check_layer_sizes, check_range
 
-NUM_PARTS = 5
-DEFAULT_LAYER_SIZES = (2, 2, 2, 2)
 STEM_KERNEL: Triple = (3, 7, 7)
 BLOCK_KERNEL: Triple = (3, 3, 3)
-_CHANNELS = (3, 64, 64, 128, 256, 512)  # before part 1, then after each part
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +42,7 @@ class Variant:
 RES2PLUS1D = Variant(
     name="res2plus1d",
     has_bias=True,
-    stem_mid_channels=num_mid_channels(_CHANNELS[0], _CHANNELS[1], STEM_KERNEL),
+    stem_mid_channels=num_mid_channels(CHANNELS[0], CHANNELS[1], STEM_KERNEL),
     has_stem_norm=False,
     shares_mid_channels=False,
     factors_shortcut=True,
@@ -60,36 +58,6 @@ TORCHVISION = Variant(
     factors_shortcut=False,
 )
 """torchvision.models.video.r2plus1d_18, which follows the paper's authors' own code."""
-
-
-def input_shape(
-    start_index: int = 1, *, num_frames: int = 8, height: int = 112, width: int = 112
-) -> tuple[int, ...]:
-    """Shape of one row that part `start_index` takes: (channels, frames, height, width)."""
-    _check_range(start_index, NUM_PARTS)
-    frames = (_CHANNELS[0], num_frames, height, width)
-    return frames if start_index == 1 else output_shape(frames, 1, start_index - 1)
-
-
-def output_shape(
-    row: Sequence[int], start_index: int = 1, end_index: int = NUM_PARTS, *, num_classes: int = 400
-) -> tuple[int, ...]:
-    """Shape of one row that these parts make of a row: what the next part takes, (num_classes,) at the end.
-
-    Raises ValueError for a range that does not exist, and a row that part `start_index` does not take.
-    """
-    _check_range(start_index, end_index)
-    channels, num_frames, height, width = row
-    if channels != _CHANNELS[start_index - 1]:
-        raise ValueError(f"start_index: {start_index}, does not take an input of {tuple(row)}")
-    if end_index == NUM_PARTS:
-        return (num_classes,)
-    for index in range(start_index, end_index + 1):
-        if index != 2:  # the only part that keeps the size
-            height, width = _halved(height), _halved(width)
-        if index > 2:
-            num_frames = _halved(num_frames)
-    return (_CHANNELS[end_index], num_frames, height, width)
 
 
 class R2P1DPart(nn.Module):
@@ -111,8 +79,8 @@ class R2P1DPart(nn.Module):
     ) -> None:
         """Raises ValueError for a range or layer sizes that do not exist."""
         super().__init__()
-        _check_range(start_index, end_index)
-        _check_layer_sizes(layer_sizes)
+        check_range(start_index, end_index)
+        check_layer_sizes(layer_sizes)
         if num_classes < 1:
             raise ValueError(f"num_classes is {num_classes}; it must be at least 1")
         parts = (
@@ -123,7 +91,7 @@ class R2P1DPart(nn.Module):
         self.has_classifier = end_index == NUM_PARTS
         if self.has_classifier:
             self.pool = nn.AdaptiveAvgPool3d(1)
-            self.linear = nn.Linear(_CHANNELS[NUM_PARTS], num_classes)
+            self.linear = nn.Linear(CHANNELS[NUM_PARTS], num_classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.res2plus1d(x)
@@ -137,8 +105,8 @@ class Stem(SpatioTemporalConv):
 
     def __init__(self, variant: Variant) -> None:
         super().__init__(
-            _CHANNELS[0],
-            _CHANNELS[1],
+            CHANNELS[0],
+            CHANNELS[1],
             STEM_KERNEL,
             stride=(1, 2, 2),
             mid_channels=variant.stem_mid_channels,
@@ -146,7 +114,7 @@ class Stem(SpatioTemporalConv):
         )
         self.has_norm = variant.has_stem_norm
         if self.has_norm:
-            self.outbn = nn.BatchNorm3d(_CHANNELS[1])
+            self.outbn = nn.BatchNorm3d(CHANNELS[1])
             self.outrelu = nn.ReLU(inplace=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -213,28 +181,7 @@ def _make_shortcut(in_channels: int, out_channels: int, stride: Triple, variant:
 def _make_part(index: int, layer_sizes: Sequence[int], variant: Variant) -> nn.Module:
     if index == 1:
         return Stem(variant)
-    return ResidualLayer(_CHANNELS[index - 1], _CHANNELS[index], layer_sizes[index - 2], variant)
-
-
-def _halved(size: int) -> int:
-    """Size after a stride of 2 with padding of half the (odd) kernel."""
-    return (size + 1) // 2
-
-
-def _check_range(start_index: int, end_index: int) -> None:
-    if not 1 <= start_index <= end_index <= NUM_PARTS:
-        raise ValueError(
-            f"start_index {start_index} and end_index {end_index} are no range of parts;"
-            f" 1 <= start_index <= end_index <= {NUM_PARTS} must hold"
-        )
-
-
-def _check_layer_sizes(layer_sizes: Sequence[int]) -> None:
-    if len(layer_sizes) != NUM_PARTS - 1 or min(layer_sizes) < 1:
-        raise ValueError(
-            f"layer_sizes is {list(layer_sizes)}; it must hold {NUM_PARTS - 1} numbers of at least 1,"
-            " the residual blocks in conv2, conv3, conv4 and conv5"
-        )
+    return ResidualLayer(CHANNELS[index - 1], CHANNELS[index], layer_sizes[index - 2], variant)
 
 
 _FORMER = ("R2Plus1DClassifier", "R2Plus1DLayerWrapper", "SpatioTemporalResBlock")

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator
 
-from models.r2p1d.execution import ExecutionOptions
-from models.r2p1d.network import NUM_PARTS
+from models.r2p1d.execution_options import ExecutionOptions
+from models.r2p1d.parts import NUM_PARTS
 from models.r2p1d.presets import KINETICS_MEAN, KINETICS_STD, PRESETS, PresetName
 from models.r2p1d.sampler import R2P1DSampler
 from nvvl.pace import Pace

@@ -8,9 +8,7 @@ from pydantic import StrictInt
 
 from models.r2p1d.options import ClipOptions
 from nvvl import VideoError
-from nvvl.index_cache import IndexFolder
 from nvvl.pace import Pace
-from nvvl.picked_clips import num_decoded
 from rnb.contract import Batch, Context, Request, Step
 from rnb.pipeline.selectors import ClipCountSelector
 
@@ -38,6 +36,8 @@ class R2P1DSizer(Step):
     passes_on = True
 
     def __init__(self, options: Any, context: Context) -> None:
+        from nvvl.index_cache import IndexFolder
+
         super().__init__(options, context)
         self._sampler = options.sampler(options.consecutive_frames)
         self._pace = Pace(options.frame_step, options.frame_rate)
@@ -62,6 +62,8 @@ class R2P1DSizer(Step):
         return batch.give(payloads=batch.payloads, sizes=[size])
 
     def _num_frames(self, request: Request) -> int:
+        from nvvl.picked_clips import num_decoded
+
         options = self.options
         try:
             return num_decoded(

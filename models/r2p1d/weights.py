@@ -6,7 +6,8 @@ import torch
 
 from models.checkpoint_file import State
 from models.r2p1d.checkpoint import Checkpoint, select_weights
-from models.r2p1d.network import DEFAULT_LAYER_SIZES, NUM_PARTS, RES2PLUS1D, R2P1DPart, Variant
+from models.r2p1d.network import RES2PLUS1D, R2P1DPart, Variant
+from models.r2p1d.parts import DEFAULT_LAYER_SIZES, NUM_PARTS
 from models.random_weights import random_state
 
 # 1/√8 for the eight residual blocks of the default network: Hayou et al., "Stable ResNet", AISTATS 2021.

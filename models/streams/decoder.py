@@ -5,15 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Hashable, Sequence
 from itertools import cycle, islice
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from nvvl import VideoError
 from nvvl.errors import UnsupportedVideo
-from nvvl.frame_stream import FrameStream
-from nvvl.gpu_frame_stream import GpuFrameStream
-from nvvl.native.session import NativeSession
 from nvvl.window import Window
 from rnb.contract import (
     Batch,
@@ -28,8 +23,16 @@ from rnb.contract import (
 )
 from rnb.contract.sequence import FRAME, FRAME_STEP
 
-Out = tuple[torch.Tensor, ...] | None
-Stream = FrameStream | GpuFrameStream
+if TYPE_CHECKING:
+    import torch
+
+    from nvvl.frame_stream import FrameStream
+    from nvvl.gpu_frame_stream import GpuFrameStream
+    from nvvl.native.session import NativeSession
+
+    Out = tuple[torch.Tensor, ...] | None
+    Stream = FrameStream | GpuFrameStream
+
 NUM_WARM_UP_VIDEOS = 3
 
 
@@ -48,8 +51,11 @@ class StreamDecoder(StatefulStep):
         """Scale frames to this width and height, and cut out the middle; null: squeeze all of it in."""
 
     writes_in_place = True
+    needs_torch = True
 
     def __init__(self, options: Any, context: Context) -> None:
+        import torch
+
         super().__init__(options, context)
         self._window = Window.centred(options.width, options.height, options.resize)
         self._spare: list[NativeSession] = []
@@ -99,6 +105,9 @@ class StreamDecoder(StatefulStep):
             return error
 
     def _opened(self, video: str, frame_step: int = 1) -> Stream:
+        from nvvl.frame_stream import FrameStream
+        from nvvl.gpu_frame_stream import GpuFrameStream
+
         if self.context.where.is_gpu:
             with contextlib.suppress(UnsupportedVideo):
                 return GpuFrameStream(

@@ -99,6 +99,9 @@ class Step:
     passes_on: ClassVar[bool] = False
     """Whether it hands each request's payload on as it came, so that what it is about, a file say, is worked
     on by a step after it."""
+    needs_torch: ClassVar[bool] = False
+    """Whether it uses PyTorch, though its module imports that only where a step is constructed or called: a
+    plan is looked at in less than a second then, and its processes are forked with PyTorch all the same."""
     result_kind: ClassVar[type[ResultKind]] = JsonResult
     """What its results are, where it is the last step."""
 

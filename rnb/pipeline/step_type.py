@@ -70,6 +70,10 @@ class StepType:
         return self.cls.takes_turns
 
     @property
+    def needs_torch(self) -> bool:
+        return self.cls.needs_torch
+
+    @property
     def joins_segments(self) -> bool:
         return self.cls.joins_segments
 

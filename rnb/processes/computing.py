@@ -15,9 +15,10 @@ from rnb.contract.device import Device
 class Computing:
     """One thread's use of a device. Make it when the step's class is imported."""
 
-    def __init__(self, device: Device, *, num_threads: int) -> None:
+    def __init__(self, device: Device, *, num_threads: int, needs_torch: bool = False) -> None:
+        """`needs_torch`: whether the step uses it, though it may not be imported yet."""
         self._stream = None
-        self._uses_torch = device.is_gpu or "torch" in sys.modules
+        self._uses_torch = needs_torch or device.is_gpu or "torch" in sys.modules
         if self._uses_torch:
             import torch
 

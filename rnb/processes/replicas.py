@@ -18,6 +18,7 @@ from rnb.contract.step import Context
 from rnb.contract.termination import UsageError
 from rnb.load.source import Numbers
 from rnb.pipeline.plan import Plan, QueuePlan, ReplicaPlan
+from rnb.pipeline.step_type import resolve
 from rnb.processes.jobs import JobRules
 from rnb.processes.runner import RunnerTask, run_replica
 from rnb.processes.slowness import Slowdown
@@ -290,7 +291,8 @@ def imported(plan: Plan) -> tuple[str, ...]:
     """What the processes of a run are forked with; its steps have been imported here by now."""
     if plan.gpus:
         return IMPORTED_ON_GPUS
-    return (*IMPORTED, "torch") if plan.pools or "torch" in sys.modules else IMPORTED
+    needs_torch = any(resolve(replica.model).needs_torch for replica in plan.replicas)
+    return (*IMPORTED, "torch") if plan.pools or needs_torch or "torch" in sys.modules else IMPORTED
 
 
 def threads_per_worker(plan: Plan, *, num_cpus: int) -> int:

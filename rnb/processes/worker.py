@@ -96,7 +96,9 @@ class Worker:
         with self._phase("import"):
             self._type = resolve(around.plan.model)
         with self._phase("stream"):  # the first one makes CUDA's context
-            self._computing = Computing(self._plan.device, num_threads=around.num_threads)
+            self._computing = Computing(
+                self._plan.device, num_threads=around.num_threads, needs_torch=self._type.needs_torch
+            )
         with self._computing.current(), explained("out of GPU memory in the constructor"):
             takes_turns = self._plan.device.is_gpu and self._type.takes_turns
             with self._phase("constructor"):

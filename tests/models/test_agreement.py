@@ -70,7 +70,7 @@ def test_it_is_told_again_without_being_counted_until_something_changes(
         counted.append(len(clips))
         return 0.75
 
-    monkeypatch.setattr("models.r2p1d.model.top1_agreement", count)
+    monkeypatch.setattr("models.r2p1d.agreement.top1_agreement", count)
     first = facts_of([str(video)], precision="bf16")
     assert facts_of([str(video)], precision="bf16") == first
     assert len(counted) == 1

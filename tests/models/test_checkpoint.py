@@ -11,7 +11,8 @@ import torch
 
 from models.checkpoint_file import CheckpointError
 from models.r2p1d.checkpoint import read_checkpoint
-from models.r2p1d.network import RES2PLUS1D, TORCHVISION, R2P1DPart, Variant, input_shape
+from models.r2p1d.network import RES2PLUS1D, TORCHVISION, R2P1DPart, Variant
+from models.r2p1d.parts import input_shape
 from models.r2p1d.weights import build_part
 
 State = dict[str, torch.Tensor]

@@ -11,9 +11,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from models.r2p1d.execution import Execution, ExecutionOptions
+from models.r2p1d.execution import Execution
+from models.r2p1d.execution_options import ExecutionOptions
 from models.r2p1d.model import R2P1DRunner
-from models.r2p1d.network import RES2PLUS1D, TORCHVISION, R2P1DPart, Variant, input_shape
+from models.r2p1d.network import RES2PLUS1D, TORCHVISION, R2P1DPart, Variant
+from models.r2p1d.parts import input_shape
 from models.r2p1d.presets import KINETICS_MEAN, KINETICS_STD
 from rnb.contract import Context, TensorSpec
 from rnb.pipeline.config import first_problem

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from models.r2p1d.module import SpatioTemporalConv, num_mid_channels
-from models.r2p1d.network import RES2PLUS1D, TORCHVISION, R2P1DPart, Variant, input_shape, output_shape
+from models.r2p1d.network import RES2PLUS1D, TORCHVISION, R2P1DPart, Variant
+from models.r2p1d.parts import input_shape, output_shape
 from models.r2p1d.weights import build_part
 
 VARIANTS = pytest.mark.parametrize("variant", [RES2PLUS1D, TORCHVISION], ids=lambda variant: variant.name)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.r2p1d.execution import ExecutionOptions
+from models.r2p1d.execution_options import ExecutionOptions
 from models.r2p1d.model import (
     R2P1DAggregator,
     R2P1DLoader,

@@ -33,6 +33,19 @@ def test_torch_has_as_many_threads_as_told() -> None:
     assert torch.get_num_threads() == 3
 
 
+def test_a_step_that_imports_torch_later_finds_it_set_up() -> None:
+    code = (
+        "import sys\n"
+        "from rnb.contract.device import CPU\n"
+        "from rnb.processes.computing import Computing\n"
+        "with Computing(CPU, num_threads=3, needs_torch=True).current():\n"
+        "    torch = sys.modules['torch']\n"
+        "    print(torch.get_num_threads(), torch.is_inference_mode_enabled())\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert told == "3 True\n"
+
+
 def test_a_step_that_does_not_use_torch_needs_none() -> None:
     code = (
         "import sys\n"

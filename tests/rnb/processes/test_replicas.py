@@ -78,6 +78,8 @@ def test_processes_are_forked_with_what_they_need(monkeypatch: pytest.MonkeyPatc
     assert imported(alone) == (*IMPORTED, "torch"), "a step may be what has imported it here"
     monkeypatch.delitem(sys.modules, "torch")
     assert imported(alone) == IMPORTED
+    single = parse_config([{"model": "models.r2p1d.model.R2P1DSingleStep", "gpus": [-1]}])
+    assert imported(make_plan(single, PlanOptions(mode="cpu"))) == (*IMPORTED, "torch")
     assert imported(joined) == (*IMPORTED, "torch")
     assert imported(make_plan(config, PlanOptions(mode="cuda"))) == IMPORTED_ON_GPUS
 
