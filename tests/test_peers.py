@@ -123,6 +123,25 @@ def test_nothing_is_left_of_a_peer_when_the_benchmark_is_killed(tmp_path: Path) 
     assert is_gone(int(started.read_text()))
 
 
+@pytest.mark.processes
+def test_another_signal_does_not_keep_the_end_from_tidying_up() -> None:
+    code = (
+        "import time; from benchmarks.peers.processes import exit_on_sigterm\n"
+        "exit_on_sigterm()\n"
+        "try:\n"
+        "    print('ready', flush=True); time.sleep(60)\n"
+        "finally:\n"
+        "    print('ends', flush=True); time.sleep(0.5); print('tidy')\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in ("ready\n", "ends\n"):
+            assert process.stdout.readline() == line
+            process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == "tidy\n"
+
+
 @pytest.mark.parametrize("name", PEERS)
 def test_the_class_of_each_peer_can_be_imported_without_its_package(name: str) -> None:
     assert peer_class(PEERS[name]).decoder

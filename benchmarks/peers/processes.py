@@ -31,7 +31,13 @@ def end_with_parent() -> None:
 
 
 def exit_on_sigterm() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    """As an exception does, once: of a parent that is killed a signal may come for each of its threads."""
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(1)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def descendants() -> list[int]:
