@@ -243,9 +243,10 @@ def test_an_agent_that_stands_still_is_as_good_as_gone(
 ) -> None:
     """One that is stopped (SIGSTOP) has its connections still."""
     monkeypatch.setattr("rnb.transport.tcp.connection.SILENCE_S", 6)
+    monkeypatch.setattr("rnb.cluster.launching.END_TIMEOUT_S", 0.5)  # it does not hear that it shall end
     nodes = Nodes()
     killer = Killer((50, lambda: nodes.pid(2)), by=signal.SIGSTOP)
-    spec = spec_of(tmp_path, *ONE_STEP_EACH, restart=restart, mean_interval_ms=20)
+    spec = spec_of(tmp_path, *ONE_STEP_EACH, restart=restart)
     run = played(spec, cluster=nodes, observers=[killer])
     how = "on this machine as node 2 is gone: not a word for 6 s"
     if restart:
