@@ -144,6 +144,7 @@ def test_damage_is_refused_and_the_stream_goes_on(tmp_path: Path) -> None:
     assert num_given > NUM_FRAMES / 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["b3.mp4", "open.mkv"])
 @pytest.mark.parametrize("how", ["replaced", "overwritten", "cut short", "removed"])
 def test_a_file_that_is_changed_gives_no_frames_from_then_on(tmp_path: Path, name: str, how: str) -> None:

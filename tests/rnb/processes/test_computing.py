@@ -33,6 +33,7 @@ def test_torch_has_as_many_threads_as_told() -> None:
     assert torch.get_num_threads() == 3
 
 
+@pytest.mark.processes
 def test_a_step_that_imports_torch_later_finds_it_set_up() -> None:
     code = (
         "import sys\n"
