@@ -54,7 +54,7 @@ from rnb.transport.fabric import (
 from rnb.transport.message import Message, SlotRef
 from rnb.transport.nixl import NIXL, Nixl, slots_of
 from rnb.transport.tcp.connection import BEAT_S, Cut, wait_for_the_reason
-from rnb.transport.tcp.handshake import accept, connect, listen
+from rnb.transport.tcp.handshake import accept, listen, reach
 from rnb.transport.tcp.link import Head, Kind, Link
 
 if TYPE_CHECKING:
@@ -119,12 +119,7 @@ def _run(task: BridgeTask) -> None:
 
 def _connected(task: BridgeTask, listening: socket.socket | None, address: tuple[str, int]) -> socket.socket:
     if task.plan.connects:
-        try:
-            return connect(address, task.token, task.plan.node)
-        except OSError as error:
-            wait_for_the_reason(task.stop)
-            there = f"node {task.plan.peer} at {address[0]}:{address[1]}"
-            raise ConnectionError(f"cannot reach {there}: {error}") from None
+        return reach(task.plan.peer, address, task.token, task.plan.node, task.stop)
     assert listening is not None
     while True:
         connected, name = accept(listening, task.token, task.stop)

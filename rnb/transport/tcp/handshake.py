@@ -12,6 +12,7 @@ import secrets
 import socket
 
 from rnb.transport.fabric import POLL_S, Stop
+from rnb.transport.tcp.connection import wait_for_the_reason
 
 TOKEN_BYTES = 32
 CONNECT_TIMEOUT_S = 20.0
@@ -71,6 +72,16 @@ def connect(address: tuple[str, int], token: bytes, name: int) -> socket.socket:
         connected.close()
         raise
     return connected
+
+
+def reach(node: int, address: tuple[str, int], token: bytes, name: int, stop: Stop) -> socket.socket:
+    """Connect to a process of another node. Raises ConnectionError, or Stopped where the run is over."""
+    try:
+        return connect(address, token, name)
+    except OSError as error:
+        wait_for_the_reason(stop)
+        there = f"node {node} at {address[0]}:{address[1]}"
+        raise ConnectionError(f"cannot reach {there}: {error}") from None
 
 
 def _sign(token: bytes, data: bytes) -> bytes:

@@ -26,7 +26,7 @@ from rnb.transport.fabric import FAILED, Stop, Table
 from rnb.transport.message import Message
 from rnb.transport.tcp.address_book import AddressBook
 from rnb.transport.tcp.connection import BEAT_S, Cut, Hearing, set_up, wait_for_the_reason
-from rnb.transport.tcp.handshake import connect
+from rnb.transport.tcp.handshake import reach
 
 FIRST_NAME = 1 << 16
 """In the handshake a lane calls itself so much more than its queue's number; bridges have their node's."""
@@ -82,12 +82,7 @@ class Lane:
     def connect(self) -> None:
         """When all nodes are ready."""
         address = self._addresses.read(self._node)
-        try:
-            self._socket = connect(address, self._token, FIRST_NAME + self._queue)
-        except OSError as error:
-            wait_for_the_reason(self._stop)
-            there = f"node {self._node} at {address[0]}:{address[1]}"
-            raise ConnectionError(f"cannot reach {there}: {error}") from None
+        self._socket = reach(self._node, address, self._token, FIRST_NAME + self._queue, self._stop)
         set_up(self._socket)
         self._hearing, self._heard = Hearing(), b""
         self._next_look = 0.0
