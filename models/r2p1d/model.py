@@ -236,7 +236,9 @@ class R2P1DRunner(Step):
             device=context.device,
         )
         self._is_whole = (options.start_index, options.end_index) == (1, NUM_PARTS)
-        self._output_row = self.output(options, context.inputs)[0].row
+        self._output_row = output_shape(
+            self._row, options.start_index, options.end_index, num_classes=options.num_classes
+        )
         # A graph serves any thread, but those that only have cuDNN's plans have them per thread.
         has_graphs = options.cuda_graphs and context.where.is_gpu
         make = partial(self._execute, options)
