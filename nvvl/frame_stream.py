@@ -37,8 +37,8 @@ class FrameStream:
 
     def __init__(self, filename: str, window: Window, *, frame_step: int = 1) -> None:
         self._file, self._scaler, self._frame_step = VideoFile(filename), PictureScaler(window), frame_step
-        self._state = IndexKey.of(filename, conceal=False, decode_all=False)
         try:
+            self._state = IndexKey.of(filename, conceal=False, decode_all=False)
             self._index: VideoIndex = index_of(self._file)
         except VideoError:
             self._file.close()

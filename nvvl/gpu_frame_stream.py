@@ -54,8 +54,8 @@ class GpuFrameStream:
         if not library.is_available():
             raise UnsupportedVideo("the native session is not there: python -m nvvl.native.build")
         self._file, self._window, self._frame_step = VideoFile(filename), window, frame_step
-        self._state = IndexKey.of(filename, conceal=False, decode_all=False)
         try:
+            self._state = IndexKey.of(filename, conceal=False, decode_all=False)
             self._index: VideoIndex = index_of(self._file)
             engine_pictures.check(self._index, device)
         except BaseException:
