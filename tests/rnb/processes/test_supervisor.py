@@ -160,11 +160,14 @@ def test_a_child_may_tell_the_same_kind_several_times(supervisor: Supervisor) ->
     assert supervisor.failure is None
 
 
-def test_an_interruption_ends_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("main", "exitcode"), [(wait, 0), (leave_at_the_end, 7)], ids=["waits", "fails"])
+def test_an_interruption_ends_a_wait_and_what_fails_after_it_is_no_failure(
+    main: Callable[..., None], exitcode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(supervisor_module, "EXIT_GRACE_S", 30)
     fabric, interruption = LocalFabric(), threading.Event()
     supervisor = Supervisor(fabric, interruption.is_set)
-    spawn(supervisor, "step 0.0", wait)
+    spawn(supervisor, "step 0.0", main)
     threading.Timer(0.1, interruption.set).start()
     try:
         assert not supervisor.wait_for("ready")
@@ -172,21 +175,7 @@ def test_an_interruption_ends_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         supervisor.wait_until_over(lambda: None)
     finally:
         supervisor.end()
-    assert supervisor.children[0].process.exitcode == 0
-    assert supervisor.failure is None
-
-
-def test_what_fails_after_an_interruption_is_no_failure() -> None:
-    fabric, interruption = LocalFabric(), threading.Event()
-    supervisor = Supervisor(fabric, interruption.is_set)
-    spawn(supervisor, "step 0.0", leave_at_the_end)
-    threading.Timer(0.1, interruption.set).start()
-    try:
-        assert not supervisor.wait_for("ready")
-        supervisor.wait_until_over(lambda: None)
-    finally:
-        supervisor.end()
-    assert supervisor.children[0].process.exitcode == 7
+    assert supervisor.children[0].process.exitcode == exitcode
     assert supervisor.failure is None
 
 
