@@ -126,10 +126,8 @@ def choose_us() -> float:
     loads = fabric.numbers(np.zeros(200, np.int64))
     ends: Any = [SimpleNamespace(put=lambda message: None, depth=lambda: 0) for _ in range(200)]
     ways = [Way(queue=one, num_readers=REPLICAS, loads=loads, place=at) for at, one in enumerate(ends)]
-    first, message = (
-        BacklogQueue(ways, capacity=1, stop=fabric.stop),
-        Message(None, (Request(0, "a.mp4"),), ((),)),
-    )
+    first = BacklogQueue(ways, capacity=1, stop=fabric.stop)
+    message = Message(None, (Request(0, "a.mp4"),), ((),))
     return each_us(lambda _: first.put(message), 2000)
 
 
