@@ -26,7 +26,7 @@ def test_the_processes_of_a_run_come_from_one_that_leaves_the_gpu_alone(bench: B
     running.wait_for_line("START!")
     replicas = running.children("rnb step")
     (nursery,) = running.children("rnb nursery")
-    assert len(replicas) == 15
+    assert len(replicas) == 16
     assert {parent_of(pid) for pid in replicas} == {nursery}
     assert not devices_of(nursery)
     assert sum(bool(devices_of(pid)) for pid in replicas) >= 3  # both loaders on the GPU and the network
