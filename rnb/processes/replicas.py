@@ -51,7 +51,7 @@ a core to itself: an idle core takes 50 to 300 us to wake up, one that looks oft
 
 CPU_NICENESS = 10
 """Of replicas on the CPU in a run that uses GPUs (nice(2)): a thread that feeds a GPU needs a core for
-moments, and while it waits for one, all that it feeds stands still."""
+moments, and while it waits for one, all that it feeds stands still. So does a step that hands requests on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,7 +279,8 @@ def polling_s(num_workers: int, *, num_clients: int, num_cpus: int) -> float:
 
 def niceness(plan: Plan, replica: ReplicaPlan) -> int:
     """How far a replica's process lets others go first."""
-    return CPU_NICENESS if plan.gpus and not replica.device.is_gpu else 0
+    waited_for = replica.device.is_gpu or plan.step_types[replica.step].cls.passes_on
+    return CPU_NICENESS if plan.gpus and not waited_for else 0
 
 
 def num_sequences(plan: Plan, replica: ReplicaPlan, num_at_once: int) -> int:

@@ -28,13 +28,12 @@ KERNELS = Path(__file__).with_name("cupti_kernels.py")
 
 # The share of its warp slots that a matrix product of this size keeps busy varies little in time.
 SPIN = """
-import time, torch
+import select, sys, torch
 x = torch.randn(4096, 4096, device="cuda", dtype=torch.float16)
 x @ x
 torch.cuda.synchronize()
 print("ready", flush=True)
-end = time.perf_counter() + 2.5
-while time.perf_counter() < end:
+while not select.select([sys.stdin], [], [], 0)[0]:
     x @ x
     torch.cuda.synchronize()
 """
@@ -210,7 +209,13 @@ def test_short_intervals_are_sampled_without_a_gap(cupti: ModuleType, half: torc
 def sample_beside(environment: dict[str, str]) -> GpuSamples:
     """Sample for a second while two other processes work on the GPU."""
     others = [
-        subprocess.Popen([sys.executable, "-c", SPIN], stdout=subprocess.PIPE, text=True, env=environment)
+        subprocess.Popen(
+            [sys.executable, "-c", SPIN],
+            stdin=subprocess.PIPE,  # its end ends them
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
         for _ in range(2)
     ]
     try:

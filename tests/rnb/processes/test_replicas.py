@@ -69,6 +69,16 @@ def test_replicas_on_the_cpu_let_those_that_feed_a_gpu_go_first() -> None:
     assert [niceness(plan, replica) for replica in plan.replicas] == [0, 0, 0]
 
 
+def test_replicas_that_only_hand_on_go_first() -> None:
+    config = [
+        {"model": "models.r2p1d.sizer.R2P1DSizer", "gpus": [-1]},
+        {"model": "models.r2p1d.model.R2P1DLoader", "gpus": [-1]},
+        {"model": "models.r2p1d.model.R2P1DRunner", "gpus": [0]},
+    ]
+    plan = make_plan(parse_config(config), PlanOptions(mode="cuda"))
+    assert [niceness(plan, replica) for replica in plan.replicas] == [0, CPU_NICENESS, 0]
+
+
 def test_processes_are_forked_with_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
     config = parse_config([{"model": "models.nothing.model.Nothing", "gpus": [0]}])
     tensors = parse_config(
