@@ -149,7 +149,7 @@ def _probe(campaign: Campaign, rate_per_s: float, *, is_short: bool, number: int
 
 
 def _probe_spec(spec: RunSpec, interval_ms: float, *, is_short: bool, number: int) -> RunSpec:
-    """Raises UsageError where the probe has too few requests."""
+    """Raises UsageError where the first probe has too few requests; later ones last as long as they need."""
     load, percentile = spec.load, spec.limits.percentile
     assert percentile is not None
     part = SHORT if is_short else 1.0
@@ -157,9 +157,9 @@ def _probe_spec(spec: RunSpec, interval_ms: float, *, is_short: bool, number: in
     if load.duration is None:
         spec = spec.with_load(videos=max(math.ceil(part * (load.videos or 0)), min_requests(0, percentile)))
     else:
-        _check_enough(
-            spec, _num_requests(spec), f"--duration {load.duration:g} at {1e3 / interval_ms:.4g} requests/s"
-        )
+        if not number:
+            what = f"--duration {load.duration:g} at {1e3 / interval_ms:.4g} requests/s"
+            _check_enough(spec, _num_requests(spec), what)
         least_s = min_requests(0, percentile) * interval_ms / 1e3
         spec = spec.with_load(duration=max(part * load.duration, least_s))
     return spec.with_load(warmup=max(load.warmup, math.ceil(WARMUP_SHARE * _num_requests(spec))))

@@ -137,6 +137,15 @@ def test_too_few_requests_for_the_percentile(tmp_path: Path) -> None:
         search(spec, SimulatedPlayer(), tmp_path)
 
 
+def test_slower_probes_last_as_long_as_they_need(tmp_path: Path) -> None:
+    spec = searching(tmp_path, videos=None, duration=1.0, mean_interval_ms=1e3 / 480)
+    found = search(spec, SimulatedPlayer(), tmp_path)
+    slow = [probe for probe in found.probes if probe.asked_per_s < 400]
+    assert len(slow) > 1
+    assert all(probe.num_requests > 400 for probe in slow)
+    assert found.peak().low_per_s
+
+
 def test_a_narrow_range_needs_no_more_probes(tmp_path: Path) -> None:
     margin = search(searching(tmp_path, videos=6000), SimulatedPlayer(), tmp_path).peak().margin
     assert margin
