@@ -68,6 +68,8 @@ class BridgeDied(NamedTuple):
     peer: int
     name: str
     how: str
+    number: int
+    """Of the PartFrom that it was started for; 0: it was the first one."""
 
 
 Order = PartFrom | JoinTo | HoldMore | DoWithout
@@ -100,6 +102,8 @@ class Parting:
         self._new: dict[int, tuple[Child, int]] = {}
         """By the other node, bridges that have not told where they listen, and the number of the answer."""
         self._joining: dict[int, Child] = {}
+        self._started_for: dict[int, int] = {}
+        """By the other node, the number of its last PartFrom."""
         self._gone: set[int] = set()
 
     def begin(self) -> None:
@@ -166,7 +170,7 @@ class Parting:
             self._stop.raise_flag(DONE)  # there is nothing left that the others could do
             return True
         child.has_heir = True
-        self._tell(BridgeDied(peer, child.title, how))
+        self._tell(BridgeDied(peer, child.title, how, self._started_for.get(peer, 0)))
         return True
 
     def _part_from(self, order: PartFrom) -> None:
@@ -177,6 +181,7 @@ class Parting:
         child = self._bridges.start(self._plans[peer])
         self._jobs.replacement.log.note("replaced by", child.name, child.process.pid)
         self._new[peer] = child, order.number
+        self._started_for[peer] = order.number
 
     def _end(self, peer: int) -> None:
         """End the bridge that there is."""

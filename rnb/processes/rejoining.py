@@ -106,7 +106,7 @@ class Rejoining:
         """`plan`: of all nodes; `parting`: of this one, which tells `take_in` its news."""
         self._nodes, self._hosts, self._plan, self._table = nodes, hosts, plan, table
         self._parting, self._recovery, self._supervisor, self._stop = parting, recovery, supervisor, stop
-        self._numbers = itertools.count()
+        self._numbers = itertools.count(1)
         self._num_deaths, self._num_cuts = Counter[int](), Counter[Link]()
         self._deaths: list[tuple[int, str]] = []
         """Agents that have died, and how, since the last look."""
@@ -118,6 +118,8 @@ class Rejoining:
         """Connections that are not there, and what died, and how."""
         self._asked: dict[tuple[int, int], tuple[int, float]] = {}
         """Nodes that are to part from others: the number of the answer, and until when."""
+        self._last_number: dict[tuple[int, int], int] = {}
+        """That of each of their last ones, answered or not."""
         self._ports: dict[tuple[int, int], int] = {}
         self._known: dict[int, Whereabouts] = {}
         """By node, what it knew when it parted last."""
@@ -194,6 +196,7 @@ class Rejoining:
         """Another agent is to take its place, and all that is left parts from it."""
         self._known.pop(node, None)
         self._asked = {one: asked for one, asked in self._asked.items() if one[0] != node}
+        self._last_number = {one: number for one, number in self._last_number.items() if one[0] != node}
         self._newcomers[node] = Newcomer(relaunch=self._nodes.relaunch(node))
         for peer in self._peers(node):
             self._break(node, peer, f"node {node}", how)
@@ -204,7 +207,7 @@ class Rejoining:
         self._broken[frozenset((node, peer))] = who, f"{who} {how}"
         for one, other in ((node, peer), (peer, node)):
             if self._serves(one):
-                number = next(self._numbers)
+                number = self._last_number[one, other] = next(self._numbers)
                 self._asked[one, other] = number, time.monotonic() + ANSWER_TIMEOUT_S
                 self._tell(one, PartFrom(other, number))
 
@@ -263,9 +266,10 @@ class Rejoining:
 
     def _hear_of_death(self, node: int, news: BridgeDied) -> None:
         link, where = frozenset((node, news.peer)), f"node {node} failed: " if node else ""
-        if news.peer in self._gone:
+        is_replaced = news.number != self._last_number.get((node, news.peer), 0)
+        if is_replaced or news.peer in self._gone:
             return
-        self._num_cuts[link] += link not in self._broken
+        self._num_cuts[link] += 1
         if self._num_cuts[link] > self._recovery.restarts:
             self._supervisor.fail(f"{where}{news.name} {news.how}")
         elif news.peer in self._newcomers and self._newcomers[news.peer].is_joining:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import signal
 import threading
 import time
@@ -18,7 +19,10 @@ import pytest
 
 from rnb.cluster.launching import LaunchedHere, LocalLauncher
 from rnb.observe.observer import End, Observer, Seen, Watched
+from rnb.pipeline.parts import BridgePlan
+from rnb.processes.bridges import Bridges
 from rnb.processes.other_nodes import GATHER_TIMEOUT_S
+from rnb.processes.supervisor import Child
 from rnb.record.run import Run
 from rnb.spec import RunSpec
 from rnb.transport.fabric import FINISHED
@@ -193,6 +197,34 @@ def test_bridges_that_die_are_replaced(tmp_path: Path) -> None:
     replaced = [name for _, name in processes(run, "replaced by")]
     assert set(died) <= set(replaced)
     assert len(replaced) == 4, "those at the other ends as well"
+
+
+@pytest.mark.parametrize(("num_dying", "restart"), [(2, 3), (99, 3)])
+def test_bridges_that_die_before_they_join_count(
+    num_dying: int, restart: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the driver that come in the place of others, so many of them."""
+    start, started = Bridges.start, list[str]()
+
+    def dying(bridges: Bridges, plan: BridgePlan) -> Child:
+        child = start(bridges, plan)
+        started.append(plan.name)
+        if started[-1] in started[:-1] and len(started) - len(set(started)) <= num_dying:
+            child.process.kill()
+        return child
+
+    monkeypatch.setattr(Bridges, "start", dying)
+    killer = Killer((100, lambda: bridge(tmp_path, 0)))
+    run = played(spec_of(tmp_path, *EVERYWHERE, restart=restart), cluster=Nodes(), observers=[killer])
+    _, *died = [name for _, name in processes(run, "died")]
+    assert len(set(died)) == 1
+    if num_dying < restart:
+        all_finished(run)
+        assert_each_try_is_told(run)
+        assert len(died) == num_dying
+    else:
+        assert re.fullmatch(rf"{died[0]} \(pid \d+\) was killed by SIGKILL", run.meta.message)
+        assert len(died) == restart
 
 
 def test_sequences_go_on_with_a_node_that_has_lost_their_states(tmp_path: Path) -> None:
