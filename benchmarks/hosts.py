@@ -61,6 +61,7 @@ def main() -> None:
         "-v", "--videos", type=int, default=1500, help="requests of a run (default %(default)s)"
     )
     parser.add_argument("--data", default="data/videos", help="any folder of videos; none is opened")
+    parser.add_argument("--no-ray", action="store_true", help="leave Ray out, which takes most of the time")
     args = parser.parse_args()
     flags = ("--data", args.data, "--device", "cpu", "-v", str(args.videos))
     small: dict[str, list[dict[str, float]]] = {}
@@ -73,6 +74,8 @@ def main() -> None:
         bulk = play([(PRODUCE, "0:-1"), (CONSUME, "1:-1")], "-mi", "0", *flags)
         large.setdefault(BETWEEN, []).append(throughput(bulk) * SLOT_BYTES / 1e9)
         large.setdefault(BARE, []).append(raw_gb_per_s())
+        if args.no_ray:
+            continue
         with ray_calls() as calls:  # its processes are not there while the others are measured
             for name, call in calls.items():
                 small.setdefault(name, []).append(percentiles(times_us(call, 0, NUM_CALLS, PAUSE_S)))
