@@ -6,15 +6,14 @@ Reference Guide" for the readings, "CUDA C++ Programming Guide", environment var
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import importlib
 import math
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from rnb.pipeline.visible_gpus import opened_nvml
 
 READINGS: Mapping[str, Callable[[Any, Any], float]] = {
     "sm_percent": lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu,
@@ -45,7 +44,6 @@ THROTTLE_REASONS = {
 _PROCESS_LISTS = ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetMPSComputeRunningProcesses")
 NVML_NOT_FOUND = 6
 """What it says where nobody has used the GPU."""
-LIBRARIES = ("pynvml", "py3nvml.py3nvml")
 
 
 class Gpu:
@@ -141,24 +139,13 @@ def gpus_by_cuda_index(indices: Sequence[int]) -> dict[int, Gpu | None]:
 def machine() -> Machine:
     """NVML, opened at the first call; it stays open, since a reading of another thread may be under way."""
     try:
-        library = _library()
-        library.nvmlInit()
+        library = opened_nvml()
         handles = [library.nvmlDeviceGetHandleByIndex(index) for index in range(library.nvmlDeviceGetCount())]
         return Machine(
             driver=library.nvmlSystemGetDriverVersion(), gpus=[Gpu(library, handle) for handle in handles]
         )
     except Exception:  # no library, no driver, or one too old: there is an exception for each
         return Machine()
-
-
-def _library() -> Any:
-    """NVIDIA's own nvidia-ml-py, which knows all processes; py3nvml, with the same functions, where it is
-    not."""
-    for name in LIBRARIES:
-        with contextlib.suppress(ImportError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return importlib.import_module(name)
-    raise ImportError(f"none of {', '.join(LIBRARIES)} is installed")
 
 
 def throttle_names(mask: float) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import os
 
 from rnb.contract.device import CPU, Device
 from rnb.pipeline.config import ConfigError, PipelineConfig
+from rnb.pipeline.visible_gpus import num_visible_gpus
 
 MODES = ("auto", "cuda", "cpu")
 
@@ -33,15 +33,7 @@ def resolve_mode(mode: str, config: PipelineConfig) -> str:
 
 
 def _num_gpus() -> int:
-    return _num_visible(os.environ.get("CUDA_VISIBLE_DEVICES"))
-
-
-@functools.cache
-def _num_visible(devices: str | None) -> int:
-    """Asked once, as a search plans thousands of pipelines, and the driver takes a while to tell."""
-    import torch  # takes seconds, so only where a config names a GPU
-
-    return torch.cuda.device_count()
+    return num_visible_gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
 def _missing_gpu(gpu: int, num_gpus: int, mode: str) -> str:

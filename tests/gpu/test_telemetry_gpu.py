@@ -13,6 +13,7 @@ import torch
 
 from nvvl import engines
 from rnb.observe import nvml
+from rnb.pipeline.visible_gpus import num_visible_gpus
 from rnb.record.run import Run
 from rnb.record.run_folder import read
 from tests.support.running import ENDED_WELL, ROOT, Bench
@@ -103,7 +104,10 @@ def test_cuda_counts_the_gpus_as_nvml_is_told() -> None:
         if visible is not None:
             environment["CUDA_VISIBLE_DEVICES"] = visible
         told = nvml.machine().by_cuda_index(environment)
-        assert [gpu and gpu.uuid for gpu in told] == _uuids_by_cuda(environment), visible
+        by_cuda = _uuids_by_cuda(environment)
+        assert [gpu and gpu.uuid for gpu in told] == by_cuda, visible
+        if visible is None or visible[0].isdecimal():
+            assert num_visible_gpus(visible) == len(by_cuda)
 
 
 def _uuids_by_cuda(environment: dict[str, str]) -> list[str]:

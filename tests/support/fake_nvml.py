@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rnb.observe import nvml
+from rnb.pipeline.visible_gpus import LIBRARIES
 
 
 class FakeNVMLError(Exception):
@@ -35,7 +36,7 @@ class FakeGpu:
     """Pid, use and time in us; none: nobody has used it."""
 
 
-PYNVML, PY3NVML = nvml.LIBRARIES
+PYNVML, PY3NVML = LIBRARIES
 
 SAMPLED = {
     "sm_percent": 37,
@@ -58,7 +59,7 @@ def install(monkeypatch: pytest.MonkeyPatch, gpus: Sequence[FakeGpu], *, library
 
 def use_libraries(monkeypatch: pytest.MonkeyPatch, libraries: Mapping[str, ModuleType]) -> None:
     """Let rnb.observe.nvml find only these, by name."""
-    for name in nvml.LIBRARIES:
+    for name in LIBRARIES:
         monkeypatch.setitem(sys.modules, name, libraries.get(name))
     found = _open()
     monkeypatch.setattr(nvml, "machine", lambda: found)
