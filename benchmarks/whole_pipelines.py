@@ -3,7 +3,8 @@
 Each request is for a file of its own, of which nothing is known yet: copies of the samples in a temporary
 folder. Runs of the pipeline, of its loader alone and of the pipeline with the samples again and again, which
 flatters, alternate, so that all meet the same machine. The loader's slots go to a step that does nothing with
-them. Then a run at a share of the median throughput shows the latency.
+them. Then runs at a share of the median throughput show the latency, also of requests of one size that were
+decoded by the same kind of decoder.
 What bounds a pipeline shows in what was busiest: the CPUs, a GPU's decoders or its SMs, as NVML says, and the
 steps.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ from benchmarks.measuring import ROOT, run_pipeline, show, spread, throughput
 from rnb.analysis.statistics import stage_durations_ms
 from rnb.analysis.utilization import mean_shares, worker_utilizations
 from rnb.contract.events import LATENESS
-from rnb.pipeline.config import read_config
+from rnb.pipeline.config import PipelineConfig, read_config
+from rnb.pipeline.step_type import resolve
 from rnb.record.run import Run
 from rnb.record.tables import TELEMETRY
 
@@ -54,7 +57,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--share", type=float, default=0.8, help="of the throughput, paced; 0: no (%(default)s)"
     )
-    parser.add_argument("--paced-seconds", type=float, default=20, help="of the paced run (%(default)s)")
+    parser.add_argument("--paced-seconds", type=float, default=20, help="of a paced run (%(default)s)")
+    parser.add_argument("--paced-repeats", type=int, default=1, help="paced runs (%(default)s)")
     parser.add_argument("--data", type=Path, default=Path("data/videos"))
     parser.add_argument("--max-gb", type=float, default=2.0, help="of different files (%(default)s)")
     args = parser.parse_args()
@@ -82,8 +86,12 @@ def measure(config: str, files: Path, args: argparse.Namespace) -> None:
     line += f"; GPU memory {gpu_memory_gb(whole[-1]):.1f} GB"
     if args.share:
         rate = args.share * rates["median"]
-        figures |= {"paced_videos_per_s": rate, "paced": play_paced(config, files, rate, args)}
-        line += f"; at {rate:.4g}/s {figures['paced']}"
+        paced = [play_paced(config, files, rate, args) for _ in range(args.paced_repeats)]
+        figures |= {"paced_videos_per_s": rate, "paced": paced}
+        medians = {
+            name: round(float(np.median([one.get(name, np.nan) for one in paced])), 2) for name in paced[0]
+        }
+        line += f"; at {rate:.4g}/s {medians} (medians of {len(paced)} runs)"
     show(f"whole pipeline {Path(config).stem}", line, figures)
 
 
@@ -112,21 +120,58 @@ def play_paced(config: str, files: Path, rate: float, args: argparse.Namespace) 
     run = run_pipeline(config, *flags, "--data", str(files))
     late_ms = stage_durations_ms(run, run.finished)[LATENESS]
     return {
-        **{f"p{one} ms": round(float(np.nanpercentile(run.latency_ms, one)), 1) for one in (50, 99, 99.9)},
-        **{f"late p{one} ms": round(float(np.nanpercentile(late_ms, one)), 2) for one in (50, 99, 99.9)},
+        **{f"p{one} ms": float(np.nanpercentile(run.latency_ms, one)) for one in (50, 99, 99.9)},
+        **{f"late p{one} ms": float(np.nanpercentile(late_ms, one)) for one in (50, 99, 99.9)},
+        **p99_by_decoder(run, decoding_step(read_config(ROOT / config).pipeline())),
     }
 
 
+def medians(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Of each figure, of the runs that have it."""
+    names = {name: None for one in runs for name in one}
+    return {name: round(float(np.median([one[name] for one in runs if name in one])), 2) for name in names}
+
+
+def p99_by_decoder(run: Run, step: int) -> dict[str, float]:
+    """In ms, of the requests of as many clips that the same kind of device decoded, if there are any."""
+    is_gpu = [one["device"] != "cpu" for one in run.meta.replicas if one["step"] == step]
+    clips, by_gpu = run.requests["num_clips"], np.array(is_gpu)[run.requests[f"replica{step}"]]
+    found = {}
+    for number in np.unique(clips[run.finished]).tolist():
+        for device, is_there in (("GPU", by_gpu), ("CPU", ~by_gpu)):
+            latencies_ms = run.latency_ms[run.finished & (clips == number) & is_there]
+            if len(latencies_ms):
+                p99 = float(np.percentile(latencies_ms, 99))
+                found[f"p99 ms, {number} clips, on the {device}"] = p99
+    return found
+
+
+def decoding_step(pipeline: PipelineConfig) -> int:
+    """The first that does more than hand requests on."""
+    return next(
+        number for number, step in enumerate(pipeline.pipeline) if not resolve(step.model).cls.passes_on
+    )
+
+
 def decode_only(config: Path, folder: Path) -> Path:
-    """A config of the same loader in front of a step that does nothing; returns its path."""
-    loader = read_config(config).pipeline().pipeline[0]
-    groups = [group.model_dump(exclude_none=True, exclude={"nodes"}) for group in loader.queue_groups]
-    gpus = sorted({gpu for group in loader.queue_groups for gpu in group.gpus if gpu >= 0}) or [-1]
-    queues = sorted({queue for group in loader.queue_groups for queue in group.out_queues or ()})
-    step = loader.model_dump(exclude_none=True) | {"queue_groups": groups}
+    """A config of the same loader, and what is before it, in front of a step that does nothing."""
+    pipeline = read_config(config).pipeline()
+    kept = pipeline.pipeline[: decoding_step(pipeline) + 1]
+    steps = [
+        step.model_dump(exclude_none=True)
+        | {
+            "queue_groups": [
+                group.model_dump(exclude_none=True, exclude={"nodes"}) for group in step.queue_groups
+            ]
+        }
+        for step in kept
+    ]
+    groups = kept[-1].queue_groups
+    gpus = sorted({gpu for group in groups for gpu in group.gpus if gpu >= 0}) or [-1]
+    queues = sorted({queue for group in groups for queue in group.out_queues or ()})
     consume = {"model": CONSUME, "queue_groups": [{"gpus": gpus[:1], "in_queue": queue} for queue in queues]}
     path = folder / f"decode-only-{config.name}"
-    path.write_text(json.dumps({"video_path_iterator": VIDEOS, "pipeline": [step, consume]}))
+    path.write_text(json.dumps({"video_path_iterator": VIDEOS, "pipeline": [*steps, consume]}))
     return path
 
 
