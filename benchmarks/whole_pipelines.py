@@ -26,8 +26,8 @@ from benchmarks.measuring import ROOT, run_pipeline, show, spread, throughput
 from rnb.analysis.statistics import stage_durations_ms
 from rnb.analysis.utilization import mean_shares, worker_utilizations
 from rnb.contract.events import LATENESS
-from rnb.pipeline.config import PipelineConfig, read_config
-from rnb.pipeline.step_type import resolve
+from rnb.pipeline.config import StepConfig, read_config
+from rnb.planner.observations import opening_step
 from rnb.record.run import Run
 from rnb.record.tables import TELEMETRY
 
@@ -88,10 +88,7 @@ def measure(config: str, files: Path, args: argparse.Namespace) -> None:
         rate = args.share * rates["median"]
         paced = [play_paced(config, files, rate, args) for _ in range(args.paced_repeats)]
         figures |= {"paced_videos_per_s": rate, "paced": paced}
-        medians = {
-            name: round(float(np.median([one.get(name, np.nan) for one in paced])), 2) for name in paced[0]
-        }
-        line += f"; at {rate:.4g}/s {medians} (medians of {len(paced)} runs)"
+        line += f"; at {rate:.4g}/s {medians(paced)} (medians of {len(paced)} runs)"
     show(f"whole pipeline {Path(config).stem}", line, figures)
 
 
@@ -119,10 +116,11 @@ def play_paced(config: str, files: Path, rate: float, args: argparse.Namespace) 
     flags = ("-mi", f"{1000 / rate:.6f}", "-v", num, "-qs", num, "-bt", args.batch_timeout_ms)
     run = run_pipeline(config, *flags, "--data", str(files))
     late_ms = stage_durations_ms(run, run.finished)[LATENESS]
+    models = [step.model for step in read_config(ROOT / config).pipeline().pipeline]
     return {
         **{f"p{one} ms": float(np.nanpercentile(run.latency_ms, one)) for one in (50, 99, 99.9)},
         **{f"late p{one} ms": float(np.nanpercentile(late_ms, one)) for one in (50, 99, 99.9)},
-        **p99_by_decoder(run, decoding_step(read_config(ROOT / config).pipeline())),
+        **p99_by_decoder(run, opening_step(models)),
     }
 
 
@@ -146,33 +144,22 @@ def p99_by_decoder(run: Run, step: int) -> dict[str, float]:
     return found
 
 
-def decoding_step(pipeline: PipelineConfig) -> int:
-    """The first that does more than hand requests on."""
-    return next(
-        number for number, step in enumerate(pipeline.pipeline) if not resolve(step.model).cls.passes_on
-    )
-
-
 def decode_only(config: Path, folder: Path) -> Path:
     """A config of the same loader, and what is before it, in front of a step that does nothing."""
-    pipeline = read_config(config).pipeline()
-    kept = pipeline.pipeline[: decoding_step(pipeline) + 1]
-    steps = [
-        step.model_dump(exclude_none=True)
-        | {
-            "queue_groups": [
-                group.model_dump(exclude_none=True, exclude={"nodes"}) for group in step.queue_groups
-            ]
-        }
-        for step in kept
-    ]
+    steps = read_config(config).pipeline().pipeline
+    kept = steps[: opening_step(step.model for step in steps) + 1]
     groups = kept[-1].queue_groups
     gpus = sorted({gpu for group in groups for gpu in group.gpus if gpu >= 0}) or [-1]
     queues = sorted({queue for group in groups for queue in group.out_queues or ()})
     consume = {"model": CONSUME, "queue_groups": [{"gpus": gpus[:1], "in_queue": queue} for queue in queues]}
     path = folder / f"decode-only-{config.name}"
-    path.write_text(json.dumps({"video_path_iterator": VIDEOS, "pipeline": [*steps, consume]}))
+    path.write_text(json.dumps({"video_path_iterator": VIDEOS, "pipeline": [*map(_dumped, kept), consume]}))
     return path
+
+
+def _dumped(step: StepConfig) -> dict[str, Any]:
+    groups = [group.model_dump(exclude_none=True, exclude={"nodes"}) for group in step.queue_groups]
+    return step.model_dump(exclude_none=True) | {"queue_groups": groups}
 
 
 def busiest(run: Run) -> dict[str, float]:

@@ -99,8 +99,8 @@ class Parting:
         self._plans = {plan.peer: plan for plan in part.bridges}
         self._numbers = {plan.peer: jobs.num_replicas + one for one, plan in enumerate(part.bridges)}
         self._peers = [plan.peer for plan in part.bridges]
-        self._new: dict[int, tuple[Child, int]] = {}
-        """By the other node, bridges that have not told where they listen, and the number of the answer."""
+        self._new: dict[int, Child] = {}
+        """By the other node, bridges that have not told where they listen."""
         self._joining: dict[int, Child] = {}
         self._started_for: dict[int, int] = {}
         """By the other node, the number of its last PartFrom."""
@@ -126,10 +126,10 @@ class Parting:
 
     def look(self) -> None:
         """To be called often."""
-        for peer, (child, number) in list(self._new.items()):
+        for peer, child in list(self._new.items()):
             if "prepared" in child.told:
                 del self._new[peer]
-                self._tell(Parted(peer, number, child.told["prepared"][0], self.known()))
+                self._tell(Parted(peer, self._started_for[peer], child.told["prepared"][0], self.known()))
         for peer, child in list(self._joining.items()):
             if "ready" in child.told:
                 del self._joining[peer]
@@ -180,8 +180,7 @@ class Parting:
         self._set_right(self._plans[peer], self._numbers[peer])
         child = self._bridges.start(self._plans[peer])
         self._jobs.replacement.log.note("replaced by", child.name, child.process.pid)
-        self._new[peer] = child, order.number
-        self._started_for[peer] = order.number
+        self._new[peer], self._started_for[peer] = child, order.number
 
     def _end(self, peer: int) -> None:
         """End the bridge that there is."""

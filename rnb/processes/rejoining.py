@@ -116,10 +116,10 @@ class Rejoining:
         self._gone: set[int] = set()
         self._broken: dict[Link, tuple[str, str]] = {}
         """Connections that are not there, and what died, and how."""
-        self._asked: dict[tuple[int, int], tuple[int, float]] = {}
-        """Nodes that are to part from others: the number of the answer, and until when."""
+        self._asked: dict[tuple[int, int], float] = {}
+        """Nodes that are to part from others, and until when."""
         self._last_number: dict[tuple[int, int], int] = {}
-        """That of each of their last ones, answered or not."""
+        """Of the last PartFrom to each node for each other one, answered or not."""
         self._ports: dict[tuple[int, int], int] = {}
         self._known: dict[int, Whereabouts] = {}
         """By node, what it knew when it parted last."""
@@ -195,7 +195,7 @@ class Rejoining:
     def _renew(self, node: int, how: str) -> None:
         """Another agent is to take its place, and all that is left parts from it."""
         self._known.pop(node, None)
-        self._asked = {one: asked for one, asked in self._asked.items() if one[0] != node}
+        self._asked = {one: until for one, until in self._asked.items() if one[0] != node}
         self._last_number = {one: number for one, number in self._last_number.items() if one[0] != node}
         self._newcomers[node] = Newcomer(relaunch=self._nodes.relaunch(node))
         for peer in self._peers(node):
@@ -208,7 +208,7 @@ class Rejoining:
         for one, other in ((node, peer), (peer, node)):
             if self._serves(one):
                 number = self._last_number[one, other] = next(self._numbers)
-                self._asked[one, other] = number, time.monotonic() + ANSWER_TIMEOUT_S
+                self._asked[one, other] = time.monotonic() + ANSWER_TIMEOUT_S
                 self._tell(one, PartFrom(other, number))
 
     def _let_hold_more(self) -> None:
@@ -220,7 +220,7 @@ class Rejoining:
     def _lose_those_who_cannot(self) -> None:
         """Nodes that do not answer, and newcomers whose processes do not start; they may wait for ever."""
         now = time.monotonic()
-        for node in {node for (node, _), (_, until) in self._asked.items() if node and now > until}:
+        for node in {node for (node, _), until in self._asked.items() if node and now > until}:
             how = f"on {self._hosts[node].name} did not answer for {ANSWER_TIMEOUT_S:g} s"
             self._give_up_on(node, self._nodes.agents[node], how)
         for node, newcomer in self._newcomers.items():
@@ -256,9 +256,9 @@ class Rejoining:
         if not self._serves(node):
             return
         if isinstance(news, Parted):
-            number, _ = self._asked.get((node, news.peer), (None, 0.0))
-            if number == news.number:
-                del self._asked[node, news.peer]
+            asked = node, news.peer
+            if asked in self._asked and news.number == self._last_number[asked]:
+                del self._asked[asked]
                 self._ports[node, news.peer], self._known[node] = news.port, news.known
                 self._is_settled = False
         else:
