@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from models.faces.gallery import Gallery, open_gallery
 
@@ -41,7 +41,7 @@ class WatchedGallery:
             self._contents = contents
             try:
                 self._gallery = open_gallery(self._folder, self._weights)
-            except ValueError as error:
+            except (ValueError, OSError) as error:  # also a picture that is taken away meanwhile
                 logging.getLogger(__name__).warning("the gallery stays as it was: %s", error)
         self._looked_s = self._clock()
         return self._gallery
@@ -50,10 +50,11 @@ class WatchedGallery:
 def _contents(folder: str) -> Contents:
     """The name, the size and the time in ns of each picture."""
     found = set[tuple[str, int, int]]()
-    for path in Path(folder).glob("*/*"):
+    # Not by Path.glob(), which raises where a folder is taken away while it looks.
+    for name in glob.glob("*/*", root_dir=folder, include_hidden=True):
         try:
-            status = os.stat(path)
+            status = os.stat(os.path.join(folder, name))
         except OSError:  # it was taken away meanwhile
             continue
-        found.add((str(path), status.st_size, status.st_mtime_ns))
+        found.add((name, status.st_size, status.st_mtime_ns))
     return frozenset(found)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 SHARED = "/dev/shm"
@@ -25,12 +26,15 @@ class SharedMemoryWatch:
         self._thread = threading.Thread(target=self._look_around, daemon=True)
         self._thread.start()
 
-    def end(self) -> list[str]:
-        """The files that those processes mapped, or that carry their pid, and that are still there."""
+    def end(self, *, but: Collection[int] = ()) -> list[str]:
+        """The files that those processes mapped, or that carry their pid, and that are still there.
+
+        `but`: the inodes of others, which were there before.
+        """
         self._ended.set()
         self._thread.join()
         with os.scandir(SHARED) as entries:
-            return [entry.path for entry in entries if self._is_mine(entry)]
+            return [entry.path for entry in entries if self._is_mine(entry) and entry.inode() not in but]
 
     def _is_mine(self, entry: os.DirEntry[str]) -> bool:
         # By inode, since a semaphore is mapped under the name that it had before it got its own.
@@ -63,8 +67,9 @@ def pids_with(mark: str) -> Iterator[int]:
 
 def descendants(pid: int) -> list[int]:
     """The processes that this one has started, and those that they have."""
-    threads = Path(f"/proc/{pid}/task").glob("*/children")
-    children = [int(child) for thread in threads for child in read(str(thread)).split()]
+    # Not by Path.glob(), which raises where a process ends while it looks.
+    threads = glob.glob(f"/proc/{pid}/task/*/children")
+    children = [int(child) for thread in threads for child in read(thread).split()]
     return [one for child in children for one in (child, *descendants(child))]
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from models.faces import gallery as gallery_module
+from models.faces import watched_gallery
+from models.faces.gallery import Gallery, open_gallery
 from models.faces.watched_gallery import WatchedGallery
 from tests.support import face_data
 
@@ -70,4 +73,24 @@ def test_without_a_time_it_stays(folder: Path) -> None:
     gallery = WatchedGallery(str(folder), face_data.weights(), None, clock)
     put(folder, "ann", "astronaut/half.png")
     clock.now_s = 1e9
+    assert gallery.current().names == ("hopper",)
+
+
+def test_a_picture_that_is_taken_away_while_it_is_opened_leaves_it_as_it_was(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    gallery = WatchedGallery(str(folder), face_data.weights(), 1.0, clock)
+    first, put_in = gallery.current(), put(folder, "ann", "astronaut/half.png")
+
+    def too_late(*arguments: str) -> Gallery:
+        put_in.unlink()
+        return open_gallery(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(watched_gallery, "open_gallery", too_late)
+        patched.setattr(gallery_module, "_pictures", lambda _: [folder / "hopper/half.png", put_in])
+        clock.now_s = 2.0
+        assert gallery.current() is first
+    clock.now_s = 4.0
     assert gallery.current().names == ("hopper",)
