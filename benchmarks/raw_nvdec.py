@@ -25,7 +25,7 @@ from nvvl.index import Run, VideoIndex
 from nvvl.indexing import index_of
 from nvvl.native.library import CODECS
 from nvvl.pace import Pace
-from nvvl.picked_clips import num_decoded
+from nvvl.picked_clips import num_decoded, picked_clips
 from nvvl.reader import payloads_of
 from nvvl.video_file import VideoFile
 from rnb.command_line.number_types import more_than_0, whole_number
@@ -127,9 +127,11 @@ def frames_needed(paths: Sequence[Path]) -> float:
     counts = []
     sampler = R2P1DSampler(CLIP_LENGTH)
     for number, path in enumerate(paths):
+        with VideoFile(str(path)) as file:
+            index = index_of(file)
         for draw in range(DRAWS):
             sampler.seed(0, request_id=number * DRAWS + draw)
-            counts.append(num_decoded(path, sampler, Pace(), CLIP_LENGTH))
+            counts.append(num_decoded(index, picked_clips(index, sampler, Pace(), CLIP_LENGTH)))
     return statistics.mean(counts)
 
 

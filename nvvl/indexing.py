@@ -63,6 +63,11 @@ def whole_index_of(file: VideoFile, folder: IndexFolder | None = None) -> VideoI
     return replace(_kept(file, folder, decode_all=True), starts=numbers([0]))
 
 
+def remember_index(key: IndexKey, index: VideoIndex) -> None:
+    """Keep one in memory that was made elsewhere."""
+    _CACHE.put(key, index)
+
+
 def forget_indexes() -> None:
     """Forget those in memory, of all files."""
     _CACHE.clear()

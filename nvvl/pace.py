@@ -57,4 +57,5 @@ def num_counting(num_frames: int, stride: Fraction) -> int:
 
 def clips_from(starts: list[int], length: int, stride: Fraction) -> Clips:
     """The frames of clips of `length`, whose starts count only the frames that count."""
-    return [[math.floor((start + place) * stride) for place in range(length)] for start in starts]
+    count, of = stride.numerator, stride.denominator  # whole numbers, which are quicker than fractions
+    return [[(start + place) * count // of for place in range(length)] for start in starts]

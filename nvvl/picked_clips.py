@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from nvvl.clips import Clips
 from nvvl.errors import VideoError
 from nvvl.index import VideoIndex
-from nvvl.index_cache import IndexFolder
-from nvvl.indexing import index_of
 from nvvl.pace import Pace, clips_from, num_counting
 from nvvl.sampler import Sampler
-from nvvl.video_file import VideoFile
 
 
 def picked_clips(index: VideoIndex, sampler: Sampler, pace: Pace, length: int) -> Clips:
@@ -36,19 +31,7 @@ def picked_clips(index: VideoIndex, sampler: Sampler, pace: Pace, length: int) -
     return clips_from(starts, length, stride)
 
 
-def num_decoded(
-    filename: str | os.PathLike[str],
-    sampler: Sampler,
-    pace: Pace,
-    length: int,
-    folder: IndexFolder | None = None,
-) -> int:
-    """How many frames have to be decoded for them, with those from keyframes on that others refer to.
-
-    Raises:
-        As `picked_clips`; VideoError also for a file that cannot be used.
-    """
-    with VideoFile(os.fspath(filename)) as file:
-        index = index_of(file, folder)
-    wanted = {frame for clip in picked_clips(index, sampler, pace, length) for frame in clip}
+def num_decoded(index: VideoIndex, clips: Clips) -> int:
+    """How many frames have to be decoded for these, with those from keyframes on that others refer to."""
+    wanted = {frame for clip in clips for frame in clip}
     return sum(len(index.needed(run)) for run in index.plan(wanted))

@@ -17,7 +17,8 @@ from nvvl.clips import Clips, MissingFrames
 from nvvl.errors import VideoError
 from nvvl.index import VideoIndex
 from nvvl.index_cache import IndexFolder, IndexKey
-from nvvl.indexing import index_of, whole_index_of
+from nvvl.indexed_file import IndexedFile
+from nvvl.indexing import index_of, remember_index, whole_index_of
 from nvvl.pace import Pace
 from nvvl.picked_clips import picked_clips
 from nvvl.sampler import AllSampler, Sampler
@@ -127,6 +128,7 @@ class RnBLoader:
         """Decode a file's clips into the first rows of `out`.
 
         Args:
+            filename: where it is an `nvvl.indexed_file.IndexedFile`, its index is used.
             out: (max_clips, 3, consecutive_frames, height, width), uint8 or float32, on the loader's device,
                 with any strides. On a GPU it is written in the order of the current stream.
 
@@ -138,6 +140,8 @@ class RnBLoader:
             one. ValueError: `out` does not fit the loader, or is too small for what the sampler picked.
         """
         self._check_out(out)
+        if isinstance(filename, IndexedFile):
+            remember_index(filename.key, filename.frames)
         with self._open(filename) as file, self._state_of(file).held(file.filename):
             index = index_of(file, self._index_folder)
             self._check_size(index)
@@ -165,7 +169,7 @@ class RnBLoader:
         self.close()
 
     def _open(self, filename: str | os.PathLike[str]) -> VideoFile:
-        return VideoFile(os.fspath(filename), conceal=self._conceal)
+        return VideoFile(str(os.fspath(filename)), conceal=self._conceal)
 
     def _state_of(self, file: VideoFile) -> IndexKey:
         return IndexKey.of(file.filename, conceal=self._conceal, decode_all=False)

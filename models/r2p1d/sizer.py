@@ -9,7 +9,7 @@ from pydantic import StrictInt
 from models.r2p1d.options import ClipOptions
 from nvvl import VideoError
 from nvvl.pace import Pace
-from rnb.contract import Batch, Context, Request, Step
+from rnb.contract import Batch, Context, Step
 from rnb.pipeline.selectors import ClipCountSelector
 
 
@@ -31,7 +31,7 @@ class R2P1DSizer(Step):
         seed: StrictInt = 0
         counts: Literal["clips", "frames"] = "clips"
         """How many clips the loader is going to draw; or how many frames it has to decode for them, for which
-        the file is opened. A file that cannot be used has none."""
+        the file is opened and indexed, and the index goes along. A file that cannot be used has none."""
 
     passes_on = True
 
@@ -56,21 +56,22 @@ class R2P1DSizer(Step):
     def __call__(self, batch: Batch) -> Batch:
         (request,) = batch.requests
         self._sampler.seed(self.options.seed, request.id)
-        size = (
-            self._num_frames(request) if self.options.counts == "frames" else self._sampler.draw_num_clips()
-        )
-        return batch.give(payloads=batch.payloads, sizes=[size])
+        if self.options.counts == "clips":
+            return batch.give(payloads=batch.payloads, sizes=[self._sampler.draw_num_clips()])
+        video, num_frames = self._counted(request.payload)
+        return batch.give(payloads=[video], sizes=[num_frames])
 
-    def _num_frames(self, request: Request) -> int:
-        from nvvl.picked_clips import num_decoded
+    def _counted(self, video: str) -> tuple[str, int]:
+        """The video with its index, which the loader then need not make again, and how many frames."""
+        from nvvl.indexed_file import IndexedFile
+        from nvvl.picked_clips import num_decoded, picked_clips
 
-        options = self.options
         try:
-            return num_decoded(
-                request.payload, self._sampler, self._pace, options.consecutive_frames, self._folder
-            )
+            file = IndexedFile.of(video, self._folder)
+            clips = picked_clips(file.frames, self._sampler, self._pace, self.options.consecutive_frames)
         except VideoError:
-            return 0  # the loader says why
+            return video, 0  # the loader says why
+        return file, num_decoded(file.frames, clips)
 
 
 def _drawn_by(options: Any) -> dict[str, Any]:

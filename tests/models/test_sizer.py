@@ -11,6 +11,7 @@ import pytest
 from models.r2p1d.model import R2P1DLoader, R2P1DSyntheticLoader
 from models.r2p1d.sampler import R2P1DSampler
 from models.r2p1d.sizer import ManyFramesSelector, R2P1DSizer
+from nvvl.indexed_file import IndexedFile
 from nvvl.video_file import VideoFile
 from rnb.contract import Batch, Context, Request
 from rnb.pipeline.config import ConfigError, PipelineConfig, parse_config
@@ -90,6 +91,7 @@ def test_the_frames_that_a_loader_decodes(video: Path, options: dict[str, Any]) 
     for request in range(20):
         batch = sizer(Batch((Request(request, str(video)),)))
         assert batch.payloads == [str(video)]
+        assert isinstance(batch.payloads[0], IndexedFile), "the loader makes no index"
         assert batch.size == decoded(request, video, **options)
         seen.add(batch.size)
     assert len(seen) > 1
