@@ -38,6 +38,13 @@ class Outcome:
     """Of --fault."""
     problem: str
     """What went wrong, in one line; empty when nothing did."""
+    warnings: Sequence[str] = ()
+    """What it warned of, where that was kept for later."""
+
+    @property
+    def details(self) -> list[str]:
+        """What its warnings say, and the traceback of what failed."""
+        return [*self.warnings, *filter(None, [self.run.traceback])]
 
     @property
     def is_success(self) -> bool:

@@ -54,8 +54,10 @@ def _told(command: Command) -> Command:
     def run() -> int:
         try:
             return command()
-        except (RunFailed, SelfCheckError) as error:
+        except RunFailed as error:
+            console.complain(str(error), error.outcome.details)
+        except SelfCheckError as error:
             console.complain(str(error))
-            return EXIT_FAILED
+        return EXIT_FAILED
 
     return run

@@ -37,7 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, RunFolderError) as error:
         console.complain(f"error: {error}")
         return EXIT_USAGE
-    except (RunFailed, PageError) as error:
+    except RunFailed as error:
+        console.complain(str(error), error.outcome.details)
+        return EXIT_FAILED
+    except PageError as error:
         console.complain(str(error))
         return EXIT_FAILED
     except KeyboardInterrupt:

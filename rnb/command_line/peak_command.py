@@ -42,8 +42,9 @@ def find_peak(args: argparse.Namespace, player: Player) -> int:
     start_ms = spec.load.mean_interval_ms
     spec = spec.with_load(mean_interval_ms=start_ms or DEFAULT_MEAN_INTERVAL_MS)
     campaign, limits = Campaign(spec, Path(args.logs), "peak", player), spec.limits
-    console.say(f"the highest rate with {_bound(limits)}; each probe is a run in {campaign.folder}")
-    found = search.peak_search(campaign, lambda probe: console.say(_line(probe, limits)))
+    sought = "highest rate" if spec.load.live is None else "most streams"
+    console.say(f"the {sought} with {_bound(limits)}; each probe is a run in {campaign.folder}")
+    found = search.peak_search(campaign, lambda probe: console.say(_line(probe, limits, spec.load.live)))
     problem = ""
     try:
         found.run(1e3 / start_ms if start_ms else _half_of_bulk(campaign))
@@ -63,7 +64,7 @@ def _tell(
 ) -> None:
     """Print and keep what is known; `problem`: what ended the search, if not itself."""
     peak = found.peak()
-    console.say("\n".join(["", *_table(found.probes, limits), ""]))
+    console.say("\n".join(["", *_table(found.probes, limits, load.live), ""]))
     console.conclude("\n".join(_conclusion(peak, found.probes, limits, load.clients, problem, load.live)))
     known: dict[str, Any] = {**peak.to_json(), "problem": problem}
     known["probes"] = [asdict(probe) for probe in found.probes]
@@ -108,17 +109,21 @@ def _percentile(limits: Limits) -> str:
     return percentile_name(limits.percentile)
 
 
-def _line(probe: ProbeResult, limits: Limits) -> str:
-    percentile = f"{_percentile(limits)} {_number(probe.percentile_ms)} ms"
-    return f"{probe.rate_per_s:10.2f} requests/s: {percentile}, {probe.outcome}"
+def _line(probe: ProbeResult, limits: Limits, streams: Streams | None) -> str:
+    rate = f"{probe.rate_per_s:.2f} requests/s"
+    load = f"{rate:>21}" if streams is None else f"{_in_streams(probe.asked_per_s, streams):>11} ({rate})"
+    return f"{load}: {_percentile(limits)} {_number(probe.percentile_ms)} ms, {probe.outcome}"
 
 
-def _table(probes: Sequence[ProbeResult], limits: Limits) -> list[str]:
+def _table(probes: Sequence[ProbeResult], limits: Limits, streams: Streams | None) -> list[str]:
     """All probes, the slowest rate first."""
-    header = ["requests/s", "asked", f"{_percentile(limits)} ms", "goodput/s", "requests", "seconds"]
+    first = [] if streams is None else ["streams"]
+    columns = ["requests/s", "asked", f"{_percentile(limits)} ms", "goodput/s", "requests", "seconds"]
+    header = [*first, *columns]
     in_order = sorted(probes, key=lambda probe: probe.rate_per_s)
     rows = [
         [
+            *([] if streams is None else [str(_num_streams(probe.asked_per_s, streams))]),
             f"{probe.rate_per_s:.2f}",
             f"{probe.asked_per_s:.2f}",
             _number(probe.percentile_ms),
@@ -145,8 +150,7 @@ def _conclusion(
     streams: Streams | None,
 ) -> list[str]:
     lines = [
-        _range(peak, limits),
-        *_in_streams(peak, streams),
+        _range(peak, limits, streams),
         f"  from {sum(probe.seconds for probe in probes):.0f} s of load",
     ]
     if problem:
@@ -160,24 +164,36 @@ def _conclusion(
     return lines
 
 
-def _in_streams(peak: Peak, streams: Streams | None) -> list[str]:
-    """The peak of live streams, in streams."""
-    if streams is None or not peak.low_per_s:
-        return []
-    each_per_s = streams.fps / streams.every
-    most = round(peak.low_per_s / each_per_s)
-    upper = f", and {round(peak.high_per_s / each_per_s)} are too many" if peak.high_per_s else ""
-    return [f"  that is {most} stream{'s'[: most != 1]} of {streams.fps:g} frames/s{upper}"]
+def _num_streams(rate_per_s: float, streams: Streams) -> int:
+    """How many give so many requests a second together."""
+    return round(rate_per_s * streams.every / streams.fps)
 
 
-def _range(peak: Peak, limits: Limits) -> str:
+def _in_streams(rate_per_s: float, streams: Streams) -> str:
+    num = _num_streams(rate_per_s, streams)
+    return f"{num} stream{'s'[: num != 1]}"
+
+
+def _range(peak: Peak, limits: Limits, streams: Streams | None) -> str:
     low, high = peak.low_per_s, peak.high_per_s
+    if not (low or high):
+        return f"no peak: no probe shows at which rate {_bound(limits)} is kept, and at which it is not"
+    if streams is not None:
+        return _range_of_streams(peak, limits, streams)
     if low and high:
         best = peak.best_per_s and f" (±{peak.margin:.1%}, 95 %), most likely {peak.best_per_s:.2f}"
         between = f"peak: between {low:.2f} and {high:.2f} requests/s"
         return f"{between}{best or ''}: up to there {_bound(limits)} is kept"
     if high:
         return f"no peak: {_bound(limits)} is not kept even at {high:.2f} requests/s"
-    if low:
-        return f"no limit: {low:.2f} requests/s still keep {_bound(limits)}"
-    return f"no peak: no probe shows at which rate {_bound(limits)} is kept, and at which it is not"
+    return f"no limit: {low:.2f} requests/s still keep {_bound(limits)}"
+
+
+def _range_of_streams(peak: Peak, limits: Limits, streams: Streams) -> str:
+    low, high = (rate and _in_streams(rate, streams) for rate in (peak.low_per_s, peak.high_per_s))
+    each = f"of {streams.fps:g} frames/s"
+    if not low:
+        return f"no peak: {_bound(limits)} is not kept even with {high} {each}"
+    if not high:
+        return f"no limit: {low} {each} still keep {_bound(limits)}"
+    return f"peak: {low} {each} keep {_bound(limits)}; {high} are too many"

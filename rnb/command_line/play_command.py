@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ def announce_weights(plan: Plan, seed: int) -> None:
 def play_quietly(
     args: argparse.Namespace, spec: RunSpec, logs: Path, ending: EarlyEnd | None = None
 ) -> Outcome:
-    """One run of several: what it warns of is shown only when it fails."""
+    """One run of several: what it warns of is kept in the outcome, for when it fails."""
     warnings: list[str] = []
     trace = _trace(args)
     observers: list[Observer] = [] if trace is None else [trace]
@@ -82,11 +83,7 @@ def play_quietly(
         warn=warnings.append,
         interruption=ending.interruption if ending else None,
     )
-    if not outcome.is_success and outcome.run.traceback:
-        warnings.append(outcome.run.traceback)
-    for line in warnings if not outcome.is_success else ():
-        console.warn(line)
-    return outcome
+    return replace(outcome, warnings=warnings)
 
 
 def _outcome(

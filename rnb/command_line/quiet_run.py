@@ -1,7 +1,8 @@
-"""A run that a search plays: what it warns of is shown only when it fails."""
+"""A run that a search plays: what it warns of is kept, for when it fails and ends the search."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rnb.campaigns.campaign import RunFailed
@@ -11,7 +12,6 @@ from rnb.contract.termination import Termination
 from rnb.planner.origin import origin_of
 from rnb.planner.profile import Profile
 from rnb.play import Interruption
-from rnb.show import console
 from rnb.spec import RunSpec
 
 
@@ -24,8 +24,7 @@ def play_quietly(profile: Profile, spec: RunSpec, logs: Path) -> Outcome:
     if outcome.run.meta.termination_flag == Termination.INTERRUPTED:
         raise KeyboardInterrupt
     if not outcome.is_success:
-        for line in (*warnings, outcome.run.traceback):
-            console.warn(line)
-        raise RunFailed(f"the run in {outcome.run.folder} failed: {outcome.problem}", outcome)
+        problem = f"the run in {outcome.run.folder} failed: {outcome.problem}"
+        raise RunFailed(problem, replace(outcome, warnings=warnings))
     profile.check(origin_of(outcome.run), f"the run in {outcome.run.folder}")
     return outcome

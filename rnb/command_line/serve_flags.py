@@ -51,6 +51,8 @@ def check(settings: Settings) -> None:
     for flag, path in (("--tls-cert", settings.tls_cert), ("--tls-key", settings.tls_key)):
         if path is not None and not os.path.isfile(path):
             raise ValueError(f"{flag}: {path}: no such file")
+    if settings.data != DEFAULT_FOLDER and not os.path.isdir(settings.data):
+        raise ValueError(f"--data: {settings.data}: no such folder")
     if not (is_loopback(settings.host) or settings.api_key or settings.tls_cert):
         raise ValueError(
             f"--host {settings.host}: others could reach it: say --api-key KEY (or RNB_API_KEY), or"

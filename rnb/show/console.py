@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -73,8 +73,10 @@ def warn(text: str) -> None:
     _write(_harmless(text.rstrip("\n")) + "\n", sys.stderr)
 
 
-def complain(line: str) -> None:
-    """Print on stderr what went wrong, with the name of the program before it."""
+def complain(line: str, details: Iterable[str] = ()) -> None:
+    """Print on stderr what went wrong, with the name of the program before it, behind lines that say more."""
+    for more in details:
+        warn(more)
     warn(f"{_settings.program}: {line}")
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from rnb.analysis.summary import summarize
+from rnb.analysis.verdict import judge
+from rnb.campaigns.outcome import Outcome
 from rnb.planner.origin import origin_now
 from rnb.record.run_folder import write
 from rnb.simulation.simulate import Surroundings, simulate
@@ -39,4 +42,4 @@ class Harness:
         run.folder.mkdir(parents=True)
         write(run, run.folder)
         problem = "" if run.meta.is_success else "it does not work"
-        return type("Played", (), {"run": run, "is_success": not problem, "problem": problem})
+        return Outcome(run=run, summary=summarize(run), verdict=judge(run), problem=problem)

@@ -47,6 +47,7 @@ def test_what_does_not_go_together(tmp_path: Path, capsys: pytest.CaptureFixture
     )
     for key in ("", "two words", "clé"):
         assert "--api-key" in wrong(capsys, "--api-key", key)
+    assert "--data: /nowhere: no such folder" in wrong(capsys, "--data", "/nowhere")
     assert "at most 65535" in wrong(capsys, "--port", "65536")
 
 
