@@ -27,6 +27,7 @@ from nvvl.slice_order import is_stored_as_shown
 
 # As many pictures as a decoder may hold (H.264, A.3.1 and E.2.1); told of more, FFmpeg ends the process.
 MAX_REORDER_DEPTH = 16
+MAX_READ_BYTES = 1 << 20
 
 
 def index_from_tables(filename: str) -> VideoIndex | None:
@@ -37,8 +38,7 @@ def index_from_tables(filename: str) -> VideoIndex | None:
             if not stat.S_ISREG(status.st_mode):
                 return None
             video = video_of(layout_of(file.fileno(), status.st_size))
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            return _index(filename, video, np.frombuffer(content, np.uint8))
+            return _index(filename, video, _content(file.fileno(), status.st_size))
     except (OSError, OddFile, UnknownFormat):
         return None
 
@@ -46,6 +46,17 @@ def index_from_tables(filename: str) -> VideoIndex | None:
 def _without_waiting(filename: str, flags: int) -> int:
     """Nobody may ever write to a FIFO."""
     return os.open(filename, flags | os.O_NONBLOCK)
+
+
+def _content(file: int, num_bytes: int) -> npt.NDArray[np.uint8]:
+    """All bytes of an open file: those of a small one are read, which is quicker, and those of a large one
+    mapped. Raises OddFile where it is cut short."""
+    if num_bytes > MAX_READ_BYTES:
+        return np.frombuffer(mmap.mmap(file, 0, access=mmap.ACCESS_READ), np.uint8)
+    content = np.frombuffer(os.pread(file, num_bytes, 0), np.uint8)
+    if len(content) < num_bytes:
+        raise OddFile
+    return content
 
 
 def _index(filename: str, video: Mp4Video, content: npt.NDArray[np.uint8]) -> VideoIndex:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from nvvl import indexing
+from nvvl import indexing, mp4_index
 from nvvl.errors import VideoError
 from nvvl.index import VideoIndex
 from nvvl.index_cache import IndexCache
+from nvvl.mp4_boxes import Layout
 from nvvl.mp4_index import index_from_tables
+from nvvl.mp4_tables import Mp4Video, video_of
 from nvvl.video_file import VideoFile
 from tests.support import mp4_files, odd_videos
 from tests.support import numbered_videos as nv
@@ -49,8 +52,11 @@ def demuxed(path: Path) -> VideoIndex:
         return indexing._demuxed(file, decode_all=False)
 
 
+@pytest.mark.parametrize("max_read_bytes", [0, mp4_index.MAX_READ_BYTES])
 @pytest.mark.parametrize("name", CODED)
-def test_streams(tmp_path: Path, name: str) -> None:
+def test_streams(tmp_path: Path, name: str, max_read_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of small files, which are read, and of large ones, which are mapped."""
+    monkeypatch.setattr(mp4_index, "MAX_READ_BYTES", max_read_bytes)
     path = mp4_files.write(tmp_path / "a.mp4", Written(CODED[name]))
     index = index_from_tables(str(path))
     assert (index is None) == (name in ODD_CODED)
@@ -116,6 +122,20 @@ def test_other_files_have_none(odd_files: dict[str, Path], tmp_path: Path) -> No
     (tmp_path / "empty.mp4").touch()
     for path in (short, tmp_path / "empty.mp4", tmp_path / "none.mp4", tmp_path, odd_files["raw_stream"]):
         assert index_from_tables(str(path)) is None
+
+
+def test_a_file_that_is_cut_short_while_it_is_read_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, check = write_video(tmp_path / "a.mp4", num_frames=30), video_of
+
+    def too_late(layout: Layout) -> Mp4Video:
+        video = check(layout)
+        os.truncate(path, layout.num_bytes // 2)
+        return video
+
+    monkeypatch.setattr(mp4_index, "video_of", too_late)
+    assert index_from_tables(str(path)) is None
 
 
 def test_an_index_costs_no_demuxing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
