@@ -7,17 +7,21 @@ and what is wrong with it is said with its place.
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rnb.command_line.parser import Parser
+from rnb.show import console
 
 PREFIX = "RNB_"
 FILE_FLAG = "settings"
+LIKENESS = 0.8
+"""Of two names, from 0 to 1, as `difflib` measures it."""
 _TRUTH = {
     "1": True,
     "true": True,
@@ -40,6 +44,9 @@ def parse(
     parser = make(program)
     named = {action.dest.upper(): action for action in parser._actions if action.dest != "help"}
     told = {name: environment[PREFIX + name] for name in named if environment.get(PREFIX + name)}
+    for name in sorted(environment):
+        if meant := _meant(name, named):
+            console.warn(f"{program}: {name} is no setting, and is left alone: is {PREFIX}{meant} meant?")
     from_environment: list[str] = []
     for name, text in told.items():
         flags = _flags(parser, PREFIX + name, named[name], text)
@@ -55,6 +62,14 @@ def parse(
             make(f"{program}: {place}").parse_args(flags)
             from_file += flags
     return parser.parse_args([*from_file, *from_environment, *argv])
+
+
+def _meant(name: str, named: Iterable[str]) -> str | None:
+    """The setting that a variable may be a misspelt one of; None of what is one, or like none."""
+    bare = name.removeprefix(PREFIX)
+    if bare == name or bare in named:
+        return None
+    return next(iter(difflib.get_close_matches(bare, list(named), n=1, cutoff=LIKENESS)), None)
 
 
 def _read(parser: Parser, place: str) -> dict[str, Any]:

@@ -35,8 +35,18 @@ def test_the_switches_of_the_environment() -> None:
         assert parse_args([], {"RNB_SHARED_MEMORY": text, "RNB_QUIET": text}).shared_memory is is_on
 
 
-def test_other_variables_are_left_alone() -> None:
-    assert parse_args([], {"RNB_REQUIRE_CUDA": "1", "RNB_HELP": "1", "PORT": "7"}).port == 8000
+def test_other_variables_are_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    others = {"RNB_REQUIRE_CUDA": "1", "RNB_HELP": "1", "PORT": "7", "RNB_TEST_MARK": "a", "PROT": "7"}
+    assert parse_args([], others).port == 8000
+    assert capsys.readouterr().err == ""
+
+
+def test_one_that_may_be_misspelt_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse_args([], {"RNB_APIKEY": "a", "RNB_GRPC_PROT": "7"}).api_key is None
+    assert capsys.readouterr().err.splitlines() == [
+        "serve.py: RNB_APIKEY is no setting, and is left alone: is RNB_API_KEY meant?",
+        "serve.py: RNB_GRPC_PROT is no setting, and is left alone: is RNB_GRPC_PORT meant?",
+    ]
 
 
 @pytest.mark.parametrize(
