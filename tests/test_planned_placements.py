@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -96,8 +97,7 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(
         played = harness(spec, logs, **more)
         groups = spec.config.data["pipeline"][1].get("queue_groups", [{"gpus": []}])
         if spec.load.arrivals == "trace" and len(groups[0]["gpus"]) == 3:
-            played.is_success, played.problem = False, "no room"
-            played.run.traceback = ""
+            return replace(played, problem="no room")
         return played
 
     monkeypatch.setattr(quiet_run, "play_and_judge", fails_with_three)

@@ -31,6 +31,7 @@ from tests.support.leftovers import pids_with, read
 from tests.support.played import NOTHING, played, spec_for
 from tests.support.running import tiny
 from tests.support.tiny_steps import expected_label
+from tests.support.waiting import wait_until
 
 NUM_REQUESTS = 600
 MARK = "RNB_TEST_REJOINING"
@@ -53,6 +54,11 @@ class Nodes(LocalLauncher):
 
     def pid(self, node: int) -> int:
         return self.launched[node][-1]._process.pid
+
+    def await_end(self, *nodes: int) -> None:
+        """Until the agents that are on them have ended, and their connections with them."""
+        agents = [self.launched[node][-1]._process for node in nodes]
+        wait_until(lambda: all(agent.poll() is not None for agent in agents))
 
 
 class SilentLater(Nodes):
@@ -109,6 +115,26 @@ class Busy(Observer):
     def look(self) -> None:
         if self._is_now():
             time.sleep(0.2)
+
+
+class BusyOnce(Observer):
+    """Keeps the driver from looking once so many requests are done, as far as it knows."""
+
+    name = "busy once"
+
+    def __init__(self, num_requests: int, until: Callable[[], None]) -> None:
+        self._num_requests, self._until, self._is_over = num_requests, until, False
+
+    def prepare(self, watched: Watched) -> None:
+        self._num_done = partial(watched.table.count, FINISHED)
+
+    def look(self) -> None:
+        if not self._is_over and self._num_done() >= self._num_requests:
+            self._is_over = True
+            self._until()
+
+    def kill(self) -> None:
+        del self._num_done
 
 
 @pytest.fixture(autouse=True)
@@ -302,9 +328,13 @@ def test_more_deaths_than_are_allowed_end_the_run(tmp_path: Path) -> None:
 def test_nobody_waits_for_a_node_that_died_when_the_run_ended(tmp_path: Path) -> None:
     """The death of node 1 is one too many; that of node 2, heard at the same time, would have been no end."""
     nodes = Nodes()
-    shots = [(20, 1), (200, 2), (200, 1)]
-    killer = Killer(*((number, partial(nodes.pid, node)) for number, node in shots))
-    busy = Busy(lambda: killer._table.count(FINISHED) >= 200)
+
+    def behind_node_2() -> int:
+        nodes.await_end(2)
+        return nodes.pid(1)
+
+    killer = Killer((20, partial(nodes.pid, 1)), (200, partial(nodes.pid, 2)), (200, behind_node_2))
+    busy = BusyOnce(200, until=lambda: nodes.await_end(1, 2))
     spec = spec_of(tmp_path, *ONE_STEP_EACH, mean_interval_ms=20)
     run = played(spec, cluster=nodes, observers=[killer, busy])
     assert run.meta.message == "node 1 on this machine as node 1 is gone: the connection to it was cut"
