@@ -331,6 +331,7 @@ def test_nobody_waits_for_a_node_that_died_when_the_run_ended(tmp_path: Path) ->
 
     def behind_node_2() -> int:
         nodes.await_end(2)
+        time.sleep(0.2)  # in which the driver's thread for that connection should hear of it
         return nodes.pid(1)
 
     killer = Killer((20, partial(nodes.pid, 1)), (200, partial(nodes.pid, 2)), (200, behind_node_2))
@@ -338,7 +339,9 @@ def test_nobody_waits_for_a_node_that_died_when_the_run_ended(tmp_path: Path) ->
     spec = spec_of(tmp_path, *ONE_STEP_EACH, mean_interval_ms=20)
     run = played(spec, cluster=nodes, observers=[killer, busy])
     assert run.meta.message == "node 1 on this machine as node 1 is gone: the connection to it was cut"
-    assert processes(run, "died")[-2:] == [("died", "node 2"), ("died", "node 1")]
+    died = processes(run, "died")
+    # On a busy machine it may hear of node 1 first, and has nothing to say of node 2 any more.
+    assert died in [[("died", "node 1")] * 2, [("died", "node 1"), ("died", "node 2"), ("died", "node 1")]]
     assert run.meta.end_epoch_ns - run.tables["events"]["at_ns"][-1] < GATHER_TIMEOUT_S * 1e9
 
 
