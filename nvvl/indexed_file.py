@@ -20,6 +20,12 @@ class IndexedFile(str):
     key: IndexKey
     frames: VideoIndex
 
+    @property
+    def num_bytes(self) -> int:
+        """At most how many it has when it is pickled."""
+        names = (self, self.frames.filename, self.key.path)
+        return self.frames.num_bytes + sum(len(os.fsencode(name)) for name in names)
+
     @classmethod
     def of(cls, filename: str | os.PathLike[str], folder: IndexFolder | None = None) -> IndexedFile:
         """Raises VideoError: the file cannot be used."""

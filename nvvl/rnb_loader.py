@@ -169,7 +169,7 @@ class RnBLoader:
         self.close()
 
     def _open(self, filename: str | os.PathLike[str]) -> VideoFile:
-        return VideoFile(str(os.fspath(filename)), conceal=self._conceal)
+        return VideoFile(str(os.fsdecode(filename)), conceal=self._conceal)
 
     def _state_of(self, file: VideoFile) -> IndexKey:
         return IndexKey.of(file.filename, conceal=self._conceal, decode_all=False)

@@ -12,6 +12,10 @@ from nvvl.pace import Pace
 from rnb.contract import Batch, Context, Step
 from rnb.pipeline.selectors import ClipCountSelector
 
+MOST_HANDED_ON_BYTES = 16_000
+"""Of a name with its index: about 300 frames. A queue has room for messages of 16 KiB; larger ones would take
+the places of others."""
+
 
 class ManyFramesSelector(ClipCountSelector):
     """Requests of few frames to queue 0, of many to queue 1, as R2P1DSizer counts them."""
@@ -31,7 +35,7 @@ class R2P1DSizer(Step):
         seed: StrictInt = 0
         counts: Literal["clips", "frames"] = "clips"
         """How many clips the loader is going to draw; or how many frames it has to decode for them, for which
-        the file is opened and indexed, and the index goes along. A file that cannot be used has none."""
+        the file is opened and indexed, and a small index goes along. A file that cannot be used has none."""
 
     passes_on = True
 
@@ -62,7 +66,8 @@ class R2P1DSizer(Step):
         return batch.give(payloads=[video], sizes=[num_frames])
 
     def _counted(self, video: str) -> tuple[str, int]:
-        """The video with its index, which the loader then need not make again, and how many frames."""
+        """The video, with its index if that is small, which the loader then need not make again, and how many
+        frames."""
         from nvvl.indexed_file import IndexedFile
         from nvvl.picked_clips import num_decoded, picked_clips
 
@@ -71,7 +76,8 @@ class R2P1DSizer(Step):
             clips = picked_clips(file.frames, self._sampler, self._pace, self.options.consecutive_frames)
         except VideoError:
             return video, 0  # the loader says why
-        return file, num_decoded(file.frames, clips)
+        is_small = file.num_bytes <= MOST_HANDED_ON_BYTES
+        return file if is_small else video, num_decoded(file.frames, clips)
 
 
 def _drawn_by(options: Any) -> dict[str, Any]:

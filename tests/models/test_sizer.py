@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from rnb.contract import Batch, Context, Request
 from rnb.pipeline.config import ConfigError, PipelineConfig, parse_config
 from rnb.pipeline.plan import PlanOptions, make_plan
 from rnb.pipeline.selectors import ClipCountSelector
+from rnb.transport.local.queues import BYTES_PER_MESSAGE
 from tests.support import numbered_videos as nv
+from tests.support.videos import write_video
 
 
 def told(request: int, **options: Any) -> Batch:
@@ -95,6 +98,18 @@ def test_the_frames_that_a_loader_decodes(video: Path, options: dict[str, Any]) 
         assert batch.size == decoded(request, video, **options)
         seen.add(batch.size)
     assert len(seen) > 1
+
+
+@pytest.mark.parametrize(("num_frames", "is_small"), [(250, True), (400, False)])
+def test_a_large_index_stays_behind(tmp_path: Path, num_frames: int, is_small: bool) -> None:
+    """It would take the places of other messages in a queue, which ends a run whose queues hold all."""
+    path = write_video(tmp_path / "a.mp4", num_frames=num_frames, width=16, height=16)
+    sizer = R2P1DSizer(R2P1DSizer.Options(counts="frames"), Context())
+    batch = sizer(Batch((Request(0, str(path)),)))
+    assert batch.payloads == [str(path)]
+    assert isinstance(batch.payloads[0], IndexedFile) is is_small
+    assert len(pickle.dumps(batch.payloads, pickle.HIGHEST_PROTOCOL)) < BYTES_PER_MESSAGE
+    assert batch.size > 0
 
 
 def test_a_file_that_cannot_be_used_is_left_to_the_loader(tmp_path: Path) -> None:

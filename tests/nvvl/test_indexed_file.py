@@ -47,6 +47,15 @@ def test_it_is_the_name(video: Path) -> None:
     assert f"{handed_on(video)}" == str(video)
 
 
+@pytest.mark.parametrize("num_frames", [1, 12, 300, 2000])
+@pytest.mark.parametrize("name", ["a", "longer " * 30])
+def test_its_size_is_bounded(tmp_path: Path, num_frames: int, name: str) -> None:
+    path = write_video(tmp_path / f"{name}.mp4", num_frames=num_frames, width=16, height=16)
+    named = IndexedFile.of(path)
+    num_bytes = len(pickle.dumps(named, pickle.HIGHEST_PROTOCOL))
+    assert num_bytes <= named.num_bytes <= 5100 + 45 * num_frames
+
+
 def test_the_loader_makes_no_index_of_its_own(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected, name = clip_of(video), handed_on(video)
     monkeypatch.setattr(indexing, "_made", lambda file, decode_all: pytest.fail("it is read off the file"))
