@@ -51,7 +51,7 @@ class Campaign:
         is_ended = ending is not None and ending.has_ended
         is_overload = outcome.has_reason(Reason.QUEUE_FULL) or _is_overloaded_server(outcome)
         if not outcome.is_success and not is_ended and not is_overload:
-            raise RunFailed(f"the run in {outcome.run.folder} failed", outcome)
+            raise RunFailed(f"the run in {outcome.run.folder} failed: {outcome.problem}", outcome)
         return outcome
 
     def keep(self, name: str, data: Mapping[str, Any]) -> None:

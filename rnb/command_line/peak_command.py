@@ -52,8 +52,7 @@ def find_peak(args: argparse.Namespace, player: Player) -> int:
         problem = str(error) or "interrupted"
         raise
     finally:
-        if found.probes:
-            _tell(found, campaign, limits, spec.load, problem)
+        _tell(found, campaign, limits, spec.load, problem)
     if not draw(args.html, campaign.folder, _finding(found, limits)):
         return EXIT_FAILED
     return EXIT_OK if found.peak().low_per_s else EXIT_INVALID
@@ -64,8 +63,9 @@ def _tell(
 ) -> None:
     """Print and keep what is known; `problem`: what ended the search, if not itself."""
     peak = found.peak()
-    console.say("\n".join(["", *_table(found.probes, limits, load.live), ""]))
-    console.conclude("\n".join(_conclusion(peak, found.probes, limits, load.clients, problem, load.live)))
+    if found.probes:
+        console.say("\n".join(["", *_table(found.probes, limits, load.live), ""]))
+        console.conclude("\n".join(_conclusion(peak, found.probes, limits, load.clients, problem, load.live)))
     known: dict[str, Any] = {**peak.to_json(), "problem": problem}
     known["probes"] = [asdict(probe) for probe in found.probes]
     campaign.keep(FILE_NAME, known)

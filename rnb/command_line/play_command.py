@@ -30,13 +30,16 @@ if TYPE_CHECKING:
 def play(args: argparse.Namespace) -> int:
     """One run, from the flags to its report; returns the exit status."""
     trace = _trace(args)
-    outcome = _outcome(
-        spec_of(args),
-        Path(args.logs),
-        [Announcer(), Progress(), *([trace] if trace else [])],
-        announce=_announce,
-        warn=console.warn,
-    )
+    interruption = Interruption()
+    with stop_on_signals(interruption):
+        outcome = _outcome(
+            spec_of(args),
+            Path(args.logs),
+            [Announcer(), Progress(), *([trace] if trace else [])],
+            announce=_announce,
+            warn=console.warn,
+            interruption=interruption,
+        )
     # Only now, as it takes a while: nothing is measured any more.
     from rnb.analysis.verdict import Judgement
     from rnb.command_line.report import report
@@ -71,18 +74,25 @@ def announce_weights(plan: Plan, seed: int) -> None:
 def play_quietly(
     args: argparse.Namespace, spec: RunSpec, logs: Path, ending: EarlyEnd | None = None
 ) -> Outcome:
-    """One run of several: what it warns of is kept in the outcome, for when it fails."""
+    """One run of several: what it warns of is kept in the outcome, for when it fails.
+
+    Raises KeyboardInterrupt, also where a signal came too late to interrupt it.
+    """
     warnings: list[str] = []
     trace = _trace(args)
     observers: list[Observer] = [] if trace is None else [trace]
-    outcome = _outcome(
-        spec,
-        logs,
-        [*observers, ending] if ending else observers,
-        announce=lambda spec, plan: None,
-        warn=warnings.append,
-        interruption=ending.interruption if ending else None,
-    )
+    interruption = ending.interruption if ending else Interruption()
+    with stop_on_signals(interruption) as asked_for:
+        outcome = _outcome(
+            spec,
+            logs,
+            [*observers, ending] if ending else observers,
+            announce=lambda spec, plan: None,
+            warn=warnings.append,
+            interruption=interruption,
+        )
+    if asked_for.is_set:
+        raise KeyboardInterrupt
     return replace(outcome, warnings=warnings)
 
 
@@ -93,16 +103,14 @@ def _outcome(
     *,
     announce: Callable[[RunSpec, Plan], None],
     warn: Callable[[str], None],
-    interruption: Interruption | None = None,
+    interruption: Interruption,
 ) -> Outcome:
-    interruption = interruption or Interruption()
-    with stop_on_signals(interruption):
-        return play_and_judge(
-            spec,
-            logs,
-            observers=observers,
-            interruption=interruption,
-            warn=warn,
-            announce=announce,
-            cluster=None if spec.placement.cluster is None else cluster_at(spec.placement.cluster),
-        )
+    return play_and_judge(
+        spec,
+        logs,
+        observers=observers,
+        interruption=interruption,
+        warn=warn,
+        announce=announce,
+        cluster=None if spec.placement.cluster is None else cluster_at(spec.placement.cluster),
+    )

@@ -44,7 +44,8 @@ def test_a_run_that_crashes_ends_the_campaign_and_shows_why(
     [folder] = (tmp_path / "logs").glob("*-repeat/*")
     assert "ArithmeticError: this step fails on purpose" in err
     assert "Traceback" in err
-    assert err.splitlines()[-1] == f"benchmark.py: the run in {folder} failed"
+    problem = "step 1.0 failed: ArithmeticError: this step fails on purpose"
+    assert err.splitlines()[-1] == f"benchmark.py: the run in {folder} failed: {problem}"
     assert "run 1" not in out
     meta = read(folder).meta
     assert meta
@@ -111,6 +112,8 @@ def test_a_run_that_fails_is_told_apart_from_one_whose_queue_was_full(tmp_path: 
     spec = spec_for(tmp_path, [NOTHING], mean_interval_ms=5, videos=300)
     campaign = Campaign(spec, tmp_path / "logs", "peak", SimulatedPlayer(full_at=1, fails_at=2))
     assert not campaign.run().is_success
-    with pytest.raises(RunFailed, match=f"^the run in {campaign.folder / 'run2'} failed$"):
+    with pytest.raises(
+        RunFailed, match=f"^the run in {campaign.folder / 'run2'} failed: step 1.0 was killed by SIGKILL$"
+    ):
         campaign.run()
     assert campaign.run(spec.with_load(videos=200)).summary.num_scheduled == 200

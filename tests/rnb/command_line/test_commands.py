@@ -111,7 +111,7 @@ def test_of_several_runs_what_goes_wrong_is_shown_only_where_one_fails(
     assert command.err.splitlines() == [
         "a warning of run 2",
         "Traceback: there",
-        f"benchmark.py: the run in {command.campaign / 'run2'} failed",
+        f"benchmark.py: the run in {command.campaign / 'run2'} failed: step 1.0 was killed by SIGKILL",
     ]
 
 

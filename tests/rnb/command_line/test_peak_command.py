@@ -72,7 +72,7 @@ def test_a_bound_that_no_rate_keeps(player: SimulatedPlayer, command: Any) -> No
 def test_a_run_that_fails_leaves_what_is_known(player: SimulatedPlayer, command: Any) -> None:
     player.fails_at = 4
     assert command(*SEARCH, "-mi", "20") == 1
-    problem = f"the run in {command.campaign / 'run4'} failed"
+    problem = f"the run in {command.campaign / 'run4'} failed: step 1.0 was killed by SIGKILL"
     assert command.err.splitlines()[-1] == f"benchmark.py: {problem}"
     assert "the search was not finished; what is known:" in command.lines
     known = json.loads((command.campaign / "peak.json").read_text())
@@ -202,7 +202,8 @@ def test_more_streams_than_can_start_are_too_many(player: SimulatedPlayer, comma
 def test_the_first_streams_have_to_run(player: SimulatedPlayer, command: Any) -> None:
     player.fails_from = 2
     assert command(*SEARCH, "--streams", "2", "--fps", "20") == 1
-    assert command.err == f"benchmark.py: the run in {command.campaign / 'run1'} failed\n"
+    problem = "step 0.0: OutOfMemoryError: no session for a stream"
+    assert command.err == f"benchmark.py: the run in {command.campaign / 'run1'} failed: {problem}\n"
 
 
 def test_real_streams_that_are_more_than_can_start(

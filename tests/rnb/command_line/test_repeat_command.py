@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from rnb.command_line import benchmark
+from rnb.command_line import benchmark, play_command
 from rnb.record.run_folder import read
 from tests.support.running import ROOT, tiny
 from tests.support.simulated_campaigns import SimulatedPlayer
@@ -28,9 +29,8 @@ def speeds(request: pytest.FixtureRequest) -> None:
     player.speeds = lambda number: SPEEDS[number - 1]
 
 
-def play(command: Any, num_runs: int) -> int:
-    flags = ("-v", "1000", "-mi", str(1e3 / RATE_PER_S), "--repeat", str(num_runs))
-    return int(command(*flags))
+def play(command: Any, num_runs: int, *flags: str) -> int:
+    return int(command("-v", "1000", "-mi", str(1e3 / RATE_PER_S), "--repeat", str(num_runs), *flags))
 
 
 def row(lines: list[str], name: str) -> list[float]:
@@ -70,8 +70,26 @@ def test_one_run_has_no_interval(command: Any) -> None:
 def test_a_run_that_fails_is_the_last(player: SimulatedPlayer, command: Any) -> None:
     player.fails_at = 2
     assert play(command, 4) == 1
-    assert command.err == f"benchmark.py: the run in {command.campaign / 'run2'} failed\n"
+    problem = f"the run in {command.campaign / 'run2'} failed: step 1.0 was killed by SIGKILL"
+    assert command.err == f"benchmark.py: {problem}\n"
     assert sum(line.startswith("run ") for line in command.lines) == 1
+    assert [line for line in command.lines if line.startswith("videos/s")], "what is known is shown"
+
+
+def test_a_signal_that_comes_when_a_run_is_over_ends_them_all(
+    monkeypatch: pytest.MonkeyPatch, player: SimulatedPlayer, command: Any
+) -> None:
+    def play_until_ctrl_c(spec: Any, logs: Any, **_: Any) -> Any:
+        outcome = player(spec, logs)
+        if len(player.specs) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return outcome
+
+    monkeypatch.setattr(play_command, "play_and_judge", play_until_ctrl_c)
+    assert play(command, 4, "--json") == 1
+    assert command.err == "benchmark.py: interrupted\n"
+    found = json.loads(command.out)
+    assert (len(found["runs"]), found["problem"], len(player.specs)) == (1, "interrupted", 2)
 
 
 def test_a_full_queue_is_a_failure_here(player: SimulatedPlayer, command: Any) -> None:
