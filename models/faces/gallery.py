@@ -79,12 +79,16 @@ def _pictures(folder: str) -> list[Path]:
         raise ValueError(
             f"gallery: {folder}: not a folder; 'make data' prepares a sample in data/faces/gallery"
         )
-    pictures = sorted(path for path in Path(folder).glob("*/*") if path.suffix.lower() in EXTENSIONS)
+    pictures = sorted(path for path in Path(folder).glob("*/*") if _is_picture(path))
     if not pictures:
         raise ValueError(
             f"gallery: {folder}: no picture in it ({', '.join(sorted(EXTENSIONS))}), as name/picture"
         )
     return pictures
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS and path.is_file()
 
 
 def _digest(files: Mapping[str, Path]) -> str:

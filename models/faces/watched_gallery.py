@@ -38,11 +38,13 @@ class WatchedGallery:
             return self._gallery
         contents = _contents(self._folder)
         if contents != self._contents:
-            self._contents = contents
             try:
                 self._gallery = open_gallery(self._folder, self._weights)
-            except (ValueError, OSError) as error:  # also a picture that is taken away meanwhile
+            except (ValueError, OSError) as error:
                 logging.getLogger(__name__).warning("the gallery stays as it was: %s", error)
+                if isinstance(error, OSError):  # a picture that was taken away meanwhile, say
+                    contents = self._contents  # so that the next look tries again
+            self._contents = contents
         self._looked_s = self._clock()
         return self._gallery
 

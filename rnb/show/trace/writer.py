@@ -121,8 +121,8 @@ class TraceWriter:
 
 
 def quoted(text: str) -> str:
-    """A text as JSON."""
-    return json.dumps(text, ensure_ascii=False)
+    """A text as JSON. The bytes of a file's name that are no UTF-8 are escaped."""
+    return json.dumps(text.encode("utf-8", "backslashreplace").decode(), ensure_ascii=False)
 
 
 def _text(text: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,3 +96,26 @@ def test_a_picture_that_is_taken_away_while_it_is_opened_leaves_it_as_it_was(
         assert gallery.current() is first
     clock.now_s = 4.0
     assert gallery.current().names == ("hopper",)
+
+
+def test_what_fails_for_a_moment_is_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    gallery = WatchedGallery(str(folder), face_data.weights(), 1.0, clock)
+    first = gallery.current()
+    put(folder, "ann", "astronaut/half.png")
+
+    def too_many_files(*arguments: str) -> Gallery:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(watched_gallery, "open_gallery", too_many_files)
+        clock.now_s = 2.0
+        assert gallery.current() is first
+    clock.now_s = 4.0
+    assert gallery.current().names == ("ann", "hopper")
+
+
+def test_what_is_no_file_is_no_picture(folder: Path) -> None:
+    (folder / "ann").mkdir()
+    os.mkfifo(folder / "ann/a.jpg")
+    assert WatchedGallery(str(folder), face_data.weights(), None).current().names == ("hopper",)

@@ -32,7 +32,7 @@ def run() -> Run:
     run = simulate(num_requests=NUM_REQUESTS)
     run.requests["is_warmup"][:NUM_WARMUP] = True
     run.requests["status"][[40, 299]] = ["failed", "refused"]
-    run.requests["reason"][40] = 'a "bad" video'
+    run.requests["reason"][40] = 'a "bad" video \udcff'  # a name that is no UTF-8
     run.times[Event(EventKind.FINISHED, 1)][40] = 0
     for event in run.events[1:]:
         run.times[event][299] = 0
@@ -137,7 +137,7 @@ def test_each_request_is_a_span_with_its_stages_inside(run: Run, trace: Trace) -
 
 def test_a_request_that_failed_ends_where_it_was(trace: Trace) -> None:
     request, *stages = trace.spans[1, "span", "40"]
-    assert (request["args"]["status"], request["args"]["reason"]) == ("failed", 'a "bad" video')
+    assert (request["args"]["status"], request["args"]["reason"]) == ("failed", 'a "bad" video \\udcff')
     assert stages[-1]["name"] == "gather for step 1"
     assert [event["name"] for event in trace.spans[1, "span", "299"]] == ["request"]
 
