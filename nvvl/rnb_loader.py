@@ -169,7 +169,8 @@ class RnBLoader:
         self.close()
 
     def _open(self, filename: str | os.PathLike[str]) -> VideoFile:
-        return VideoFile(str(os.fsdecode(filename)), conceal=self._conceal)
+        name = str(os.fsdecode(filename))  # without the index that it may bring along
+        return VideoFile(name, conceal=self._conceal)
 
     def _state_of(self, file: VideoFile) -> IndexKey:
         return IndexKey.of(file.filename, conceal=self._conceal, decode_all=False)
