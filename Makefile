@@ -28,9 +28,8 @@ IMAGES ?= 240
 DEMO_IMAGES ?= $(if $(HAS_GPU),2000,48)
 DEMO_CONFIG ?= config/$(if $(HAS_GPU),r2p1d-whole,r2p1d-cpu).json
 
-# How many tests run side by side: more than the two cores that they are made for, since many wait a good part of their
-# time. Those on a GPU need it for themselves and follow, one after the other.
-TESTERS ?= 3
+# How many tests run side by side. Those on a GPU need it for themselves and follow, one after the other.
+TESTERS ?= 2
 PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := $(PYTEST) -q --numprocesses $(TESTERS) --dist worksteal -m
 
