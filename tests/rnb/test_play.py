@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 import threading
@@ -62,6 +63,15 @@ def test_in_memory_and_with_a_folder_it_is_the_same_run(
     assert all(np.array_equal(back.times[event], kept.times[event]) for event in kept.events)
     assert set(in_memory.tables) == set(back.tables) == {"telemetry"}
     assert capsys.readouterr() == ("", ""), "it prints nothing"
+
+
+def test_it_leaves_no_open_files(tmp_path: Path) -> None:
+    """Where 1,024 are allowed, a campaign of some twenty runs would end without."""
+    spec, nums_open = spec_for(tmp_path, [NOTHING, NOTHING]), list[int]()
+    for _ in range(4):
+        fine(played(spec))
+        nums_open.append(len(os.listdir("/proc/self/fd")))
+    assert max(nums_open[1:]) <= nums_open[0]
 
 
 def test_classes_that_have_names_are_kept_by_name(tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
-import select
 import signal
 import time
 import traceback
 from collections.abc import Callable
+from multiprocessing.connection import wait
 
 from tests.robustness.attack import Fault
 
@@ -54,7 +54,7 @@ def in_child(work: Callable[[], list[str]]) -> list[str]:
 def _read_all(pipe: int, deadline: float) -> bytes | None:
     """All that comes until the pipe is closed; None when that is not before the deadline."""
     said = b""
-    while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+    while wait([pipe], max(0.0, deadline - time.monotonic())):
         if not (more := os.read(pipe, 1 << 16)):
             return said
         said += more

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import select
 import threading
+from multiprocessing.connection import wait
 
 from rnb.transport.local.outlet import Collector, Outlet, Record, outlet
 
@@ -12,7 +12,7 @@ from rnb.transport.local.outlet import Collector, Outlet, Record, outlet
 def receive(collector: Collector, count: int) -> list[Record]:
     records: list[Record] = []
     while len(records) < count:
-        assert select.select([collector], [], [], 60)[0], f"{len(records)} of {count} records came"
+        assert wait([collector.fileno()], 60), f"{len(records)} of {count} records came"
         records += collector.receive()
     return records
 
