@@ -20,7 +20,8 @@ class Player(Protocol):
     """Plays and judges a run, in a folder of its own below the given one."""
 
     def __call__(self, spec: RunSpec, logs: Path, ending: EarlyEnd | None = None) -> Outcome:
-        """`ending` observes the run, and may interrupt it."""
+        """`ending` observes the run, and may interrupt it. Raises UsageError, and KeyboardInterrupt where the
+        user does."""
 
 
 class RunFailed(Exception):
