@@ -20,7 +20,7 @@ the places of others."""
 class ManyFramesSelector(ClipCountSelector):
     """Requests of few frames to queue 0, of many to queue 1, as R2P1DSizer counts them."""
 
-    min_large_clips = 140
+    min_large_clips = 110
     """Of the sample videos, requests of one clip need 11 to 172 frames, those of fifteen 201 to 240."""
 
 

@@ -121,7 +121,7 @@ def test_a_file_that_cannot_be_used_is_left_to_the_loader(tmp_path: Path) -> Non
 def test_many_frames_choose_the_queue() -> None:
     selector = ManyFramesSelector(2)
     batch = Batch((Request(0, "a"),))
-    assert [selector.select(batch.give(sizes=[count])) for count in (0, 11, 139, 140, 240)] == [0, 0, 0, 1, 1]
+    assert [selector.select(batch.give(sizes=[count])) for count in (0, 11, 109, 110, 240)] == [0, 0, 0, 1, 1]
 
 
 def pipeline(sizer: dict[str, Any], *loaders: dict[str, Any], model: str = "R2P1DLoader") -> PipelineConfig:
