@@ -39,7 +39,7 @@ VIDEOS = "models.r2p1d.model.R2P1DVideoPathIterator"
 def main() -> None:
     args = parse_arguments()
     samples = sorted(args.data.rglob("*.mp4"))
-    with different_videos(samples, args.videos, int(args.max_gb * 1e9)) as files:
+    with different_videos(samples, args.files, int(args.max_gb * 1e9)) as files:
         for config in args.configs:
             measure(config, files[0].parent, args)
 
@@ -53,6 +53,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--ceiling-repeats", type=int, help="runs of the loader alone (as -n)")
     parser.add_argument("--repeated", type=int, help="runs with repeated files (as -n)")
     parser.add_argument("-v", "--videos", type=int, help="requests a run (on a GPU 3000, else 24)")
+    parser.add_argument(
+        "--files",
+        type=int,
+        help="different ones, which runs of more play again (as -v; a paced run plays more)",
+    )
     parser.add_argument("-bt", "--batch-timeout-ms", default="2", help="as for benchmark.py (%(default)s)")
     parser.add_argument(
         "--share", type=float, default=0.8, help="of the throughput, paced; 0: no (%(default)s)"
@@ -66,6 +71,7 @@ def parse_arguments() -> argparse.Namespace:
     names = GPU_CONFIGS if has_gpu else CPU_CONFIGS
     args.configs = args.configs or [f"config/{name}.json" for name in names]
     args.videos = args.videos or (3000 if has_gpu else 24)
+    args.files = args.files or args.videos
     args.ceiling_repeats = args.repeats if args.ceiling_repeats is None else args.ceiling_repeats
     args.repeated = args.repeats if args.repeated is None else args.repeated
     return args
