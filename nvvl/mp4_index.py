@@ -6,7 +6,6 @@ No picture is decoded for it. Should the stream be damaged, decoding notices whe
 
 from __future__ import annotations
 
-import mmap
 import os
 import stat
 from array import array
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from nvvl.bitstream import NalFormat, h264_type, hevc_type
 from nvvl.decoder_setup import DecoderSetup
+from nvvl.file_pieces import FilePieces
 from nvvl.index import Packets, StreamInfo, VideoIndex
 from nvvl.mp4_boxes import Numbers, OddFile, layout_of
 from nvvl.mp4_tables import Mp4Video, video_of
@@ -27,7 +27,6 @@ from nvvl.slice_order import is_stored_as_shown
 
 # As many pictures as a decoder may hold (H.264, A.3.1 and E.2.1); told of more, FFmpeg ends the process.
 MAX_REORDER_DEPTH = 16
-MAX_READ_BYTES = 1 << 20
 
 
 def index_from_tables(filename: str) -> VideoIndex | None:
@@ -38,7 +37,7 @@ def index_from_tables(filename: str) -> VideoIndex | None:
             if not stat.S_ISREG(status.st_mode):
                 return None
             video = video_of(layout_of(file.fileno(), status.st_size))
-            return _index(filename, video, _content(file.fileno(), status.st_size))
+            return _index(filename, video, FilePieces(file.fileno(), status.st_size))
     except (OSError, OddFile, UnknownFormat):
         return None
 
@@ -48,21 +47,10 @@ def _without_waiting(filename: str, flags: int) -> int:
     return os.open(filename, flags | os.O_NONBLOCK)
 
 
-def _content(file: int, num_bytes: int) -> npt.NDArray[np.uint8]:
-    """All bytes of an open file: those of a small one are read, which is quicker, and those of a large one
-    mapped. Raises OddFile where it is cut short."""
-    if num_bytes > MAX_READ_BYTES:
-        return np.frombuffer(mmap.mmap(file, 0, access=mmap.ACCESS_READ), np.uint8)
-    content = np.frombuffer(os.pread(file, num_bytes, 0), np.uint8)
-    if len(content) < num_bytes:
-        raise OddFile
-    return content
-
-
-def _index(filename: str, video: Mp4Video, content: npt.NDArray[np.uint8]) -> VideoIndex:
+def _index(filename: str, video: Mp4Video, file: FilePieces) -> VideoIndex:
     nal_format, parameter_units, sequence = _nal_format(video)
     info = _info(video, nal_format, picture_format(video.codec, sequence))
-    units = Units(video.codec, content, video.positions, video.sizes)
+    units = Units(video.codec, file, video.positions, video.sizes)
     units.check_parameter_sets(parameter_units)
     units.check_orientation()
     units.pictures()

@@ -22,6 +22,7 @@ from nvvl.bitstream import (
     is_exact_start,
     sei_messages,
 )
+from nvvl.file_pieces import Bytes, FilePieces
 from nvvl.mp4_boxes import Numbers, OddFile
 from nvvl.picture_order import H264_PPS, H264_SPS, HEVC_PPS, HEVC_SPS
 
@@ -43,7 +44,6 @@ SUPPLEMENTS = {"h264": (H264_SEI,), "hevc": (HEVC_SEI, HEVC_SUFFIX_SEI)}
 TRAILING_BITS = b"\x80"
 SEI_DISPLAY_ORIENTATION = 47
 
-Bytes = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]
 
 
@@ -51,7 +51,7 @@ class Units:
     """All NAL units of some packets.
 
     Args:
-        content: the file.
+        file: where they are.
         positions, sizes: of the packets, in bytes.
 
     `packets`, `begins`, `sizes` (in bytes) and `kinds` (nal_unit_type) have an entry for each unit; `heads`
@@ -61,23 +61,21 @@ class Units:
         OddFile: a unit is of no plain kind, or does not fill its packet together with the others.
     """
 
-    def __init__(self, codec: str, content: Bytes, positions: Numbers, sizes: Numbers) -> None:
-        self.codec, self._content, self.num_packets = codec, content, len(positions)
-        rounds = list(_rounds(content, positions, positions + sizes))
-        self.packets, self.begins, self.sizes = (
+    def __init__(self, codec: str, file: FilePieces, positions: Numbers, sizes: Numbers) -> None:
+        self.codec, self._file, self.num_packets = codec, file, len(positions)
+        rounds = list(_rounds(file, positions, positions + sizes))
+        self.packets, self.begins, self.sizes, heads = (
             np.concatenate(column) for column in zip(*rounds, strict=True)
         )
-        reach = np.arange(HEAD)
-        places = self.begins[:, None] + reach
-        self.heads: Bytes = content.take(places, mode="clip") * (reach < self.sizes[:, None])
+        self.heads: Bytes = heads * (np.arange(HEAD) < self.sizes[:, None])
         first = self.heads[:, 0]
         self.kinds = (first & 31 if codec == "h264" else first >> 1 & 63).astype(np.uint8)
         if not self._are(KINDS[codec]).all():
             raise OddFile
 
     def bytes_of(self, unit: int, limit: int | None = None) -> bytes:
-        begin, size = self.begins[unit], self.sizes[unit]
-        return self._content[begin : begin + (size if limit is None else min(size, limit))].tobytes()
+        begin, size = int(self.begins[unit]), int(self.sizes[unit])
+        return self._file.piece(begin, size if limit is None else min(size, limit))
 
     def of_kind(self, *kinds: int) -> Numbers:
         """Which units are of these kinds."""
@@ -162,17 +160,20 @@ def check_orientation(codec: str, supplements: Iterable[bytes]) -> None:
             raise OddFile
 
 
-def _rounds(content: Bytes, begins: Numbers, ends: Numbers) -> Iterator[tuple[Numbers, Numbers, Numbers]]:
-    """(packet, begin, size) of the first units of all packets, then of the second ones, and so on."""
+def _rounds(
+    file: FilePieces, begins: Numbers, ends: Numbers
+) -> Iterator[tuple[Numbers, Numbers, Numbers, Bytes]]:
+    """(packet, begin, size, head) of the first units of all packets, then of the second ones, and so on."""
     packets = np.arange(len(begins))
     for _ in range(MAX_UNITS):
         if (begins + LENGTH_SIZE >= ends).any():
             raise OddFile
-        lengths = content[begins[:, None] + np.arange(LENGTH_SIZE)].view(">u4")[:, 0].astype(np.int64)
+        pieces = file.pieces(begins, LENGTH_SIZE + HEAD)
+        lengths = np.ascontiguousarray(pieces[:, :LENGTH_SIZE]).view(">u4")[:, 0].astype(np.int64)
         begins = begins + LENGTH_SIZE
         if (lengths <= 1).any() or (begins + lengths > ends).any():
             raise OddFile
-        yield packets, begins, lengths
+        yield packets, begins, lengths, pieces[:, LENGTH_SIZE:]
         begins = begins + lengths
         goes_on = begins < ends
         packets, begins, ends = packets[goes_on], begins[goes_on], ends[goes_on]

@@ -301,10 +301,12 @@ def _table(path: Path) -> Table:
 
 
 def _columns(path: Path) -> dict[str, Any]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with path.open("rb") as file:
-        table = pq.read_table(file)
+    # Arrow's own file: one of Python's is closed by a thread of Arrow's, which ends the process at its exit.
+    with pa.OSFile(os.fsencode(path)) as file:
+        table = pq.ParquetFile(file).read()
     return {name: table[name] for name in table.column_names}
 
 

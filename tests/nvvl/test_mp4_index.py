@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nvvl import indexing, mp4_index
+from nvvl import file_pieces, indexing, mp4_index
 from nvvl.errors import VideoError
 from nvvl.index import VideoIndex
 from nvvl.index_cache import IndexCache
@@ -52,11 +52,11 @@ def demuxed(path: Path) -> VideoIndex:
         return indexing._demuxed(file, decode_all=False)
 
 
-@pytest.mark.parametrize("max_read_bytes", [0, mp4_index.MAX_READ_BYTES])
+@pytest.mark.parametrize("max_read_bytes", [0, file_pieces.MAX_READ_BYTES])
 @pytest.mark.parametrize("name", CODED)
 def test_streams(tmp_path: Path, name: str, max_read_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of small files, which are read, and of large ones, which are mapped."""
-    monkeypatch.setattr(mp4_index, "MAX_READ_BYTES", max_read_bytes)
+    """Of small files, which are read whole, and of large ones, of which pieces are."""
+    monkeypatch.setattr(file_pieces, "MAX_READ_BYTES", max_read_bytes)
     path = mp4_files.write(tmp_path / "a.mp4", Written(CODED[name]))
     index = index_from_tables(str(path))
     assert (index is None) == (name in ODD_CODED)
@@ -124,9 +124,11 @@ def test_other_files_have_none(odd_files: dict[str, Path], tmp_path: Path) -> No
         assert index_from_tables(str(path)) is None
 
 
+@pytest.mark.parametrize("max_read_bytes", [0, file_pieces.MAX_READ_BYTES])
 def test_a_file_that_is_cut_short_while_it_is_read_has_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, max_read_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(file_pieces, "MAX_READ_BYTES", max_read_bytes)
     path, check = write_video(tmp_path / "a.mp4", num_frames=30), video_of
 
     def too_late(layout: Layout) -> Mp4Video:
