@@ -5,7 +5,7 @@
 # make test      the checks and all tests but the slow ones: for each commit
 # make test-all  all checks and tests; continuous integration calls this
 # make check     formatting, lint, types and the rules of imports alone
-# make torture   attacks for about an hour, and a table of what broke; TORTURE="videos --seed 7" runs some
+# make torture   attacks for about two hours, and a table of what broke; TORTURE="videos --seed 7" runs some
 # make coverage  how much of the code the tests of `make quick` run
 # make setup     the virtual environment in .venv, with the versions of spec-file.txt
 # make data      sample videos in data/videos, pictures of faces in data/faces, weights in data/weights

@@ -1,5 +1,5 @@
-"""Pieces of an open file, by their places. Nothing is mapped: who reads a map of a file that somebody cuts short
-meanwhile ends the process.
+"""Pieces of an open file, by their places. Nothing is mapped: who reads the map of a file that somebody cuts
+short meanwhile ends the process.
 """
 
 from __future__ import annotations

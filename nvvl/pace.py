@@ -13,6 +13,8 @@ from nvvl.errors import VideoError
 if TYPE_CHECKING:
     from nvvl.index import VideoIndex
 
+MOST_FRAMES_PER_S = 1_000_000
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -32,8 +34,10 @@ class Pace:
             raise ValueError(f"frame_step: {self.frame_step}, must be at least 1")
         if self.frame_rate is None:
             return
-        if not 0 < self.frame_rate < math.inf:
-            raise ValueError(f"frame_rate: {self.frame_rate}, must be a number above 0")
+        if not 0 < self.frame_rate <= MOST_FRAMES_PER_S:
+            raise ValueError(
+                f"frame_rate: {self.frame_rate}, must be a number above 0, at most {MOST_FRAMES_PER_S:,}"
+            )
         if self.frame_step > 1:
             raise ValueError(f"frame_step: {self.frame_step}, does not go with frame_rate: {self.frame_rate}")
 

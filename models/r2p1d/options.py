@@ -14,10 +14,12 @@ from nvvl.pace import Pace
 from nvvl.window import Window
 from rnb.contract import Count, Layout, Options, TensorSpec
 
+FolderName = Annotated[str, Field(min_length=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PartIndex = Annotated[StrictInt, Field(ge=1, le=NUM_PARTS)]
 
 
+DEFAULT_NUM_CLIPS = 10
 Level = Annotated[float, Field(allow_inf_nan=False)]
 Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -39,10 +41,10 @@ class PresetOptions(Options):
 class ClipCountOptions(Options):
     """How many clips a request has: drawn from `num_clips_population` with `num_clips_weights`.
 
-    When either is null, it is `num_clips`.
+    When either is null, it is `num_clips`, which nobody may set else.
     """
 
-    num_clips: Count = 10
+    num_clips: Count = DEFAULT_NUM_CLIPS
     num_clips_population: tuple[Count, ...] | None = (1, 15)
     num_clips_weights: tuple[Weight, ...] | None = (10, 1)
     clip_positions: Literal["drawn", "even"] = "drawn"
@@ -51,6 +53,11 @@ class ClipCountOptions(Options):
     @model_validator(mode="after")
     def _check(self) -> Self:
         self.sampler(1)
+        if self.num_clips != DEFAULT_NUM_CLIPS and self._is_drawn:
+            raise ValueError(
+                f"num_clips: {self.num_clips}, counts only with num_clips_population: null, as the number is"
+                " drawn else"
+            )
         return self
 
     def sampler(self, clip_length: int) -> R2P1DSampler:
@@ -65,8 +72,11 @@ class ClipCountOptions(Options):
 
     @property
     def most_clips(self) -> int:
-        is_drawn = self.num_clips_population is not None and self.num_clips_weights is not None
-        return max(self.num_clips_population or ()) if is_drawn else self.num_clips
+        return max(self.num_clips_population or ()) if self._is_drawn else self.num_clips
+
+    @property
+    def _is_drawn(self) -> bool:
+        return self.num_clips_population is not None and self.num_clips_weights is not None
 
 
 class FrameOptions(PresetOptions):
@@ -87,7 +97,7 @@ class FrameOptions(PresetOptions):
     """What decodes; see nvvl.RnBLoader."""
     max_pixels: Count | None = None
     """Requests whose video has larger pictures fail."""
-    index_cache: str | None = None
+    index_cache: FolderName | None = None
     """A folder in which indexes of videos are kept from run to run."""
     conceal: bool = False
     """Take frames that a decoder made up in part because the file is damaged; such requests get a remark."""

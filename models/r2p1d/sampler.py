@@ -1,6 +1,7 @@
 """Which clips of a video the R(2+1)D network sees."""
 
 import hashlib
+import math
 import random
 from bisect import bisect
 from collections.abc import Sequence
@@ -100,7 +101,8 @@ def _check_population(population: Sequence[int], weights: Sequence[float]) -> No
         )
     for num_clips in population:
         _check_positive("an entry of num_clips_population", num_clips)
-    if min(weights) < 0 or sum(weights) <= 0:
+    if min(weights) < 0 or not 0 < sum(weights) < math.inf:
         raise ValueError(
-            f"num_clips_weights is {list(weights)}; none may be negative and one must be positive"
+            f"num_clips_weights is {list(weights)}; none may be negative, one must be positive, and their sum"
+            " finite"
         )

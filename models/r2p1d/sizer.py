@@ -46,7 +46,7 @@ class R2P1DSizer(Step):
         super().__init__(options, context)
         self._sampler = options.sampler(options.consecutive_frames)
         self._pace = Pace(options.frame_step, options.frame_rate)
-        self._folder = IndexFolder(options.index_cache) if options.index_cache else None
+        self._folder = IndexFolder(options.index_cache) if options.index_cache is not None else None
 
     @classmethod
     def check_following(cls, options: Any, its_options: Any) -> None:

@@ -15,6 +15,7 @@ def client(argv: Sequence[str] | None = None) -> int:
 
 
 def _choose_client(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Play a load for a step that does nothing, to see how punctually the client sends."
     parser.set_defaults(alone="client")
 
 
@@ -24,6 +25,7 @@ def runner(argv: Sequence[str] | None = None) -> int:
 
 
 def _add_step(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Play a load for one step of a pipeline, with made-up input before it."
     parser.add_argument(
         "--step", dest="alone", type=whole_number(0), default=0, metavar="N",
         help="which step of the pipeline runs alone (default %(default)s)",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from rnb import home
-from rnb.command_line.number_types import more_than_0, number, percentile, whole_number
+from rnb.command_line.number_types import more_than_0, number, percentile, up_to, whole_number
 from rnb.command_line.parser import Parser
 from rnb.command_line.server_flags import NOT_OF_A_SERVER, add_server_group, check_server_flags
 from rnb.contract.fault import Fault
@@ -246,7 +246,7 @@ def _add_load_group(parser: argparse.ArgumentParser) -> None:
         " a frame, and each stream a sequence (docs/streams.md)",
     )  # fmt: skip
     load.add_argument(
-        "--fps", type=more_than_0, default=30, metavar="F",
+        "--fps", type=up_to(1_000_000), default=30, metavar="F",
         help="of --streams: frames a second of each (default %(default)s)",
     )  # fmt: skip
     load.add_argument(

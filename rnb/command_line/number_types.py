@@ -43,6 +43,19 @@ def more_than_0(text: str) -> float:
 more_than_0.__name__ = "number"
 
 
+def up_to(most: float) -> Callable[[str], float]:
+    """A type of argparse: a number above 0, at most `most`."""
+
+    def parse(text: str) -> float:
+        value = more_than_0(text)
+        if value > most:
+            raise argparse.ArgumentTypeError(f"{text}: must be at most {most:g}")
+        return value
+
+    parse.__name__ = "number"
+    return parse
+
+
 def percentile(text: str) -> float:
     value = number(0)(text)
     if not 0 < value < 100:

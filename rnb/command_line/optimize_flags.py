@@ -15,7 +15,10 @@ from rnb.load.videos import DEFAULT_FOLDER
 from rnb.planner.goal import GOALS
 from rnb.show.page.destination import FILE_NAME
 
-EPILOG = "Exit status: 0 found; 1 a run failed, or it was interrupted; 2 a wrong flag or config."
+EPILOG = (
+    "Exit status: 0 found; 1 a run failed, or it was interrupted; 2 a wrong flag or config, or no candidate"
+    " keeps the goal."
+)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -45,31 +45,36 @@ def find_peak(args: argparse.Namespace, player: Player) -> int:
     sought = "highest rate" if spec.load.live is None else "most streams"
     console.say(f"the {sought} with {_bound(limits)}; each probe is a run in {campaign.folder}")
     found = search.peak_search(campaign, lambda probe: console.say(_line(probe, limits, spec.load.live)))
-    problem = ""
+    problem, is_kept = "", False
     try:
         found.run(1e3 / start_ms if start_ms else _half_of_bulk(campaign))
     except (RunFailed, UsageError, KeyboardInterrupt) as error:
         problem = str(error) or "interrupted"
         raise
     finally:
-        _tell(found, campaign, limits, spec.load, problem)
-    if not draw(args.html, campaign.folder, _finding(found, limits)):
+        is_kept = _tell(found, campaign, limits, spec.load, problem)
+    if not (draw(args.html, campaign.folder, _finding(found, limits)) and is_kept):
         return EXIT_FAILED
     return EXIT_OK if found.peak().low_per_s else EXIT_INVALID
 
 
 def _tell(
     found: PeakSearch | WholeSearch, campaign: Campaign, limits: Limits, load: Load, problem: str
-) -> None:
-    """Print and keep what is known; `problem`: what ended the search, if not itself."""
+) -> bool:
+    """Print and keep what is known; `problem`: what ended the search, if not itself. False: not kept."""
     peak = found.peak()
     if found.probes:
         console.say("\n".join(["", *_table(found.probes, limits, load.live), ""]))
         console.conclude("\n".join(_conclusion(peak, found.probes, limits, load.clients, problem, load.live)))
     known: dict[str, Any] = {**peak.to_json(), "problem": problem}
     known["probes"] = [asdict(probe) for probe in found.probes]
-    campaign.keep(FILE_NAME, known)
     console.emit({"folder": campaign.folder, **known})
+    try:
+        campaign.keep(FILE_NAME, known)
+    except UsageError as error:
+        console.complain(str(error))
+        return False
+    return True
 
 
 def _finding(found: PeakSearch | WholeSearch, limits: Limits) -> PeakFinding:

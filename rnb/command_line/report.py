@@ -26,11 +26,12 @@ from rnb.show.trace.observer import TraceObserver
 
 
 def report(outcome: Outcome, *, trace: TraceObserver | None, page: str | None) -> str:
-    """Print verdict and figures, write the page, say what went wrong; returns that, empty when nothing did.
+    """Print verdict and figures, write the page, say what went wrong; returns what did first, empty when
+    nothing did.
 
     `page`: where to, '' for the run's folder, None for none.
     """
-    folder, problem = outcome.run.folder, outcome.problem
+    folder, problems = outcome.run.folder, [outcome.problem]
     assert folder is not None
     if outcome.has_started:
         conclude(verdict_text(outcome.verdict), sgr=look_of(outcome.verdict).sgr)
@@ -38,15 +39,16 @@ def report(outcome: Outcome, *, trace: TraceObserver | None, page: str | None) -
         _print_figures(outcome)
         if trace is not None:
             say(trace.line)
-            problem = trace.problem or problem
+            problems.append(trace.problem)
         if page is not None:
-            problem = _write_page(Path(page or folder / FILE_NAME), outcome) or problem
+            problems.append(_write_page(Path(page or folder / FILE_NAME), outcome))
     conclude(f"run folder: {folder}")
-    if problem:
-        if outcome.run.traceback:
-            warn(outcome.run.traceback)
+    problems = list(filter(None, problems))
+    if problems and outcome.run.traceback:
+        warn(outcome.run.traceback)
+    for problem in problems:
         complain(problem)
-    return problem
+    return problems[0] if problems else ""
 
 
 def _print_figures(outcome: Outcome) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rnb.command_line import layered_flags
 from rnb.command_line.flags import add_pipeline_group, some
-from rnb.command_line.number_types import more_than_0, whole_number
+from rnb.command_line.number_types import more_than_0, up_to, whole_number
 from rnb.command_line.parser import Parser, refuse_cluster
 from rnb.live.settings import Serving
 from rnb.load.videos import DEFAULT_FOLDER
@@ -24,6 +24,8 @@ EPILOG = (
     " failed, or --grace was not enough; 2 a wrong flag or config."
 )
 PROGRAM = "serve.py"
+MOST_BODY_MB, MOST_SECONDS = 2000, 1_000_000
+"""gRPC takes its limits as whole numbers of bytes and of ms, in 32 bits."""
 
 
 def parse_args(
@@ -108,7 +110,7 @@ def _add_limits_group(parser: argparse.ArgumentParser) -> None:
         help="requests in the pipeline at once; more are told to come again (default %(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--max-body-mb", type=more_than_0, default=default.max_body_mb, metavar="MIB",
+        "--max-body-mb", type=up_to(MOST_BODY_MB), default=default.max_body_mb, metavar="MIB",
         help="size of a request (default %(default)s)",
     )  # fmt: skip
     group.add_argument(
@@ -133,7 +135,7 @@ def _add_limits_group(parser: argparse.ArgumentParser) -> None:
         ("--grace", "how long what was accepted may take when the server is told to end"),
     ):
         group.add_argument(
-            flag, type=more_than_0, default=getattr(default, flag[2:].replace("-", "_")), metavar="S",
+            flag, type=up_to(MOST_SECONDS), default=getattr(default, flag[2:].replace("-", "_")), metavar="S",
             help=f"{about} (default %(default)s)",
         )  # fmt: skip
 

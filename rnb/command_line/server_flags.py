@@ -8,7 +8,8 @@ from rnb.command_line.number_types import more_than_0, whole_number
 
 NOT_OF_A_SERVER = (
     "config_file_path", "per_gpu_queue", "queue_size", "batch_size", "batch_timeout_ms", "device", "mps",
-    "checkpoint", "retries", "restart", "memory", "occupancy", "fault", "self_check",
+    "checkpoint", "cluster", "carrier", "send_files", "retries", "restart", "memory", "occupancy", "fault",
+    "self_check",
 )  # fmt: skip
 """Flags that are about RnB's own replicas."""
 OF_A_SERVER = ("model", "input", "shape", "timeout", "in_flight", "keep_results")

@@ -158,12 +158,28 @@ class ConfigFile:
 def read_config(path: str | Path) -> ConfigFile:
     """Read a config file, of the current folder or of RnB's own. Raises ConfigError."""
     try:
-        data = json.loads(Path(find(str(path))).read_text(encoding="utf-8"))
+        text = Path(find(str(path))).read_text(encoding="utf-8")
+        data = json.loads(text, object_pairs_hook=_with_each_key_once)
     except OSError as error:
         raise ConfigError(str(path), error.strerror or str(error)) from None
+    except _RepeatedKey as error:
+        raise ConfigError(str(path), f"key '{error}' stands twice in an object") from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(str(path), f"not JSON: {error}") from None
     return ConfigFile(path=str(path), data=data)
+
+
+class _RepeatedKey(Exception):
+    pass
+
+
+def _with_each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _RepeatedKey(key)
+        found[key] = value
+    return found
 
 
 def parse_config(data: Any, *, per_gpu_queue: bool = False, num_nodes: int = 1) -> PipelineConfig:
@@ -296,7 +312,7 @@ def _check_joint(config: PipelineConfig, index: int) -> None:
 
 def unknown_option(place: str, name: str, choices: Iterable[str]) -> ConfigError:
     """The error for an option that a step does not take."""
-    known = sorted(choices)
+    known = sorted(set(choices) - {name})  # it may be a key elsewhere
     near = difflib.get_close_matches(name, known, 1)
     hint = f"; did you mean '{near[0]}'?" if near else "."
     return ConfigError(f"{place}.{name}", f"unknown key{hint} It may be: {', '.join(known) or 'none'}")

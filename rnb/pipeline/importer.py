@@ -7,7 +7,7 @@ import importlib.machinery
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,19 @@ def import_class(path: str) -> type[Any]:
 
 def _make_importable() -> None:
     """What a config names may lie in the current folder, or under a name of before."""
-    for folder in (os.getcwd(), str(HOME), str(UPSTREAM_FOLDER)):
+    for folder in (*_current_folder(), str(HOME), str(UPSTREAM_FOLDER)):
         if folder not in sys.path:
             sys.path.append(folder)
     if not any(isinstance(finder, _FormerModules) for finder in sys.meta_path):
         sys.meta_path.append(_FormerModules())
+
+
+def _current_folder() -> Sequence[str]:
+    """None where somebody has deleted it."""
+    try:
+        return (os.getcwd(),)
+    except FileNotFoundError:
+        return ()
 
 
 class _FormerModules:

@@ -211,7 +211,7 @@ def _write_columns(columns: Mapping[str, Any], path: Path) -> None:
 
 def _write_schedule(requests: Table, path: Path) -> None:
     columns = [np.asarray(requests[name]).tolist() for name in ("request_id", "arrival_ns", "video")]
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:  # any file name
         writer = csv.writer(file)
         writer.writerow(["request_id", "arrival_ns", "video"])
         writer.writerows(zip(*columns, strict=True))
@@ -224,7 +224,7 @@ def read_schedule(folder: Path) -> tuple[dict[str, Any], NDArray[np.int64], list
     """
     try:
         args = _read_meta(folder).args
-        with (folder / SCHEDULE).open(newline="", encoding="utf-8") as file:
+        with (folder / SCHEDULE).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             rows = list(csv.DictReader(file))
         arrivals_ns = np.array([int(row["arrival_ns"]) for row in rows], dtype=np.int64)
         if (np.diff(arrivals_ns, prepend=0) < 0).any():

@@ -160,6 +160,7 @@ def test_inputs_that_do_not_fit(inputs: Any, options: dict[str, Any], message: s
 def test_a_loader_gives_the_clips_that_the_seed_draws(video: str) -> None:
     drawn = {**TINY_CLIPS, "num_clips_population": [1, 2]}
     drawn["num_clips_weights"] = [1, 1]
+    del drawn["num_clips"]
     first, again, other = (make(R2P1DLoader, seed=seed, **drawn) for seed in (1, 1, 2))
     many = [request(number, payload=video) for number in range(6)]
     clips = [[step(one).tensors[0].clone() for one in many] for step in (first, again, other)]

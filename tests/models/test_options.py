@@ -76,6 +76,9 @@ def test_the_size_of_a_clip() -> None:
     [
         (ClipOptions, {"num_clips": 0}, "num_clips", "greater than or equal to 1"),
         (ClipOptions, {"num_clips": "3"}, "num_clips", "valid integer"),
+        (ClipOptions, {"num_clips": 3}, "", "num_clips: 3, counts only with num_clips_population: null"),
+        (ClipOptions, {"index_cache": ""}, "index_cache", "at least 1 character"),
+        (ClipOptions, {"num_clips_weights": [1e308, 1e308]}, "", "and their sum finite"),
         (ClipOptions, {"num_clips_population": [1, 0]}, "num_clips_population[1]", "or equal to 1"),
         (ClipOptions, {"num_clips_weights": [1, -1]}, "num_clips_weights[1]", "or equal to 0"),
         (ClipOptions, {"num_clips_weights": [1, float("inf")]}, "num_clips_weights[1]", "finite"),

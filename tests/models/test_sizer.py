@@ -173,7 +173,6 @@ def test_a_loader_that_draws_otherwise_is_refused(
     [
         ({"seed": 5}, {"seed": 5}, "R2P1DLoader"),
         ({}, {"frame_step": 2, "consecutive_frames": 4, "clip_positions": "even"}, "R2P1DLoader"),
-        ({"num_clips": 4}, {"num_clips": 5}, "R2P1DLoader"),  # both draw from the population
         ({"counts": "frames"}, {"width": 8, "dtype": "uint8", "conceal": True}, "R2P1DLoader"),
         ({"counts": "frames", "consecutive_frames": 4}, {}, "R2P1DSyntheticLoader"),
     ],

@@ -40,6 +40,7 @@ def test_a_slow_video_repeats_frames() -> None:
         (0, None, "frame_step: 0, must be at least 1"),
         (1, 0.0, "frame_rate: 0.0, must be a number above 0"),
         (1, float("nan"), "frame_rate: nan, must be"),
+        (1, 1e308, r"frame_rate: 1e\+308, must be a number above 0, at most 1,000,000"),
         (2, 15.0, "frame_step: 2, does not go with frame_rate: 15.0"),
     ],
 )

@@ -128,6 +128,21 @@ def test_the_problem_is_in_the_json_object_too(monkeypatch: pytest.MonkeyPatch, 
     assert command.err == f"benchmark.py: {message}\n"
 
 
+def test_what_failed_first_goes_before_a_page_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, player: SimulatedPlayer, command: Any
+) -> None:
+    def fail(path: Path, subjects: Any) -> None:
+        raise PageError(f"{path}: cannot be written: No space left on device")
+
+    monkeypatch.setattr(report, "write_page", fail)
+    player.fails_at = 1
+    assert command("-v", "300", "-mi", "5", "--html", "x.html", "--json") == 1
+    killed, unwritten = command.err.splitlines()[-2:]
+    assert killed == "benchmark.py: step 1.0 was killed by SIGKILL"
+    assert unwritten == "benchmark.py: x.html: cannot be written: No space left on device"
+    assert json.loads(command.out)["message"] == "step 1.0 was killed by SIGKILL"
+
+
 def test_ctrl_c_between_two_runs(monkeypatch: pytest.MonkeyPatch, command: Any) -> None:
     def interrupt(*_: Any, **__: Any) -> Outcome:
         raise KeyboardInterrupt

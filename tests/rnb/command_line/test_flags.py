@@ -60,6 +60,7 @@ def test_it_prints_as_the_seed_prints_it() -> None:
         (["-mi", "-1"], "argument -mi/--mean_interval_ms: -1: must be at least 0"),
         (["-mi", "nan"], "argument -mi/--mean_interval_ms: nan: must be at least 0"),
         (["-mi", "inf"], "argument -mi/--mean_interval_ms: inf: must be at least 0, and finite"),
+        (["--fps", "1e7"], "argument --fps: 1e7: must be at most 1e+06"),
         (["-b", "0"], "argument -b/--batch_size: 0: must be at least 1"),
         (["-qs", "0"], "argument -qs/--queue_size: 0: must be at least 1"),
         (["-bt", "soon"], "argument -bt/--batch_timeout_ms: invalid number value: 'soon'"),

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from rnb.campaigns import find_peak, peak_search
+from rnb.campaigns.campaign import Campaign
 from rnb.command_line import benchmark
+from rnb.contract.termination import UsageError
 from rnb.record.run_folder import read
 from tests.support.running import ROOT, tiny
 from tests.support.simulated_campaigns import MOST_PER_S, SimulatedPlayer
@@ -79,6 +81,23 @@ def test_a_run_that_fails_leaves_what_is_known(player: SimulatedPlayer, command:
     assert known["problem"] == problem
     assert len(known["probes"]) == 3
     assert known["low_per_s"] == pytest.approx(50, rel=0.1)
+
+
+@pytest.mark.parametrize("fails_at", [-1, 4])
+def test_what_is_found_is_told_also_where_it_cannot_be_kept(
+    player: SimulatedPlayer, command: Any, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    def refuse(campaign: Campaign, name: str, data: Any) -> None:
+        raise UsageError(f"{name}: cannot be written: No space left on device")
+
+    monkeypatch.setattr(Campaign, "keep", refuse)
+    player.fails_at = fails_at
+    assert command(*SEARCH, "-mi", "20", "--json") == 1
+    first, *others = command.err.splitlines()
+    assert first == "benchmark.py: peak.json: cannot be written: No space left on device"
+    found = json.loads(command.out)
+    assert len(others) == (fails_at > 0) == bool(found["problem"])
+    assert found["probes"]
 
 
 def test_so_does_ctrl_c(player: SimulatedPlayer, command: Any) -> None:

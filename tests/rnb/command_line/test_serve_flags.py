@@ -40,6 +40,13 @@ def test_other_addresses_need_a_key_or_tls(
     assert parse_args(["--host", host, *tls], {}).host == host
 
 
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--max-body-mb", "2048"), ("--send-timeout", "1e300"), ("--idle-timeout", "1e18")]
+)
+def test_what_grpc_has_no_number_for(flag: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"argument {flag}: {value}: must be at most " in wrong(capsys, flag, value)
+
+
 def test_what_does_not_go_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--tls-key" in wrong(capsys, "--tls-cert", "x")
     assert "no such file" in wrong(

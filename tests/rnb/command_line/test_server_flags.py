@@ -27,6 +27,8 @@ def test_the_flags_are_taken() -> None:
         (["--keep-results"], "--keep-results: only with --url"),
         (["--url", "http://box"], "--url: needs --model NAME, the model to ask"),
         ([*TO, "-c", "x.json", "-b", "4"], "--url: how it serves is the server's own; leave out -b, -c"),
+        ([*TO, "--cluster", "auto"], "--url: how it serves is the server's own; leave out --cluster"),
+        ([*TO, "--send-files"], "--url: how it serves is the server's own; leave out --send-files"),
         ([*TO, "--retries", "2"], "--url: how it serves is the server's own; leave out --retries"),
     ],
 )

@@ -145,6 +145,13 @@ def test_a_file_that_is_missing_or_not_json(tmp_path: Path) -> None:
         read_config(tmp_path / "deep.json")
 
 
+def test_a_key_that_stands_twice(tmp_path: Path) -> None:
+    path = tmp_path / "twice.json"
+    path.write_text('[{"model": "a.Load", "gpus": [0], "gpus": [1]}]')
+    with pytest.raises(ConfigError, match=r"twice\.json: key 'gpus' stands twice in an object$"):
+        read_config(path)
+
+
 def test_a_file_is_read_once(tmp_path: Path) -> None:
     path = tmp_path / "good.json"
     path.write_text(json.dumps([{**LOAD, "gpus": [0]}, {**RUN, "gpus": [0]}]))
@@ -160,6 +167,8 @@ def test_a_file_is_read_once(tmp_path: Path) -> None:
 def test_an_unknown_key_says_what_it_may_be() -> None:
     error = unknown_option("pipeline[1]", "wdith", ["width", "batch"])
     assert str(error) == ("pipeline[1].wdith: unknown key; did you mean 'width'? It may be: batch, width")
+    elsewhere = unknown_option("pipeline[1]", "nodes", ["nodes", "width"])
+    assert str(elsewhere) == "pipeline[1].nodes: unknown key. It may be: width"
     assert str(unknown_option("pipeline[1]", "x", [])) == "pipeline[1].x: unknown key. It may be: none"
 
 

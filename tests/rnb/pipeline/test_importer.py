@@ -19,6 +19,12 @@ def test_a_class_is_found_by_its_path() -> None:
     assert import_class("rnb.pipeline.batcher.Batcher") is Batcher
 
 
+def test_also_in_a_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    assert import_class("rnb.pipeline.batcher.Batcher") is Batcher
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -22,7 +23,7 @@ from rnb.analysis.summary import SUMMARY_VERSION
 from rnb.contract.events import Event, EventKind
 from rnb.record import run_folder
 from rnb.record.meta import SCHEMA_VERSION
-from rnb.record.run_folder import RunFolderError, create, read, write
+from rnb.record.run_folder import RunFolderError, create, read, read_schedule, write
 from tests.support.sample_runs import (
     CONFIG,
     EVENTS,
@@ -163,6 +164,29 @@ def test_names_that_are_not_utf8_are_kept_readable(tmp_path: Path) -> None:
     columns["video"][0] = os.fsdecode(b"caf\xe9.mp4")
     run = read(write_run(tmp_path, num_requests=2, columns=columns, argv=[os.fsdecode(b"--data=\xe9")]))
     assert run.requests["video"].tolist() == ["caf\\udce9.mp4", "videos/1.mp4"]
+
+
+def test_the_schedule_names_the_files_themselves(tmp_path: Path) -> None:
+    columns = request_columns(2)
+    columns["video"][:] = [os.fsdecode(b"caf\xe9.mp4"), "a\\udce9.mp4"]
+    _, _, videos = read_schedule(write_run(tmp_path, num_requests=2, columns=columns))
+    assert [os.fsencode(video) for video in videos] == [b"caf\xe9.mp4", b"a\\udce9.mp4"]
+
+
+def test_no_file_of_pythons_is_left_to_arrows_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that they close while the process exits aborts it, now and then."""
+    folder, given, made = write_run(tmp_path), list[object](), pq.ParquetFile
+
+    def note(source: object, *more: object, **others: object) -> object:
+        given.append(source)
+        return made(source, *more, **others)
+
+    monkeypatch.setattr(pq, "ParquetFile", note)
+    read(folder)
+    assert given
+    assert all(isinstance(source, pa.OSFile) for source in given)
 
 
 @pytest.mark.parametrize(
