@@ -9,7 +9,7 @@ import os
 import numpy as np
 import numpy.typing as npt
 
-from nvvl.mp4_boxes import Numbers, OddFile
+from nvvl.mp4_boxes import Numbers, piece_of
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -27,10 +27,7 @@ class FilePieces:
 
     def piece(self, begin: int, size: int) -> bytes:
         """Raises OddFile where the file ends before."""
-        piece = os.pread(self._file, size, begin)
-        if len(piece) < size:
-            raise OddFile
-        return piece
+        return piece_of(self._file, begin, size)
 
     def pieces(self, begins: Numbers, size: int) -> Bytes:
         """(pieces, size); behind the end of the file is anything."""

@@ -126,7 +126,13 @@ def _top_level_box(file: int, place: int, num_bytes: int) -> tuple[bytes, int, i
 def _moov(file: int, begin: int, end: int) -> Box:
     if end - begin > MAX_MOOV_BYTES:
         raise OddFile
-    content = os.pread(file, end - begin, begin)
-    if len(content) < end - begin:
-        raise OddFile
+    content = piece_of(file, begin, end - begin)
     return Box(b"moov", content, 0, len(content))
+
+
+def piece_of(file: int, begin: int, size: int) -> bytes:
+    """Of an open file. Raises OddFile where it ends before."""
+    piece = os.pread(file, size, begin)
+    if len(piece) < size:
+        raise OddFile
+    return piece

@@ -41,7 +41,7 @@ class PresetOptions(Options):
 class ClipCountOptions(Options):
     """How many clips a request has: drawn from `num_clips_population` with `num_clips_weights`.
 
-    When either is null, it is `num_clips`, which nobody may set else.
+    When either is null, it is `num_clips`, and another than the default is refused else.
     """
 
     num_clips: Count = DEFAULT_NUM_CLIPS
@@ -53,7 +53,7 @@ class ClipCountOptions(Options):
     @model_validator(mode="after")
     def _check(self) -> Self:
         self.sampler(1)
-        if self.num_clips != DEFAULT_NUM_CLIPS and self._is_drawn:
+        if self.num_clips != DEFAULT_NUM_CLIPS and self.is_drawn:
             raise ValueError(
                 f"num_clips: {self.num_clips}, counts only with num_clips_population: null, as the number is"
                 " drawn else"
@@ -72,10 +72,11 @@ class ClipCountOptions(Options):
 
     @property
     def most_clips(self) -> int:
-        return max(self.num_clips_population or ()) if self._is_drawn else self.num_clips
+        return max(self.num_clips_population or ()) if self.is_drawn else self.num_clips
 
     @property
-    def _is_drawn(self) -> bool:
+    def is_drawn(self) -> bool:
+        """Whether the number is drawn, and not `num_clips`."""
         return self.num_clips_population is not None and self.num_clips_weights is not None
 
 

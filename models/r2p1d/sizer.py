@@ -84,7 +84,7 @@ class R2P1DSizer(Step):
 def _drawn_by(options: Any) -> dict[str, Any]:
     """The options that what it counts depends on."""
     names = ["seed", "num_clips_population", "num_clips_weights"]
-    if options.num_clips_population is None or options.num_clips_weights is None:
+    if not options.is_drawn:
         names.append("num_clips")
     if options.counts == "frames":
         names += ["clip_positions", "consecutive_frames", "frame_step", "frame_rate"]

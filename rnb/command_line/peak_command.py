@@ -45,7 +45,7 @@ def find_peak(args: argparse.Namespace, player: Player) -> int:
     sought = "highest rate" if spec.load.live is None else "most streams"
     console.say(f"the {sought} with {_bound(limits)}; each probe is a run in {campaign.folder}")
     found = search.peak_search(campaign, lambda probe: console.say(_line(probe, limits, spec.load.live)))
-    problem, is_kept = "", False
+    problem = ""
     try:
         found.run(1e3 / start_ms if start_ms else _half_of_bulk(campaign))
     except (RunFailed, UsageError, KeyboardInterrupt) as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rnb.command_line.flags import parse_args
+from rnb.command_line.flags import _parser, parse_args
+from rnb.command_line.server_flags import NOT_OF_A_SERVER
 
 TO = ("--url", "http://box", "--model", "net")
 
@@ -39,3 +40,8 @@ def test_what_rules_each_other_out_is_one_line(
         parse_args(argv)
     assert caught.value.code == 2
     assert capsys.readouterr().err == f"benchmark.py: error: {line}\n"
+
+
+def test_all_flags_of_the_pipeline_are_ruled_out() -> None:
+    (pipeline,) = (group for group in _parser("benchmark.py")._action_groups if group.title == "pipeline")
+    assert {flag.dest for flag in pipeline._group_actions} <= set(NOT_OF_A_SERVER)
