@@ -233,7 +233,7 @@ def sample_beside(environment: dict[str, str]) -> GpuSamples:
 
 def test_sampler_sees_the_kernels_of_other_processes(cupti: ModuleType) -> None:
     mean = sample_beside(dict(os.environ)).mean()
-    assert mean["sm_busy_pct"] > 20  # without MPS they take turns: 38 to over 40 were seen, and 0 with nobody
+    assert mean["sm_busy_pct"] > 40
     assert mean["occupancy_pct"] == pytest.approx(14.6, abs=5)
 
 
